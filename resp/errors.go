@@ -1,0 +1,77 @@
+package resp
+
+import "strings"
+
+// Wire error texts, exactly as redis-server 7.0.15 sends them: clients and
+// test suites match on them. Prefix ("ERR", "WRONGTYPE", ...) included, the
+// leading '-' and the line end are added by the reply writer.
+const (
+	errWrongType      = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	errSyntax         = "ERR syntax error"
+	errNotInteger     = "ERR value is not an integer or out of range"
+	errNotFloat       = "ERR value is not a valid float"
+	errOutOfRange     = "ERR value is out of range"
+	errNotPositive    = "ERR value is out of range, must be positive"
+	errNoSuchKey      = "ERR no such key"
+	errSameObject     = "ERR source and destination objects are the same"
+	errIndexRange     = "ERR index out of range"
+	errDBIndex        = "ERR DB index is out of range"
+	errInvalidDBIndex = "ERR invalid DB index"
+	errIncrOverflow   = "ERR increment or decrement would overflow"
+	errDecrOverflow   = "ERR decrement would overflow"
+	errIncrNaN        = "ERR increment would produce NaN or Infinity"
+	errOffsetRange    = "ERR offset is out of range"
+	errStringTooLong  = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errInvalidCursor  = "ERR invalid cursor"
+	errNoAuth         = "NOAUTH Authentication required."
+	errWrongPass      = "WRONGPASS invalid username-password pair or user is disabled."
+	errNoPassSet      = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+	errNoProto        = "NOPROTO unsupported protocol version"
+	errOOM            = "OOM command not allowed when used memory > 'maxmemory'."
+	errOutOfMemory    = "OOM the store could not get more memory from the system"
+	errClusterOff     = "ERR This instance has cluster support disabled"
+	errCrossSlot      = "CROSSSLOT Keys in request don't hash to the same slot"
+	errClusterSelect  = "ERR SELECT is not allowed in cluster mode"
+	errClusterSwapDB  = "ERR SWAPDB is not allowed in cluster mode"
+	errClusterMove    = "ERR MOVE is not allowed in cluster mode"
+	errClusterCopyDB  = "ERR Copying to another database is not allowed in cluster mode"
+	errDebugDisabled  = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+	errInternal       = "ERR internal error"
+)
+
+// errUnknownCommand names the command and the beginning of its arguments, both
+// cut the way Redis cuts them (128 bytes in all for the arguments).
+func errUnknownCommand(args [][]byte) string {
+	const limit = 128
+	var quoted strings.Builder
+	for _, arg := range args[1:] {
+		if quoted.Len() >= limit {
+			break
+		}
+		room := limit - quoted.Len()
+		quoted.WriteByte('\'')
+		quoted.Write(arg[:min(len(arg), room)])
+		quoted.WriteString("' ")
+	}
+	name := args[0][:min(len(args[0]), limit)]
+	return "ERR unknown command '" + errorSafe(string(name)) + "', with args beginning with: " + errorSafe(quoted.String())
+}
+
+func errUnknownSubcommand(container string, sub []byte) string {
+	const limit = 128
+	return "ERR unknown subcommand '" + errorSafe(string(sub[:min(len(sub), limit)])) + "'. Try " + strings.ToUpper(container) + " HELP."
+}
+
+func errArity(fullName string) string {
+	return "ERR wrong number of arguments for '" + fullName + "' command"
+}
+
+func errInvalidExpire(command string) string {
+	return "ERR invalid expire time in '" + command + "' command"
+}
+
+// errorSafe replaces line ends, which would end the error reply early. Bytes,
+// not runes: what the client sent need not be UTF-8.
+func errorSafe(s string) string {
+	return strings.NewReplacer("\r", " ", "\n", " ").Replace(s)
+}
