@@ -1,0 +1,33 @@
+package proto
+
+import "slices"
+
+// Deferred is a place in the reply where the header of an aggregate belongs
+// whose length is known only after its elements were written. Deferred
+// headers may nest; they are set innermost first.
+type Deferred int
+
+// Defer marks this place.
+func (w *Writer) Defer() Deferred { return Deferred(len(w.buf)) }
+
+// SetArray writes the header of an array of n elements at d. The elements are
+// moved up by the width of the header, which costs one copy of them and
+// spares every other reply a buffer with holes.
+func (w *Writer) SetArray(d Deferred, n int) { w.insert(d, func() { w.Array(n) }) }
+
+// SetMap is SetArray for a map of n pairs.
+func (w *Writer) SetMap(d Deferred, n int) { w.insert(d, func() { w.Map(n) }) }
+
+// SetSet is SetArray for a set of n elements.
+func (w *Writer) SetSet(d Deferred, n int) { w.insert(d, func() { w.Set(n) }) }
+
+// SetPush is SetArray for a push message of n elements.
+func (w *Writer) SetPush(d Deferred, n int) { w.insert(d, func() { w.Push(n) }) }
+
+func (w *Writer) insert(d Deferred, header func()) {
+	end := len(w.buf)
+	header()
+	var h [bulkOverhead]byte
+	n := copy(h[:], w.buf[end:])
+	w.buf = slices.Insert(w.buf[:end], int(d), h[:n]...)
+}
