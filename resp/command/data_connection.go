@@ -1,0 +1,84 @@
+package command
+
+// connectionCommands declares the connection commands, cluster redirection included.
+var connectionCommands = []*Command{
+	{
+		Name: "asking", Group: GroupCluster, Since: "3.0.0", Arity: 1,
+		Flags: Fast, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+	},
+	{
+		Name: "auth", Group: GroupConnection, Since: "1.0.0", Arity: -2,
+		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(N) where N is the number of passwords defined for the user",
+		Args:       []Arg{str("username").opt().since("6.0.0"), str("password")},
+		History:    []Change{{"6.0.0", "Added ACL style (username and password)."}},
+	},
+	{
+		Name: "echo", Group: GroupConnection, Since: "1.0.0", Arity: 2,
+		Flags: Loading | Stale | Fast, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+		Args:       []Arg{str("message")},
+	},
+	{
+		Name: "hello", Group: GroupConnection, Since: "6.0.0", Arity: -1,
+		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+		Args: []Arg{
+			block("arguments",
+				integer("protover"),
+				block("username_password",
+					str("username"),
+					str("password"),
+				).token("AUTH").opt(),
+				str("clientname").token("SETNAME").opt(),
+			).opt(),
+		},
+		History: []Change{
+			{"6.2.0", "`protover` made optional; when called without arguments the command reports the current connection's context."},
+		},
+	},
+	{
+		Name: "ping", Group: GroupConnection, Since: "1.0.0", Arity: -1,
+		Flags: Fast, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+		Tips:       []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+		Args:       []Arg{str("message").opt()},
+	},
+	{
+		Name: "quit", Group: GroupConnection, Since: "1.0.0", Arity: -1,
+		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+	},
+	{
+		Name: "readonly", Group: GroupCluster, Since: "3.0.0", Arity: 1,
+		Flags: Loading | Stale | Fast, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+	},
+	{
+		Name: "readwrite", Group: GroupCluster, Since: "3.0.0", Arity: 1,
+		Flags: Loading | Stale | Fast, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+	},
+	{
+		Name: "reset", Group: GroupConnection, Since: "6.2.0", Arity: 1,
+		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+	},
+	{
+		Name: "select", Group: GroupConnection, Since: "1.0.0", Arity: 2,
+		Flags: Loading | Stale | Fast, Categories: CatConnection,
+		Summary:    "",
+		Complexity: "O(1)",
+		Args:       []Arg{integer("index")},
+	},
+}

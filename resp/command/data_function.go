@@ -1,0 +1,109 @@
+package command
+
+// functionCommands declares FUNCTION.
+var functionCommands = []*Command{
+	{
+		Name: "function", Group: GroupScripting, Since: "7.0.0", Arity: -2,
+		Summary:    "",
+		Complexity: "Depends on subcommand.",
+		Subcommands: []*Command{
+			{
+				Name: "function|delete", Group: GroupScripting, Since: "7.0.0", Arity: 3,
+				Flags: Write | NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(1)",
+				Tips: []string{
+					"request_policy:all_shards",
+					"response_policy:all_succeeded",
+				},
+				Args: []Arg{str("library-name")},
+			},
+			{
+				Name: "function|dump", Group: GroupScripting, Since: "7.0.0", Arity: 2,
+				Flags: NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(N) where N is the number of functions",
+			},
+			{
+				Name: "function|flush", Group: GroupScripting, Since: "7.0.0", Arity: -2,
+				Flags: Write | NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(N) where N is the number of functions deleted",
+				Tips: []string{
+					"request_policy:all_shards",
+					"response_policy:all_succeeded",
+				},
+				Args: []Arg{
+					oneOf("async", word("async", "ASYNC"), word("sync", "SYNC")).opt(),
+				},
+			},
+			{
+				Name: "function|help", Group: GroupScripting, Since: "7.0.0", Arity: 2,
+				Flags: Loading | Stale, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "function|kill", Group: GroupScripting, Since: "7.0.0", Arity: 2,
+				Flags: NoScript | AllowBusy, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(1)",
+				Tips: []string{
+					"request_policy:all_shards",
+					"response_policy:one_succeeded",
+				},
+			},
+			{
+				Name: "function|list", Group: GroupScripting, Since: "7.0.0", Arity: -2,
+				Flags: NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(N) where N is the number of functions",
+				Tips:       []string{"nondeterministic_output_order"},
+				Args: []Arg{
+					str("library-name-pattern").token("LIBRARYNAME").opt(),
+					word("withcode", "WITHCODE").opt(),
+				},
+			},
+			{
+				Name: "function|load", Group: GroupScripting, Since: "7.0.0", Arity: -3,
+				Flags: Write | DenyOOM | NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(1) (considering compilation time is redundant)",
+				Tips: []string{
+					"request_policy:all_shards",
+					"response_policy:all_succeeded",
+				},
+				Args: []Arg{word("replace", "REPLACE").opt(), str("function-code")},
+			},
+			{
+				Name: "function|restore", Group: GroupScripting, Since: "7.0.0", Arity: -3,
+				Flags: Write | DenyOOM | NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(N) where N is the number of functions on the payload",
+				Tips: []string{
+					"request_policy:all_shards",
+					"response_policy:all_succeeded",
+				},
+				Args: []Arg{
+					str("serialized-value"),
+					oneOf("policy",
+						word("flush", "FLUSH"),
+						word("append", "APPEND"),
+						word("replace", "REPLACE"),
+					).opt(),
+				},
+			},
+			{
+				Name: "function|stats", Group: GroupScripting, Since: "7.0.0", Arity: 2,
+				Flags: NoScript | AllowBusy, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(1)",
+				Tips: []string{
+					"nondeterministic_output",
+					"request_policy:all_shards",
+					"response_policy:special",
+				},
+			},
+		},
+	},
+}

@@ -1,0 +1,54 @@
+package command
+
+// moduleCommands declares MODULE.
+var moduleCommands = []*Command{
+	{
+		Name: "module", Group: GroupServer, Since: "4.0.0", Arity: -2,
+		Flags:      Protected,
+		Summary:    "",
+		Complexity: "Depends on subcommand.",
+		Subcommands: []*Command{
+			{
+				Name: "module|help", Group: GroupServer, Since: "5.0.0", Arity: 2,
+				Flags:      Loading | Stale | Protected,
+				Summary:    "",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "module|list", Group: GroupServer, Since: "4.0.0", Arity: 2,
+				Flags:      Admin | NoScript | Protected,
+				Summary:    "",
+				Complexity: "O(N) where N is the number of loaded modules.",
+				Tips:       []string{"nondeterministic_output_order"},
+			},
+			{
+				Name: "module|load", Group: GroupServer, Since: "4.0.0", Arity: -3,
+				Flags:      Admin | NoScript | NoAsyncLoading | Protected,
+				Summary:    "",
+				Complexity: "O(1)",
+				Args:       []Arg{str("path"), str("arg").opt().many()},
+			},
+			{
+				Name: "module|loadex", Group: GroupServer, Since: "7.0.0", Arity: -3,
+				Flags:      Admin | NoScript | NoAsyncLoading | Protected,
+				Summary:    "",
+				Complexity: "O(1)",
+				Args: []Arg{
+					str("path"),
+					block("configs",
+						str("name"),
+						str("value"),
+					).token("CONFIG").opt().manyTokens(),
+					block("args", str("arg")).token("ARGS").opt().many(),
+				},
+			},
+			{
+				Name: "module|unload", Group: GroupServer, Since: "4.0.0", Arity: 3,
+				Flags:      Admin | NoScript | NoAsyncLoading | Protected,
+				Summary:    "",
+				Complexity: "O(1)",
+				Args:       []Arg{str("name")},
+			},
+		},
+	},
+}

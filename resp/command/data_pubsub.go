@@ -1,0 +1,111 @@
+package command
+
+// pubsubCommands declares the publish/subscribe commands.
+var pubsubCommands = []*Command{
+	{
+		Name: "psubscribe", Group: GroupPubSub, Since: "2.0.0", Arity: -2,
+		Flags:      PubSub | NoScript | Loading | Stale,
+		Summary:    "",
+		Complexity: "O(N) where N is the number of patterns the client is already subscribed to.",
+		Args:       []Arg{block("pattern", pattern("pattern")).many()},
+	},
+	{
+		Name: "publish", Group: GroupPubSub, Since: "2.0.0", Arity: 3,
+		Flags:      PubSub | Loading | Stale | Fast | MayReplicate,
+		Summary:    "",
+		Complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).",
+		Args:       []Arg{str("channel"), str("message")},
+	},
+	{
+		Name: "pubsub", Group: GroupPubSub, Since: "2.8.0", Arity: -2,
+		Summary:    "",
+		Complexity: "Depends on subcommand.",
+		Subcommands: []*Command{
+			{
+				Name: "pubsub|channels", Group: GroupPubSub, Since: "2.8.0", Arity: -2,
+				Flags:      PubSub | Loading | Stale,
+				Summary:    "",
+				Complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)",
+				Args:       []Arg{pattern("pattern").opt()},
+			},
+			{
+				Name: "pubsub|help", Group: GroupPubSub, Since: "6.2.0", Arity: 2,
+				Flags:      Loading | Stale,
+				Summary:    "",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "pubsub|numpat", Group: GroupPubSub, Since: "2.8.0", Arity: 2,
+				Flags:      PubSub | Loading | Stale,
+				Summary:    "",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "pubsub|numsub", Group: GroupPubSub, Since: "2.8.0", Arity: -2,
+				Flags:      PubSub | Loading | Stale,
+				Summary:    "",
+				Complexity: "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
+				Args:       []Arg{str("channel").opt().many()},
+			},
+			{
+				Name: "pubsub|shardchannels", Group: GroupPubSub, Since: "7.0.0", Arity: -2,
+				Flags:      PubSub | Loading | Stale,
+				Summary:    "",
+				Complexity: "O(N) where N is the number of active shard channels, and assuming constant time pattern matching (relatively short shard channels).",
+				Args:       []Arg{pattern("pattern").opt()},
+			},
+			{
+				Name: "pubsub|shardnumsub", Group: GroupPubSub, Since: "7.0.0", Arity: -2,
+				Flags:      PubSub | Loading | Stale,
+				Summary:    "",
+				Complexity: "O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard channels",
+				Args:       []Arg{str("shardchannel").opt().many()},
+			},
+		},
+	},
+	{
+		Name: "punsubscribe", Group: GroupPubSub, Since: "2.0.0", Arity: -1,
+		Flags:      PubSub | NoScript | Loading | Stale,
+		Summary:    "",
+		Complexity: "O(N+M) where N is the number of patterns the client is already subscribed and M is the number of total patterns subscribed in the system (by any client).",
+		Args:       []Arg{pattern("pattern").opt().many()},
+	},
+	{
+		Name: "spublish", Group: GroupPubSub, Since: "7.0.0", Arity: 3,
+		Flags:      PubSub | Loading | Stale | Fast | MayReplicate,
+		Summary:    "",
+		Complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
+		KeySpecs:   []KeySpec{at(1, NotKey)},
+		Args:       []Arg{str("shardchannel"), str("message")},
+	},
+	{
+		Name: "ssubscribe", Group: GroupPubSub, Since: "7.0.0", Arity: -2,
+		Flags:      PubSub | NoScript | Loading | Stale,
+		Summary:    "",
+		Complexity: "O(N) where N is the number of shard channels to subscribe to.",
+		KeySpecs:   []KeySpec{keyRange(1, -1, 1, NotKey)},
+		Args:       []Arg{str("shardchannel").many()},
+	},
+	{
+		Name: "subscribe", Group: GroupPubSub, Since: "2.0.0", Arity: -2,
+		Flags:      PubSub | NoScript | Loading | Stale,
+		Summary:    "",
+		Complexity: "O(N) where N is the number of channels to subscribe to.",
+		Args:       []Arg{str("channel").many()},
+	},
+	{
+		Name: "sunsubscribe", Group: GroupPubSub, Since: "7.0.0", Arity: -1,
+		Flags:      PubSub | NoScript | Loading | Stale,
+		Summary:    "",
+		Complexity: "O(N) where N is the number of clients already subscribed to a shard channel.",
+		KeySpecs:   []KeySpec{keyRange(1, -1, 1, NotKey)},
+		Args:       []Arg{str("shardchannel").opt().many()},
+	},
+	{
+		Name: "unsubscribe", Group: GroupPubSub, Since: "2.0.0", Arity: -1,
+		Flags:      PubSub | NoScript | Loading | Stale,
+		Summary:    "",
+		Complexity: "O(N) where N is the number of clients already subscribed to a channel.",
+		Args:       []Arg{str("channel").opt().many()},
+	},
+}

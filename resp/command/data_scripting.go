@@ -1,0 +1,168 @@
+package command
+
+// scriptingCommands declares the scripting commands.
+var scriptingCommands = []*Command{
+	{
+		Name: "eval", Group: GroupScripting, Since: "2.6.0", Arity: -3,
+		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
+		Summary:    "",
+		Complexity: "Depends on the script that is executed.",
+		KeySpecs: []KeySpec{
+			keyNum(2, RW|KeyAccess|KeyUpdate).note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"),
+		},
+		Args: []Arg{
+			str("script"),
+			integer("numkeys"),
+			key("key", 0).opt().many(),
+			str("arg").opt().many(),
+		},
+	},
+	{
+		Name: "eval_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
+		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
+		Summary:    "",
+		Complexity: "Depends on the script that is executed.",
+		KeySpecs: []KeySpec{
+			keyNum(2, RO|KeyAccess).note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"),
+		},
+		Args: []Arg{
+			str("script"),
+			integer("numkeys"),
+			key("key", 0).opt().many(),
+			str("arg").opt().many(),
+		},
+	},
+	{
+		Name: "evalsha", Group: GroupScripting, Since: "2.6.0", Arity: -3,
+		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
+		Summary:    "",
+		Complexity: "Depends on the script that is executed.",
+		KeySpecs:   []KeySpec{keyNum(2, RW|KeyAccess|KeyUpdate)},
+		Args: []Arg{
+			str("sha1"),
+			integer("numkeys"),
+			key("key", 0).opt().many(),
+			str("arg").opt().many(),
+		},
+	},
+	{
+		Name: "evalsha_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
+		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
+		Summary:    "",
+		Complexity: "Depends on the script that is executed.",
+		KeySpecs:   []KeySpec{keyNum(2, RO|KeyAccess)},
+		Args: []Arg{
+			str("sha1"),
+			integer("numkeys"),
+			key("key", 0).opt().many(),
+			str("arg").opt().many(),
+		},
+	},
+	{
+		Name: "fcall", Group: GroupScripting, Since: "7.0.0", Arity: -3,
+		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
+		Summary:    "",
+		Complexity: "Depends on the function that is executed.",
+		KeySpecs: []KeySpec{
+			keyNum(2, RW|KeyAccess|KeyUpdate).note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"),
+		},
+		Args: []Arg{
+			str("function"),
+			integer("numkeys"),
+			key("key", 0).opt().many(),
+			str("arg").opt().many(),
+		},
+	},
+	{
+		Name: "fcall_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
+		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
+		Summary:    "",
+		Complexity: "Depends on the function that is executed.",
+		KeySpecs: []KeySpec{
+			keyNum(2, RO|KeyAccess).note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"),
+		},
+		Args: []Arg{
+			str("function"),
+			integer("numkeys"),
+			key("key", 0).opt().many(),
+			str("arg").opt().many(),
+		},
+	},
+	{
+		Name: "script", Group: GroupScripting, Since: "2.6.0", Arity: -2,
+		Summary:    "",
+		Complexity: "Depends on subcommand.",
+		Subcommands: []*Command{
+			{
+				Name: "script|debug", Group: GroupScripting, Since: "3.2.0", Arity: 3,
+				Flags: NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(1)",
+				Args: []Arg{
+					oneOf("mode",
+						word("yes", "YES"),
+						word("sync", "SYNC"),
+						word("no", "NO"),
+					),
+				},
+			},
+			{
+				Name: "script|exists", Group: GroupScripting, Since: "2.6.0", Arity: -3,
+				Flags: NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).",
+				Tips: []string{
+					"request_policy:all_shards",
+					"response_policy:agg_logical_and",
+				},
+				Args: []Arg{str("sha1").many()},
+			},
+			{
+				Name: "script|flush", Group: GroupScripting, Since: "2.6.0", Arity: -2,
+				Flags: NoScript, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(N) with N being the number of scripts in cache",
+				Tips: []string{
+					"request_policy:all_nodes",
+					"response_policy:all_succeeded",
+				},
+				Args: []Arg{
+					oneOf("async",
+						word("async", "ASYNC"),
+						word("sync", "SYNC"),
+					).opt().since("6.2.0"),
+				},
+				History: []Change{
+					{"6.2.0", "Added the `ASYNC` and `SYNC` flushing mode modifiers."},
+				},
+			},
+			{
+				Name: "script|help", Group: GroupScripting, Since: "5.0.0", Arity: 2,
+				Flags: Loading | Stale, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(1)",
+			},
+			{
+				Name: "script|kill", Group: GroupScripting, Since: "2.6.0", Arity: 2,
+				Flags: NoScript | AllowBusy, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(1)",
+				Tips: []string{
+					"request_policy:all_shards",
+					"response_policy:one_succeeded",
+				},
+			},
+			{
+				Name: "script|load", Group: GroupScripting, Since: "2.6.0", Arity: 3,
+				Flags: NoScript | Stale, Categories: CatScripting,
+				Summary:    "",
+				Complexity: "O(N) with N being the length in bytes of the script body.",
+				Tips: []string{
+					"request_policy:all_nodes",
+					"response_policy:all_succeeded",
+				},
+				Args: []Arg{str("script")},
+			},
+		},
+	},
+}

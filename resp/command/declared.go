@@ -1,0 +1,31 @@
+package command
+
+// declared lists every declared command.
+func declared() [][]*Command {
+	return [][]*Command{
+		aclCommands,
+		bitmapCommands,
+		clientCommands,
+		clusterCommands,
+		commandCommands,
+		connectionCommands,
+		functionCommands,
+		genericCommands,
+		geoCommands,
+		hashCommands,
+		hyperloglogCommands,
+		listCommands,
+		moduleCommands,
+		pubsubCommands,
+		scriptingCommands,
+		serverCommands,
+		serverContainersCommands,
+		setCommands,
+		sortedsetCommands,
+		sortedsetAlgebraCommands,
+		sortedsetRangeCommands,
+		streamCommands,
+		stringCommands,
+		transactionsCommands,
+	}
+}
