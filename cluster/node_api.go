@@ -1,0 +1,120 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+
+	"respkv/cluster/mux"
+	"respkv/cluster/slotmap"
+)
+
+// Errors of the operations of Node.
+var (
+	ErrUnknownNode  = errors.New("unknown node")
+	ErrNoController = errors.New("no controller is reachable")
+	ErrNotReplica   = errors.New("this node is a replica of no slot")
+	ErrForgetSelf   = errors.New("a node cannot forget itself")
+	ErrForgetHolder = errors.New("the node is alive and holds slots: let it leave instead")
+	ErrClosed       = errors.New("cluster: node is closed")
+	ErrRefused      = errors.New("refused by the controller")
+	ErrOtherCluster = errors.New("that node belongs to another cluster")
+)
+
+// Options are the collaborators of a Node.
+type Options struct {
+	Config Config
+	Plane  DataPlane
+	Logger *slog.Logger      // default slog.Default()
+	Events func(Event)       // called from one goroutine, must not block; may be nil
+	Links  func() []LinkStat // replication links for CLUSTER LINKS; may be nil
+}
+
+// API lists what Node offers to resp and to internal/node; Node satisfies it.
+type API interface {
+	ID() slotmap.NodeID
+	Map() *slotmap.Map
+
+	// Route decides who serves slot for a client. readonly: the connection
+	// sent READONLY; asking: it sent ASKING just before; write: the command
+	// may change the keyspace. No lock is needed, and none is taken.
+	Route(slot uint16, readonly, asking, write bool) Decision
+	// Admit looks again under the shard lock.
+	Admit(slot uint16, write bool) Admission
+	// Serving reports whether this node's lease is valid now.
+	Serving() bool
+
+	Info() Info
+	Meet(ctx context.Context, host string, clusterPort int) error
+	Forget(ctx context.Context, id slotmap.NodeID) error
+	Reset(ctx context.Context, hard bool) error
+	Failover(ctx context.Context, mode FailoverMode) error
+	Leave(ctx context.Context) error
+	Shutdown(ctx context.Context) error
+	Close() error
+
+	// HandleReplication installs the receiver of replication links; before it
+	// is called they are closed.
+	HandleReplication(h mux.Handler)
+	// DialReplication opens a replication link to a member at its current
+	// address. The caller owns the connection.
+	DialReplication(ctx context.Context, id slotmap.NodeID) (net.Conn, error)
+	// LinkBroken tells that a link to that node ended unexpectedly: a reason
+	// to look at once whether it is still there.
+	LinkBroken(id slotmap.NodeID)
+}
+
+// LinkStat is one replication link, for CLUSTER LINKS.
+type LinkStat struct {
+	To               bool // true: this node opened it
+	Node             slotmap.NodeID
+	CreateTimeMillis int64
+	SendBufferBytes  int64
+}
+
+// Health is how a member looks from here.
+type Health uint8
+
+// Health values; CLUSTER NODES shows Suspect as fail? and Failed as fail.
+const (
+	Alive Health = iota
+	Suspect
+	Failed
+	Unknown // in the map, never met by this process
+)
+
+// Member is a node of the map with how it looks from here.
+type Member struct {
+	slotmap.Node
+	Health         Health
+	Self           bool
+	Controller     bool
+	PingSentMillis int64 // Unix milliseconds of the oldest unanswered probe; 0: none
+	PongMillis     int64 // Unix milliseconds of the last sign of life
+	Failures       int   // members that report it as failed
+}
+
+// Info is a consistent picture for CLUSTER INFO, NODES, SLOTS, SHARDS and for
+// INFO.
+type Info struct {
+	Map                                           *slotmap.Map
+	Self                                          slotmap.NodeID
+	Members                                       []Member       // sorted by ID; members met and not yet in the map included
+	Controller                                    slotmap.NodeID // empty: none known
+	OK                                            bool           // cluster_state: ok
+	Lease                                         bool
+	SlotsAssigned, SlotsOK, SlotsPFail, SlotsFail int
+	MyEpoch                                       uint64
+	Links                                         []LinkStat
+	Counters                                      Counters
+}
+
+// Counters are totals since the process started.
+type Counters struct {
+	MessagesSent, MessagesReceived     uint64
+	BytesSent, BytesReceived           uint64
+	LeasesGranted, LeasesLost          uint64
+	Failovers, MovesDone, MovesAborted uint64
+	SlotsLost                          uint64
+}
