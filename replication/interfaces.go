@@ -1,0 +1,63 @@
+package replication
+
+import (
+	"context"
+	"net"
+)
+
+// Flags of an effect. They travel with it unchanged; replication itself looks
+// at none of them. Append only: they go over the wire.
+const (
+	// FlagGroup marks an effect that is followed by another one of the same
+	// transaction or script.
+	FlagGroup uint8 = 1 << iota
+)
+
+// Applier executes effects on the keyspace of a replica.
+type Applier interface {
+	// Apply executes one effect and calls after exactly once, under the lock
+	// of the slot's shard, after the effect took place (or failed): the slot's
+	// position moves there. args are the link's memory and only valid until
+	// Apply returns. It is called from one goroutine per link and must not be
+	// called with a shard lock held. An error means that the copy may differ
+	// from its primary: the link counts and logs it and copies the slot anew.
+	Apply(slot uint16, db int, args [][]byte, after func()) error
+	// Keys returns the names of all keys that an effect reads or writes. They
+	// may alias args. None means that the effect concerns the slot as a whole
+	// (FLUSHDB, SWAPDB). It must be safe for concurrent use.
+	Keys(args [][]byte) [][]byte
+}
+
+// Slots gives access to whole slots of the keyspace, for full resync. Entries
+// are opaque to replication: the complete state of one key of one database
+// (name, database, value, deadline), or the fact that it does not exist.
+type Slots interface {
+	// SnapshotStep takes the lock of the slot's shard, calls emit for some
+	// keys of the slot (all databases), calls at under the same lock, and
+	// returns the cursor to go on with; done says that there is no next step.
+	// A step starts with cursor 0 and stops after about budget bytes, but
+	// emits at least one key, however large, unless it is done. A key that
+	// exists during the whole scan is emitted at least once. key and entry
+	// passed to emit are only valid during the call.
+	SnapshotStep(slot uint16, cursor uint64, budget int, emit func(key, entry []byte), at func()) (next uint64, done bool, err error)
+	// SnapshotKeys takes the lock of the slot's shard, calls emit with the
+	// complete state of each named key in every database, an entry that says
+	// "does not exist" where it does not, then calls at under the same lock.
+	SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entry []byte), at func()) error
+	// ClearSlot removes every key of the slot, in all databases, and calls
+	// after under the same lock, at the end. It may take the lock several
+	// times.
+	ClearSlot(slot uint16, after func()) error
+	// LoadEntry makes one key what entry says, replacing whatever is there.
+	// entry comes from the network: it has to be checked. The memory is the
+	// caller's again on return.
+	LoadEntry(slot uint16, entry []byte) error
+	// SlotKeyCount returns how many keys the slot holds, for progress reports.
+	SlotKeyCount(slot uint16) int
+	// WithSlot calls fn with the lock of the slot's shard held.
+	WithSlot(slot uint16, fn func())
+}
+
+// Dialer opens a connection to the replication port of a primary. It honours
+// ctx.
+type Dialer func(ctx context.Context) (net.Conn, error)
