@@ -1,0 +1,144 @@
+package config
+
+import (
+	"math"
+	"time"
+)
+
+var clusterKeys = []*Key{
+	{
+		Name: "cluster.enabled", Redis: []string{"cluster-enabled"}, Default: "false",
+		value: boolValue(func(c *Config) *bool { return &c.Cluster.Enabled }),
+		What:  "true: the node is a member of a cluster. false: it is complete by itself.",
+	},
+	{
+		Name: "cluster.port", Redis: []string{"cluster-port"}, Default: "0",
+		value: intValue(func(c *Config) *int { return &c.Cluster.ClusterPort }, 0, 65535),
+		What:  "Port (TCP and UDP) for the other nodes. 0: the client port + 10000.",
+	},
+	{
+		Name: "cluster.seeds", Default: "",
+		value: listValue(func(c *Config) *[]string { return &c.Cluster.Seeds }, 256),
+		What:  "Some nodes of the cluster, as host:cluster-port. One that answers is enough; the list may hold nodes that are not up yet and the node itself. A node that was a member before also remembers the others.",
+	},
+	{
+		Name: "cluster.expect", Default: "0",
+		value: intValue(func(c *Config) *int { return &c.Cluster.Expect }, 0, 1000),
+		What:  "Number of nodes that form a new cluster: when that many have found each other and none belongs to a cluster yet, they form one and share out the slots. Give all of them the same number. 0: never form one by itself; join the seeds' cluster, or wait for CLUSTER MEET.",
+	},
+	{
+		Name: "cluster.replicas", Default: "1",
+		value: intValue(func(c *Config) *int { return &c.Cluster.Replicas }, 0, 5),
+		What:  "Replicas of every slot. Where nodes are too few, as many as there can be.",
+		Raise: "More failures are survived without loss; more memory and network.",
+		Lower: "Less memory and network; with 0 a lost node loses its keys.",
+	},
+	{
+		Name: "cluster.node_timeout", Redis: []string{"cluster-node-timeout"}, Default: "1500ms",
+		value: durationValue(func(c *Config) *time.Duration { return &c.Cluster.NodeTimeout }, time.Millisecond, 100, 600_000),
+		What:  "How long a node may be silent before its slots are given to replicas, and how long a primary may answer without hearing from the controller (its lease). A node whose process is gone is noticed much sooner. Give all nodes the same value.",
+		Raise: "Slow networks and overloaded machines cause no failover; real failures are noticed later.",
+		Lower: "Faster failover; a stalled machine loses its slots sooner.",
+	},
+	{
+		Name: "cluster.return_timeout", Default: "5m",
+		value: durationValue(func(c *Config) *time.Duration { return &c.Cluster.ReturnTimeout }, time.Second, 1, 7*24*3600),
+		What:  "How long a member that is away is expected back before its replicas are placed on other nodes.",
+		Raise: "Restarts and repairs move no data; slots have fewer replicas meanwhile.",
+		Lower: "Full redundancy is back sooner; a slow restart copies data twice.",
+	},
+	{
+		Name: "cluster.secret", Default: "", Secret: true,
+		value: stringValue(func(c *Config) *string { return &c.Cluster.Secret }, 512),
+		What:  "Password among the nodes: a node that does not know it learns and changes nothing. Give all nodes the same. Empty: the cluster port must not be reachable for strangers.",
+	},
+	{
+		Name: "cluster.announce_ip", Redis: []string{"cluster-announce-ip"}, Default: "",
+		value: stringValue(func(c *Config) *string { return &c.Cluster.AnnounceIP }, 45),
+		What:  "IP address under which clients and the other nodes reach this node, where that is not the address it listens on (containers, NAT). Empty: found out by itself.",
+	},
+	{
+		Name: "cluster.announce_port", Redis: []string{"cluster-announce-port"}, Default: "0",
+		value: intValue(func(c *Config) *int { return &c.Cluster.AnnouncePort }, 0, 65535),
+		What:  "Client port to announce. 0: server.port.",
+	},
+	{
+		Name: "cluster.announce_cluster_port", Redis: []string{"cluster-announce-bus-port"}, Default: "0",
+		value: intValue(func(c *Config) *int { return &c.Cluster.AnnounceClusterPort }, 0, 65535),
+		What:  "Cluster port to announce. 0: the cluster port.",
+	},
+	{
+		Name: "cluster.announce_hostname", Redis: []string{"cluster-announce-hostname"}, Default: "",
+		value: stringValue(func(c *Config) *string { return &c.Cluster.AnnounceHostname }, 255),
+		What:  "Host name of this node in CLUSTER SLOTS, SHARDS and NODES.",
+	},
+	{
+		Name: "cluster.preferred_endpoint_type", Redis: []string{"cluster-preferred-endpoint-type"}, Default: "ip",
+		value: enumValue(func(c *Config) *string { return &c.Cluster.PreferredEndpointType }, "ip", "hostname", "unknown-endpoint"),
+		What:  "Address that redirections and CLUSTER SLOTS tell clients: `ip`, `hostname`, or `unknown-endpoint` (the client keeps the host it is connected to and changes the port).",
+	},
+	{
+		Name: "cluster.zone", Default: "",
+		value: stringValue(func(c *Config) *string { return &c.Cluster.Zone }, 128),
+		What:  "Name of the rack, zone or room. Where possible no two copies of a slot are in one zone.",
+	},
+	{
+		Name: "cluster.weight", Default: "100",
+		value: intValue(func(c *Config) *int { return &c.Cluster.Weight }, 0, 10000),
+		What:  "This node's share of the slots, relative to the other nodes' weights.",
+		Raise: "More slots, so more memory and load on this node.",
+		Lower: "Fewer; 0 holds none.",
+	},
+	{
+		Name: "cluster.require_full_coverage", Redis: []string{"cluster-require-full-coverage"}, Default: "true", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Cluster.RequireFullCoverage }),
+		What:  "true: while any slot has no primary, every slot answers CLUSTERDOWN. false: the other slots go on.",
+	},
+	{
+		Name: "cluster.allow_reads_when_down", Redis: []string{"cluster-allow-reads-when-down"}, Default: "false", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Cluster.AllowReadsWhenDown }),
+		What:  "true: a node that lost the cluster still answers reads of the slots it held; the values may be old.",
+	},
+	{
+		Name: "cluster.replica_max_lag_ms", Default: "10000", Mutable: true,
+		value: durationValue(func(c *Config) *time.Duration { return &c.Cluster.ReplicaMaxLag }, time.Millisecond, 0, math.MaxInt32),
+		What:  "A replica that is further behind its primary redirects READONLY clients instead of answering. 0: it always answers.",
+		Raise: "Replicas answer more often, with older values.",
+		Lower: "Values are younger; primaries take more reads when the network is slow.",
+	},
+	{
+		Name: "cluster.routing", Default: "redirect",
+		value: enumValueRefusing(func(c *Config) *string { return &c.Cluster.Routing },
+			map[string]string{"forward": "forwarding is not built in this version; the only value is redirect"}, "redirect"),
+		What: "What a node does with a key it does not hold: `redirect` answers MOVED or ASK, as Redis Cluster does.",
+	},
+}
+
+var replicationKeys = []*Key{
+	{
+		Name: "replication.log_size", Redis: []string{"repl-backlog-size"}, Default: "64mb",
+		value: memoryValue(func(c *Config) *int64 { return &c.Replication.LogSize }, 1<<20, 64<<30),
+		What:  "Memory for recent writes. A replica that was away resumes from it; one that missed more copies its slots again.",
+		Raise: "Longer interruptions end without a copy.",
+		Lower: "Less memory; more full copies.",
+	},
+	{
+		Name: "replication.max_lag_ms", Default: "0", Mutable: true,
+		value: durationValue(func(c *Config) *time.Duration { return &c.Replication.MaxLag }, time.Millisecond, 0, math.MaxInt32),
+		What:  "Loss budget in time: writes to a slot whose replicas are all further behind are slowed, then refused with NOREPLICAS. 0: off.",
+		Raise: "A failover may lose more; slow replicas disturb less.",
+		Lower: "A failover loses less; writes are refused sooner.",
+	},
+	{
+		Name: "replication.max_lag_bytes", Default: "0", Mutable: true,
+		value: memoryValue(func(c *Config) *int64 { return &c.Replication.MaxLagBytes }, 0, math.MaxInt64),
+		What:  "Loss budget in bytes of writes, beside replication.max_lag_ms. 0: off.",
+		Raise: "A failover may lose more; slow replicas disturb less.",
+		Lower: "A failover loses less; writes are refused sooner.",
+	},
+	{
+		Name: "replication.durability", Default: "async", Mutable: true,
+		value: durabilityValue(func(c *Config) *Durability { return &c.Replication.Durability }),
+		What:  "When a write is answered: `async` when the primary has it; `replicas=N` when N replicas have it too; `quorum` when most copies of the slot have it, and only such copies may be promoted.",
+	},
+}

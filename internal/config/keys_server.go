@@ -1,0 +1,129 @@
+package config
+
+import (
+	"math"
+	"time"
+)
+
+var serverKeys = []*Key{
+	{
+		Name: "server.bind", Redis: []string{"bind"}, Default: "127.0.0.1 -::1",
+		value: listValue(func(c *Config) *[]string { return &c.Server.Bind }, 16),
+		What:  "Addresses to listen on, for clients and for the other nodes. `*` is every IPv4 and `::*` every IPv6 interface; a leading `-` means that the node starts even if the address does not exist here.",
+	},
+	{
+		Name: "server.port", Redis: []string{"port"}, Default: "6379",
+		value: intValue(func(c *Config) *int { return &c.Server.Port }, 0, 65535),
+		What:  "TCP port for clients. 0 opens none; then server.unixsocket is needed.",
+	},
+	{
+		Name: "server.unixsocket", Redis: []string{"unixsocket"}, Default: "",
+		value: stringValue(func(c *Config) *string { return &c.Server.UnixSocket }, 107),
+		What:  "Path of a unix socket for clients, beside the TCP port. Empty opens none.",
+	},
+	{
+		Name: "server.unixsocketperm", Redis: []string{"unixsocketperm"}, Default: "0",
+		value: octalValue(func(c *Config) *uint32 { return &c.Server.UnixSocketPerm }),
+		What:  "File mode of the unix socket, octal. 0 leaves what the umask gives.",
+	},
+	{
+		Name: "server.maxclients", Redis: []string{"maxclients"}, Default: "10000", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Server.MaxClients }, 1, math.MaxUint32),
+		What:  "Client connections at once; one more is refused with an error.",
+		Raise: "More clients fit; each costs some 7 KB while idle and one file descriptor.",
+		Lower: "Less memory and fewer descriptors at the worst; clients are refused earlier.",
+	},
+	{
+		Name: "server.timeout", Redis: []string{"timeout"}, Default: "0", Mutable: true,
+		value: durationValue(func(c *Config) *time.Duration { return &c.Server.Timeout }, time.Second, 0, math.MaxInt32),
+		What:  "Clients that sent nothing for this long are disconnected; not those that subscribe or wait in a blocking command. 0: never.",
+		Raise: "Forgotten connections stay longer.",
+		Lower: "Connection pools of applications lose idle connections sooner.",
+	},
+	{
+		Name: "server.tcp_keepalive", Redis: []string{"tcp-keepalive"}, Default: "5m", Mutable: true,
+		value: durationValue(func(c *Config) *time.Duration { return &c.Server.TCPKeepAlive }, time.Second, 0, math.MaxInt32),
+		What:  "Time without traffic after which the kernel asks whether the client is still there. 0: it never asks. A change holds for new connections.",
+		Raise: "Vanished clients keep their connection longer.",
+		Lower: "More probe packets; connections through network equipment that forgets idle ones survive.",
+	},
+	{
+		Name: "server.tcp_backlog", Redis: []string{"tcp-backlog"}, Default: "511",
+		value: intValue(func(c *Config) *int { return &c.Server.TCPBacklog }, 1, math.MaxInt32),
+		What:  "Connections that may wait to be accepted. The kernel caps it at net.core.somaxconn.",
+		Raise: "Bursts of new connections are absorbed.",
+		Lower: "Bursts are refused earlier.",
+	},
+	{
+		Name: "server.protected_mode", Redis: []string{"protected-mode"}, Default: "true", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Server.ProtectedMode }),
+		What:  "true: while the default user has no password, clients from other machines are refused.",
+	},
+	{
+		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Secret: true,
+		value: stringValue(func(c *Config) *string { return &c.Server.RequirePass }, 512),
+		What:  "Password that clients give with AUTH or HELLO. Empty: none is asked.",
+	},
+	{
+		Name: "server.proto_max_bulk_len", Redis: []string{"proto-max-bulk-len"}, Default: "512mb", Mutable: true,
+		value: memoryValue(func(c *Config) *int64 { return &c.Server.ProtoMaxBulkLen }, 1<<20, math.MaxInt64),
+		What:  "Largest single argument of a command, and largest string value. More ends the connection with an error.",
+		Raise: "Larger values fit; one client may make the node hold that much.",
+		Lower: "Less memory at one client's command.",
+	},
+	{
+		Name: "server.client_query_buffer_limit", Redis: []string{"client-query-buffer-limit"}, Default: "1gb", Mutable: true,
+		value: memoryValue(func(c *Config) *int64 { return &c.Server.ClientQueryBufferLimit }, 1<<20, math.MaxInt64),
+		What:  "Bytes of commands, not yet executed, that one client may have in the node. More ends the connection.",
+		Raise: "Longer commands fit.",
+		Lower: "Less memory at one client's command.",
+	},
+	{
+		Name: "server.client_output_buffer_limit", Redis: []string{"client-output-buffer-limit"}, Mutable: true,
+		Default: "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
+		value:   outputLimitsValue(func(c *Config) *OutputLimits { return &c.Server.ClientOutputBufferLimit }),
+		What:    "Replies that may wait for a client that does not read them: class, hard limit, soft limit, seconds. Above the hard limit, or above the soft limit for that many seconds, the client is disconnected. 0: no limit. Classes not named keep their limits.",
+		Raise:   "Slow readers survive longer and cost more memory.",
+		Lower:   "Slow readers are cut off sooner.",
+	},
+	{
+		Name: "server.enable_debug_command", Redis: []string{"enable-debug-command"}, Default: "no",
+		value: accessValue(func(c *Config) *LocalAccess { return &c.Server.EnableDebugCommand }),
+		What:  "Who may call DEBUG: `no` nobody, `local` clients on this machine, `yes` every client.",
+	},
+	{
+		Name: "server.hz", Redis: []string{"hz"}, Default: "10", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Server.Hz }, 1, 500),
+		What:  "Rounds of background work a second: active expiry and closing idle clients.",
+		Raise: "Expired keys free their memory sooner, in shorter steps; more CPU while idle.",
+		Lower: "Less CPU while idle; expired keys that nobody reads stay longer.",
+	},
+	{
+		Name: "server.shutdown_timeout", Redis: []string{"shutdown-timeout"}, Default: "10s", Mutable: true,
+		value: durationValue(func(c *Config) *time.Duration { return &c.Server.ShutdownTimeout }, time.Second, 0, math.MaxInt32),
+		What:  "Longest time that SIGTERM, SIGINT and SHUTDOWN spend handing this node's primaries over before the process ends anyway. 0: no hand-over.",
+		Raise: "A hand-over to a slow replica still finishes.",
+		Lower: "The process ends sooner; what was not handed over fails over.",
+	},
+}
+
+var dataKeys = []*Key{
+	{
+		Name: "data_dir", Redis: []string{"dir"}, Default: "data",
+		value: pathValue(func(c *Config) *string { return &c.DataDir }),
+		What:  "Directory for the node's identity and the cluster's state. A node started with the same directory is the same node; one with an empty directory is a new one. Two nodes never share one. A standalone node writes nothing there.",
+	},
+}
+
+var logKeys = []*Key{
+	{
+		Name: "log.level", Redis: []string{"loglevel"}, Default: "info", Mutable: true,
+		value: levelValue(logLevelField),
+		What:  "Least important message that is logged: debug, info, warn, error. CONFIG calls them debug, notice, warning, warning.",
+	},
+	{
+		Name: "log.format", Default: "text",
+		value: enumValue(func(c *Config) *string { return &c.Log.Format }, "text", "json"),
+		What:  "Form of the log lines on standard error: `text` is key=value, `json` one object a line.",
+	},
+}

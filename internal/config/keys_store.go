@@ -1,0 +1,85 @@
+package config
+
+import (
+	"log/slog"
+	"math"
+)
+
+func logLevelField(c *Config) *slog.Level { return &c.Log.Level }
+
+var storeKeys = []*Key{
+	{
+		Name: "store.databases", Redis: []string{"databases"}, Default: "16",
+		value: intValue(func(c *Config) *int { return &c.Store.Databases }, 1, 4096),
+		What:  "Number of databases that SELECT offers. A cluster uses database 0 only.",
+		Raise: "More databases; an unused one costs next to nothing.",
+		Lower: "SELECT refuses earlier.",
+	},
+	{
+		Name: "store.maxmemory", Redis: []string{"maxmemory"}, Default: "0", Mutable: true,
+		value: memoryOrPercentValue(func(c *Config) *int64 { return &c.Store.MaxMemory }),
+		What:  "Memory limit of the data set; above it store.maxmemory_policy acts. 0: no limit. A percentage is of the machine's or container's memory.",
+		Raise: "More keys stay.",
+		Lower: "Keys are evicted, or writes refused, sooner; lowering it at run time evicts at once.",
+	},
+	{
+		Name: "store.maxmemory_policy", Redis: []string{"maxmemory-policy"}, Default: "noeviction", Mutable: true,
+		value: enumValue(func(c *Config) *string { return &c.Store.MaxMemoryPolicy },
+			"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+			"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"),
+		What: "What happens at the memory limit: `noeviction` refuses writes; `allkeys-*` evicts any key, `volatile-*` only keys with an expiry: the least recently used (`lru`), the least often used (`lfu`), any (`random`), the next to expire (`ttl`).",
+	},
+	{
+		Name: "store.maxmemory_samples", Redis: []string{"maxmemory-samples"}, Default: "5", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Store.MaxMemorySamples }, 1, math.MaxInt32),
+		What:  "Keys looked at to choose one to evict.",
+		Raise: "Better choices, more CPU for each eviction.",
+		Lower: "Cheaper and worse choices.",
+	},
+	{
+		Name: "store.lfu_log_factor", Redis: []string{"lfu-log-factor"}, Default: "10", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Store.LFULogFactor }, 0, math.MaxInt32),
+		What:  "How slowly a key's access counter (8 bits) grows.",
+		Raise: "Tells very hot keys apart; moderately used keys look alike.",
+		Lower: "Tells rarely used keys apart; the counter is soon full.",
+	},
+	{
+		Name: "store.lfu_decay_time", Redis: []string{"lfu-decay-time"}, Default: "1", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Store.LFUDecayTime }, 0, math.MaxInt32),
+		What:  "Minutes without access after which a key's access counter falls by one. 0: it never falls.",
+		Raise: "Past popularity counts longer.",
+		Lower: "The choice follows changes of use faster.",
+	},
+	{
+		Name: "store.active_expire_effort", Redis: []string{"active-expire-effort"}, Default: "1", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Store.ActiveExpireEffort }, 1, 10),
+		What:  "How hard the background rounds look for expired keys.",
+		Raise: "Fewer expired keys stay in memory; more CPU and longer rounds.",
+		Lower: "Less CPU.",
+	},
+	{
+		Name: "store.lazyfree_lazy_eviction", Redis: []string{"lazyfree-lazy-eviction"}, Default: "false", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Store.LazyFreeLazyEviction }),
+		What:  "true: the memory of evicted big values is released in the background.",
+	},
+	{
+		Name: "store.lazyfree_lazy_expire", Redis: []string{"lazyfree-lazy-expire"}, Default: "false", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Store.LazyFreeLazyExpire }),
+		What:  "true: the memory of expired big values is released in the background.",
+	},
+	{
+		Name: "store.lazyfree_lazy_server_del", Redis: []string{"lazyfree-lazy-server-del"}, Default: "false", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Store.LazyFreeLazyServerDel }),
+		What:  "true: the memory of big values that a command replaces (RENAME, SET over a list) is released in the background.",
+	},
+	{
+		Name: "store.lazyfree_lazy_user_del", Redis: []string{"lazyfree-lazy-user-del"}, Default: "false", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Store.LazyFreeLazyUserDel }),
+		What:  "true: DEL behaves as UNLINK.",
+	},
+	{
+		Name: "store.lazyfree_lazy_user_flush", Redis: []string{"lazyfree-lazy-user-flush"}, Default: "false", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Store.LazyFreeLazyUserFlush }),
+		What:  "true: FLUSHALL, FLUSHDB and the like without SYNC or ASYNC mean ASYNC.",
+	},
+}
