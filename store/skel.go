@@ -157,6 +157,9 @@ type Tx struct {
 	// KeepExpired: keys past their deadline are reported as gone but not
 	// removed (replica).
 	KeepExpired bool
+	// IgnoreExpired: deadlines are not looked at, keys past theirs are present
+	// (effects applied on a replica, which follow the primary's clock).
+	IgnoreExpired bool
 	// NoTouch: lookups leave the access time alone (CLIENT NO-TOUCH).
 	NoTouch bool
 	// AllLocked: the caller holds the locks of all shards. RandomKey, Scan

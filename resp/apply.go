@@ -1,0 +1,103 @@
+package resp
+
+import (
+	"fmt"
+
+	"respkv/resp/proto"
+	"respkv/store"
+)
+
+// Apply executes an effect as a replica, under the lock of the slot's shard,
+// and calls after under the same lock. Effects are deterministic, so nothing
+// here looks at the clock: deadlines are stored as they come and keys past
+// theirs stay until the primary's effect removes them.
+//
+// It implements replication.Applier.
+func (d *Dispatcher) Apply(slot uint16, db int, args [][]byte, after func()) error {
+	shard := store.ShardOf(slot)
+	if len(args) == 0 {
+		return fmt.Errorf("empty effect for slot %d", slot)
+	}
+	b := d.batches.Get().(*batch)
+	defer d.release(b)
+	c := &b.ctx
+	e := d.find(args)
+
+	d.store.LockShard(shard)
+	defer d.store.UnlockShard(shard)
+	defer after()
+	if e == nil || e.handler == nil {
+		return fmt.Errorf("effect %q is unknown: do all nodes run the same version?", args[0])
+	}
+	if !e.write || !e.cmd.ArityOK(len(args)) {
+		return fmt.Errorf("effect %q with %d arguments is not a write", args[0], len(args))
+	}
+	if db < 0 || db >= d.store.Databases() {
+		return fmt.Errorf("effect %q for database %d: there are %d", args[0], db, d.store.Databases())
+	}
+	if !e.keyed {
+		return d.applyToSlot(e, slot, db)
+	}
+	pos, err := e.cmd.AppendKeys(b.pos[:0], args)
+	b.pos = pos
+	if err != nil || len(pos) == 0 {
+		return fmt.Errorf("effect %q has no keys", args[0])
+	}
+	for _, p := range pos {
+		if k := store.MakeKey(args[p]); k.Slot != slot {
+			return fmt.Errorf("effect %q of slot %d has a key of slot %d", args[0], slot, k.Slot)
+		}
+	}
+	reply := proto.NewWriter(nil, 2)
+	c.d, c.Client, c.W = d, nil, reply
+	c.Cmd, c.Args, c.entry, c.slot, c.applied = e.cmd, args, e, slot, true
+	c.key, c.keyPos = store.MakeKey(args[pos[0]]), pos[0]
+	c.Tx = store.Tx{Store: d.store, DB: db, IgnoreExpired: true, NoTouch: true}
+	e.handler(c)
+	if out := reply.Bytes(); len(out) > 0 && out[0] == '-' {
+		return fmt.Errorf("effect %q failed: %s", args[0], out[1:max(1, len(out)-2)])
+	}
+	return nil
+}
+
+// applyToSlot applies an effect that concerns the whole slot.
+func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int) error {
+	switch e.cmd.Name {
+	case "flushdb":
+		d.flushSlot(db, slot)
+		return nil
+	case "flushall":
+		for db := range d.store.Databases() {
+			d.flushSlot(db, slot)
+		}
+		return nil
+	}
+	return fmt.Errorf("effect %q concerns no key", e.cmd.Name)
+}
+
+// flushSlot removes all keys of a slot. The caller holds the lock of its shard.
+func (d *Dispatcher) flushSlot(db int, slot uint16) {
+	for d.store.FlushSlot(db, slot, 1<<16) > 0 {
+	}
+}
+
+// EffectKeys returns the names of all keys of an effect, none when it concerns
+// the slot as a whole. They alias args.
+func (d *Dispatcher) EffectKeys(args [][]byte) [][]byte {
+	if len(args) == 0 {
+		return nil
+	}
+	e := d.find(args)
+	if e == nil {
+		return nil
+	}
+	pos, err := e.cmd.AppendKeys(nil, args)
+	if err != nil {
+		return nil
+	}
+	names := make([][]byte, len(pos))
+	for i, p := range pos {
+		names[i] = args[p]
+	}
+	return names
+}

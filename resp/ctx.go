@@ -1,0 +1,120 @@
+package resp
+
+import (
+	"errors"
+	"time"
+
+	"respkv/resp/command"
+	"respkv/resp/proto"
+	"respkv/store"
+)
+
+// Handler runs one command. Arity, authentication, routing and locks are done
+// by the dispatcher, which also logs the effects. A handler writes exactly one
+// reply to c.W.
+type Handler func(c *Ctx)
+
+// Ctx is one command in execution. It is reused for the next one: nothing in
+// it may be kept.
+type Ctx struct {
+	Client *Client // nil while an effect is applied
+	Cmd    *command.Command
+	Args   [][]byte // Args[0] is the name as sent; they alias the query buffer
+	W      *proto.Writer
+	Tx     store.Tx
+
+	d        *Dispatcher
+	entry    *entry
+	key      store.Key // of the argument keyPos, when keyPos > 0
+	keyPos   int
+	slot     uint16 // of the keys, when there are any
+	applied  bool   // an effect on a replica, not a client's command
+	dirty    int
+	effects  []effect
+	argv     [][]byte // backs the arguments of effects
+	keep     bool     // effects were set: the command as sent is not logged
+	hits     int64
+	misses   int64
+	commands int64
+}
+
+// effect is a range of Ctx.argv, in the log of the slot of a key.
+type effect struct{ first, last int }
+
+// Key is argument i as a key. Hash and slot of the first key were computed by
+// the dispatcher.
+func (c *Ctx) Key(i int) store.Key {
+	if i == c.keyPos {
+		return c.key
+	}
+	return store.MakeKey(c.Args[i])
+}
+
+// Dirty adds n changes of the keyspace. Without a change nothing is replicated,
+// whatever effects were set.
+func (c *Ctx) Dirty(n int) { c.dirty += n }
+
+// Effect adds an effect to those that replace the command as sent. Effects are
+// deterministic: absolute deadlines, no random choice. The arguments must stay
+// unchanged until the handler returns; they must not alias store memory that
+// the handler changes afterwards.
+func (c *Ctx) Effect(args ...[]byte) {
+	c.keep = true
+	first := len(c.argv)
+	c.argv = append(c.argv, args...)
+	c.effects = append(c.effects, effect{first, len(c.argv)})
+}
+
+// NoEffect says that the changes of this command are not logged as sent: each
+// was logged otherwise, or there is nothing to replicate.
+func (c *Ctx) NoEffect() { c.keep = true }
+
+// Replaying says that an effect is applied on a replica, so that deadlines in
+// the past and the like are taken as they are.
+func (c *Ctx) Replaying() bool { return c.applied }
+
+// Hit counts a lookup by a reading command for keyspace_hits and _misses.
+func (c *Ctx) Hit(found bool) {
+	if found {
+		c.hits++
+	} else {
+		c.misses++
+	}
+}
+
+// Now is the time of the command in Unix milliseconds.
+func (c *Ctx) Now() int64 { return c.Tx.Now }
+
+// StoreError replies with the wire text of an error of package store.
+func (c *Ctx) StoreError(err error) { c.W.Error(storeErrorText(err)) }
+
+func storeErrorText(err error) string {
+	switch {
+	case errors.Is(err, store.ErrWrongType):
+		return errWrongType
+	case errors.Is(err, store.ErrNotInteger):
+		return errNotInteger
+	case errors.Is(err, store.ErrOverflow):
+		return errIncrOverflow
+	case errors.Is(err, store.ErrNotFloat):
+		return errNotFloat
+	case errors.Is(err, store.ErrNaNOrInf):
+		return errIncrNaN
+	case errors.Is(err, store.ErrTooLong):
+		return errStringTooLong
+	case errors.Is(err, store.ErrNoSuchKey):
+		return errNoSuchKey
+	case errors.Is(err, store.ErrSameDatabase):
+		return errSameObject
+	case errors.Is(err, store.ErrOutOfMemory):
+		return errOutOfMemory
+	}
+	return "ERR " + errorSafe(err.Error())
+}
+
+// clock returns the wall time in Unix milliseconds and a monotonic reading, in
+// one system call.
+func clock() (unixMilli int64, mono time.Time) {
+	t := time.Now()
+	return t.UnixMilli(), t
+}

@@ -1,0 +1,95 @@
+package resp
+
+import (
+	"context"
+
+	"respkv/cluster"
+	"respkv/cluster/slotmap"
+)
+
+// Routing says who serves a slot. Satisfied by cluster.Node. All methods may be
+// called from any goroutine.
+type Routing interface {
+	// Route decides before any lock is taken.
+	Route(slot uint16, readonly, asking, write bool) cluster.Decision
+	// Admit looks again with the lock of the slot's shard held: a handoff or a
+	// lost lease since Route shows here.
+	Admit(slot uint16, write bool) cluster.Admission
+	// Serving says whether this node may answer as primary now.
+	Serving() bool
+	// Map is the current slot map; never changed.
+	Map() *slotmap.Map
+	ID() slotmap.NodeID
+	Info() cluster.Info
+
+	Meet(ctx context.Context, host string, clusterPort int) error
+	Forget(ctx context.Context, id slotmap.NodeID) error
+	Reset(ctx context.Context, hard bool) error
+	Failover(ctx context.Context, mode cluster.FailoverMode) error
+	Leave(ctx context.Context) error
+}
+
+// Replicator is the replication of this node. Satisfied by internal/node over
+// package replication.
+type Replicator interface {
+	// Append logs one effect of slot. The caller holds the lock of the slot's
+	// shard. args are copied.
+	Append(slot uint16, db int, flags uint8, args [][]byte)
+	// Mark is the position of slot after the last effect appended. Under the
+	// shard lock it is exact.
+	Mark(slot uint16) Mark
+	// WaitAcked returns how many replicas have acknowledged all marks, once n
+	// have or ctx ends.
+	WaitAcked(ctx context.Context, marks []Mark, n int) int
+	// Durable says how many replicas must hold a write of slot before it is
+	// answered: 0 with asynchronous replication.
+	Durable(slot uint16) int
+	// Info describes roles and links for INFO replication and ROLE.
+	Info() ReplicationInfo
+}
+
+// Mark is a position of one slot that a client may wait for.
+type Mark struct {
+	Slot       uint16
+	Epoch, Seq uint64
+}
+
+// ReplicationInfo is what INFO replication and ROLE tell.
+type ReplicationInfo struct {
+	ReplID string // 40 hex characters, of this process
+	Offset uint64 // bytes logged since the process started
+
+	BacklogSize, BacklogHistory int64
+	BacklogFirst                uint64
+
+	Replicas  []ReplicaLink // nodes that replicate from this one
+	Primaries []PrimaryLink // nodes that this one replicates from
+
+	FullSyncs, PartialOK, PartialErr uint64
+	BytesIn, BytesOut                uint64
+	LostEffects                      uint64 // acknowledged here, dropped in failovers
+}
+
+// ReplicaLink is a replica node as its primary sees it.
+type ReplicaLink struct {
+	NodeID, Host string
+	Port         int
+	State        string // "online" or "send_bulk"
+	Offset       uint64
+	LagSeconds   int64
+	Slots        int
+}
+
+// PrimaryLink is a primary node as its replica sees it.
+type PrimaryLink struct {
+	NodeID, Host  string
+	Port          int
+	Up            bool
+	Syncing       bool
+	LastIOSeconds int64
+	DownSeconds   int64
+	Offset        uint64
+	Slots         int
+	CopyKeysLeft  uint64
+	CopiedBytes   uint64
+}

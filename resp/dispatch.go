@@ -1,0 +1,416 @@
+package resp
+
+import (
+	"log/slog"
+	"math/bits"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"respkv/cluster"
+	"respkv/internal/config"
+	"respkv/resp/command"
+	"respkv/store"
+)
+
+// batchMax is how many commands the connection hands over at a time. Their
+// index lines and records are fetched together before the first one runs,
+// which hides most of the memory latency of a pipeline.
+const batchMax = 32
+
+// Dispatcher runs commands: table entry, arity, authentication, routing, locks,
+// handler, effects. It is the Executor of a Server.
+type Dispatcher struct {
+	store   *store.Store
+	routing Routing    // nil: cluster mode is off
+	repl    Replicator // nil: nothing is replicated
+	config  *config.Live
+	log     *slog.Logger
+
+	table   *command.Table
+	entries []*entry // by Command.ID; nil: not built
+
+	server *Server // set by Attach
+	stats  Stats
+	pause  pauseState
+	memory memoryGate
+
+	shutdown func(ShutdownOptions) error
+	started  time.Time
+	runID    string
+
+	activeExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
+	rates        rates
+	batches      sync.Pool
+}
+
+// entry is a table entry with what belongs to it at run time.
+type entry struct {
+	cmd     *command.Command
+	handler Handler
+	write   bool
+	fast    bool
+	keyed   bool // takes keys: runs under shard locks
+	single  bool // exactly one key, at args[1]
+	stats   CommandStats
+}
+
+// batch is the working memory of one call of Batch; pooled, so that idle
+// connections hold none.
+type batch struct {
+	ctx     Ctx
+	entries [batchMax]*entry
+	keys    [batchMax]store.Key
+	pos     []int
+}
+
+// Batch implements Executor.
+func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
+	b := d.batches.Get().(*batch)
+	defer d.release(b)
+	if len(cmds) > batchMax {
+		cmds = cmds[:batchMax]
+	}
+	db := client.DB()
+	for i, args := range cmds {
+		e := d.find(args)
+		b.entries[i] = e
+		if e != nil && e.single && len(args) > 1 {
+			b.keys[i] = store.MakeKey(args[1])
+			if len(cmds) > 1 {
+				d.store.PrefetchIndex(db, b.keys[i])
+			}
+		}
+	}
+	if len(cmds) > 1 {
+		for i, args := range cmds {
+			if e := b.entries[i]; e != nil && e.single && len(args) > 1 {
+				d.store.PrefetchRecord(db, b.keys[i])
+			}
+		}
+	}
+
+	c := &b.ctx
+	c.d, c.Client, c.W = d, client, &client.W
+	now, start := clock()
+	run := 0 // commands since start, all of the same entry
+	for i, args := range cmds {
+		e := b.entries[i]
+		c.Tx.Now = now
+		if !d.execute(c, b, e, args, i) {
+			return i // parked, not consumed
+		}
+		run++
+		last := i+1 == len(cmds) || client.Interrupted()
+		if last || b.entries[i+1] != e || e == nil || !e.fast {
+			var end time.Time
+			now, end = clock()
+			if e != nil {
+				e.stats.add(run, end.Sub(start))
+			}
+			start, run = end, 0
+		}
+		if last {
+			return i + 1
+		}
+	}
+	return len(cmds)
+}
+
+func (d *Dispatcher) release(b *batch) {
+	c := &b.ctx
+	d.stats.commands.Add(c.commands)
+	if c.hits|c.misses != 0 {
+		d.stats.hits.Add(c.hits)
+		d.stats.misses.Add(c.misses)
+	}
+	clear(c.argv[:cap(c.argv)])
+	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0]}
+	clear(b.keys[:])
+	d.batches.Put(b)
+}
+
+// find resolves the table entry of a command as sent, sub-commands included.
+// It returns nil when there is none, and the container's entry when only the
+// sub-command is unknown.
+func (d *Dispatcher) find(args [][]byte) *entry {
+	cmd := d.table.Lookup(args[0])
+	if cmd == nil {
+		return nil
+	}
+	if cmd.IsContainer() && len(args) > 1 {
+		if sub := cmd.Subcommand(args[1]); sub != nil {
+			cmd = sub
+		}
+	}
+	return d.entries[cmd.ID]
+}
+
+// execute runs one command of a client. False means that the client was parked
+// before the command began; it is to be executed again.
+func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (consumed bool) {
+	client := c.Client
+	mark := c.W.Len()
+	asking := client.Has(FlagAsking)
+	if asking {
+		client.SetFlag(FlagAsking, false)
+	}
+	if client.Reply == ReplySkipNext {
+		client.Reply = ReplySkip
+	}
+	consumed = d.check(c, b, e, args, i, asking)
+	if !consumed {
+		if asking {
+			client.SetFlag(FlagAsking, true)
+		}
+		if client.Reply == ReplySkip {
+			client.Reply = ReplySkipNext
+		}
+		return false
+	}
+	c.commands++
+	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
+		d.stats.countError(reply[mark+1:])
+	}
+	switch client.Reply {
+	case ReplyOff:
+		c.W.Truncate(mark)
+	case ReplySkip:
+		c.W.Truncate(mark)
+		client.Reply = ReplyOn
+	}
+	return true
+}
+
+// check refuses what must not run and runs the rest. It follows the order of
+// Redis's processCommand, since that decides which of several errors a client
+// sees.
+func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, asking bool) (consumed bool) {
+	client := c.Client
+	if e == nil || e.handler == nil {
+		d.refuseUnknown(c, e, args)
+		return true
+	}
+	client.Command(e.cmd.Name)
+	if !e.cmd.ArityOK(len(args)) {
+		e.stats.rejected.Add(1)
+		c.W.Error(errArity(e.cmd.Name))
+		return true
+	}
+	if !client.Authenticated() && e.cmd.Flags&command.NoAuth == 0 {
+		e.stats.rejected.Add(1)
+		c.W.Error(errNoAuth)
+		return true
+	}
+	c.Cmd, c.Args, c.entry = e.cmd, args, e
+	c.Tx.Store, c.Tx.DB = d.store, client.DB()
+	c.Tx.NoTouch = client.Has(FlagNoTouch)
+	c.keyPos, c.applied, c.dirty, c.keep = 0, false, 0, false
+	c.argv, c.effects = c.argv[:0], c.effects[:0]
+
+	if e.cmd.Flags&command.DenyOOM != 0 && d.memory.exceeded() {
+		e.stats.rejected.Add(1)
+		c.W.Error(errOOM)
+		return true
+	}
+	if d.pause.holds() && !d.pause.wait(client, e) {
+		return false
+	}
+	if !e.keyed {
+		c.Tx.KeepExpired = false
+		d.invoke(c)
+		return true
+	}
+	if e.single {
+		c.key, c.keyPos = b.keys[i], 1
+		d.runSingle(c, asking)
+		return true
+	}
+	return d.runMulti(c, b, asking)
+}
+
+func (d *Dispatcher) refuseUnknown(c *Ctx, e *entry, args [][]byte) {
+	cmd := d.table.Lookup(args[0])
+	switch {
+	case !c.Client.Authenticated():
+		c.W.Error(errNoAuth)
+	case cmd != nil && cmd.IsContainer() && len(args) > 1:
+		c.W.Error(errUnknownSubcommand(cmd.Name, args[1]))
+	case cmd != nil:
+		c.W.Error(errArity(cmd.Name))
+	default:
+		c.W.Error(errUnknownCommand(args))
+	}
+}
+
+// runSingle runs a command with one key.
+func (d *Dispatcher) runSingle(c *Ctx, asking bool) {
+	c.slot = c.key.Slot
+	shard := c.key.Shard()
+	for {
+		if d.routing != nil && !d.route(c, asking) {
+			return
+		}
+		d.store.LockShard(shard)
+		wait, again := d.admit(c)
+		if !again {
+			break
+		}
+		d.store.UnlockShard(shard)
+		if wait != nil {
+			<-wait
+		}
+	}
+	defer d.store.UnlockShard(shard)
+	d.invoke(c)
+	d.logEffects(c)
+}
+
+// runMulti runs a command with any number of keys under the locks of all their
+// shards, taken in ascending order.
+func (d *Dispatcher) runMulti(c *Ctx, b *batch, asking bool) bool {
+	pos, err := c.Cmd.AppendKeys(b.pos[:0], c.Args)
+	b.pos = pos
+	if err != nil || len(pos) == 0 {
+		// The handler finds out what is wrong with the arguments: it touches no
+		// key before it has.
+		d.invoke(c)
+		return true
+	}
+	c.key, c.keyPos = store.MakeKey(c.Args[pos[0]]), pos[0]
+	c.slot = c.key.Slot
+	var shards shardSet
+	shards.add(c.key.Shard())
+	for _, p := range pos[1:] {
+		slot := store.MakeKey(c.Args[p]).Slot
+		if d.routing != nil && slot != c.slot {
+			c.entry.stats.rejected.Add(1)
+			c.W.Error(errCrossSlot)
+			return true
+		}
+		shards.add(store.ShardOf(slot))
+	}
+	for {
+		if d.routing != nil && !d.route(c, asking) {
+			return true
+		}
+		shards.lock(d.store)
+		wait, again := d.admit(c)
+		if !again {
+			break
+		}
+		shards.unlock(d.store)
+		if wait != nil {
+			<-wait
+		}
+	}
+	defer shards.unlock(d.store)
+	d.invoke(c)
+	d.logEffects(c)
+	return true
+}
+
+// route answers for slots that this node does not serve. True: run it here.
+func (d *Dispatcher) route(c *Ctx, asking bool) bool {
+	readonly := c.Client.Has(FlagReadOnly)
+	dec := d.routing.Route(c.slot, readonly, asking || c.Cmd.Flags&command.Asking != 0, c.entry.write)
+	if dec.Verdict == cluster.Here {
+		return true
+	}
+	c.entry.stats.rejected.Add(1)
+	c.W.Error(redirection(dec, c.slot))
+	return false
+}
+
+func redirection(dec cluster.Decision, slot uint16) string {
+	switch dec.Verdict {
+	case cluster.Moved, cluster.Ask:
+		host, port := dec.Addr(false)
+		kind := "MOVED "
+		if dec.Verdict == cluster.Ask {
+			kind = "ASK "
+		}
+		return kind + strconv.Itoa(int(slot)) + " " + host + ":" + strconv.Itoa(port)
+	case cluster.Unassigned:
+		return "CLUSTERDOWN Hash slot not served"
+	case cluster.TryAgain:
+		return "TRYAGAIN Multiple keys request during rehashing of slot"
+	}
+	return "CLUSTERDOWN The cluster is down"
+}
+
+// admit looks at ownership again under the shard lock. again means that the
+// lock must be given up and the command routed anew, after wait if that is set.
+// It also decides whether keys past their deadline may be removed: only the
+// primary does that, replicas follow its effects.
+func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
+	c.Tx.KeepExpired = false
+	if d.routing == nil {
+		return nil, false
+	}
+	a := d.routing.Admit(c.slot, c.entry.write)
+	switch a.Gate {
+	case cluster.Paused:
+		return a.Wait, true
+	case cluster.Reroute:
+		return nil, true
+	}
+	c.Tx.KeepExpired = !d.primaryOf(c.slot)
+	return nil, false
+}
+
+func (d *Dispatcher) primaryOf(slot uint16) bool {
+	return d.routing == nil || d.routing.Map().Slot(slot).Primary == d.routing.ID()
+}
+
+func (d *Dispatcher) invoke(c *Ctx) { c.entry.handler(c) }
+
+// logEffects hands the outcome of a command to replication. The caller holds
+// the locks under which the command ran, so that the log has the order of
+// execution.
+func (d *Dispatcher) logEffects(c *Ctx) {
+	if c.dirty == 0 {
+		return
+	}
+	d.stats.dirty.Add(int64(c.dirty))
+	if d.repl == nil || c.applied {
+		return
+	}
+	c.session().wrote(c.slot)
+	if !c.keep {
+		d.repl.Append(c.slot, c.Tx.DB, 0, c.Args)
+		return
+	}
+	for _, e := range c.effects {
+		d.repl.Append(c.slot, c.Tx.DB, 0, c.argv[e.first:e.last])
+	}
+}
+
+// shardSet is a set of shards, locked in ascending order.
+type shardSet [store.Shards / 64]uint64
+
+func (s *shardSet) add(shard int) { s[shard/64] |= 1 << (shard % 64) }
+
+func (s *shardSet) lock(st *store.Store) {
+	s.each(st.LockShard)
+}
+
+func (s *shardSet) unlock(st *store.Store) {
+	s.each(st.UnlockShard)
+}
+
+func (s *shardSet) each(fn func(shard int)) {
+	for i, word := range s {
+		for ; word != 0; word &= word - 1 {
+			fn(i*64 + bits.TrailingZeros64(word))
+		}
+	}
+}
+
+// newBatch is the constructor of the pool.
+func newBatch() any {
+	return &batch{ctx: Ctx{argv: make([][]byte, 0, 8)}, pos: make([]int, 0, 8)}
+}
+
+var _ Executor = (*Dispatcher)(nil)

@@ -1,0 +1,97 @@
+package resp
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"time"
+
+	"respkv/internal/config"
+	"respkv/store"
+)
+
+// DispatcherOptions are what commands run on.
+type DispatcherOptions struct {
+	// Store is the keyspace. Its hooks must be the dispatcher's Expired.
+	Store *store.Store
+	// Routing is the cluster; nil: a standalone node.
+	Routing Routing
+	// Replicator is the replication; nil: nothing is replicated.
+	Replicator Replicator
+	// Config is the configuration, and what CONFIG changes.
+	Config *config.Live
+	// Shutdown begins to end the node; called by SHUTDOWN. It does not wait.
+	Shutdown func(o ShutdownOptions) error
+	Logger   *slog.Logger
+}
+
+// ShutdownOptions are the arguments of SHUTDOWN.
+type ShutdownOptions struct {
+	Now   bool // do not hand over: leave at once
+	Force bool
+}
+
+// NewDispatcher binds all commands. Attach a server before it is used.
+func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	d := &Dispatcher{
+		store: o.Store, routing: o.Routing, repl: o.Replicator, config: o.Config,
+		log: o.Logger, shutdown: o.Shutdown,
+		started: time.Now(), runID: randomID(),
+		batches: sync.Pool{New: newBatch},
+	}
+	d.activeExpire.Store(true)
+	if err := d.bind(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Attach tells the dispatcher which server it serves.
+func (d *Dispatcher) Attach(s *Server) { d.server = s }
+
+// Connected implements Executor.
+func (d *Dispatcher) Connected(client *Client) {
+	client.SetUser("default", d.config.Config().Server.RequirePass == "")
+	client.Session = &session{}
+}
+
+// Disconnected implements Executor.
+func (d *Dispatcher) Disconnected(client *Client) {}
+
+// session is the dispatcher's state of one client, kept in Client.Session.
+type session struct {
+	// written holds a bit for each slot that the client wrote to since the
+	// last WAIT; nil until it writes on a node that replicates.
+	written *[slotWords]uint64
+}
+
+const slotWords = 16384 / 64
+
+// wrote notes a write to slot for WAIT.
+func (s *session) wrote(slot uint16) {
+	if s.written == nil {
+		s.written = new([slotWords]uint64)
+	}
+	s.written[slot/64] |= 1 << (slot % 64)
+}
+
+func (c *Ctx) session() *session { return c.Client.Session.(*session) }
+
+// Expired logs the removal of a key past its deadline. It implements
+// store.Hooks and is called with the lock of the key's shard held.
+func (d *Dispatcher) Expired(db int, k store.Key) {
+	if d.repl == nil {
+		return
+	}
+	d.repl.Append(k.Slot, db, 0, [][]byte{[]byte("DEL"), k.Name})
+}
+
+func randomID() string {
+	var b [20]byte
+	rand.Read(b[:]) // never fails (documented)
+	return hex.EncodeToString(b[:])
+}

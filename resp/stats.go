@@ -1,0 +1,130 @@
+package resp
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// CommandStats counts the calls of one command. Safe for concurrent use.
+type CommandStats struct {
+	calls    atomic.Int64
+	nanos    atomic.Int64
+	rejected atomic.Int64 // refused before it ran
+	failed   atomic.Int64 // ran and replied with an error
+}
+
+func (s *CommandStats) add(calls int, took time.Duration) {
+	s.calls.Add(int64(calls))
+	s.nanos.Add(int64(took))
+}
+
+func (s *CommandStats) reset() {
+	s.calls.Store(0)
+	s.nanos.Store(0)
+	s.rejected.Store(0)
+	s.failed.Store(0)
+}
+
+// Stats are the counters of INFO stats that belong to commands. Safe for
+// concurrent use.
+type Stats struct {
+	commands atomic.Int64
+	hits     atomic.Int64
+	misses   atomic.Int64
+	errors   atomic.Int64
+	dirty    atomic.Int64 // changes since the process started
+
+	mu      sync.Mutex
+	byError map[string]int64 // guarded by mu: replies by error prefix
+}
+
+// errorKinds bounds the number of distinct prefixes that are counted: a script
+// may make up any number of them.
+const errorKinds = 128
+
+// countError counts an error reply by its first word.
+func (s *Stats) countError(reply []byte) {
+	end := 0
+	for end < len(reply) && reply[end] != ' ' && reply[end] != '\r' {
+		end++
+	}
+	s.errors.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byError == nil {
+		s.byError = make(map[string]int64)
+	}
+	if _, known := s.byError[string(reply[:end])]; known || len(s.byError) < errorKinds {
+		s.byError[string(reply[:end])]++
+	}
+}
+
+// errorCounts returns the counters of errors, ordered by prefix.
+func (s *Stats) errorCounts() (names []string, counts []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.byError {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		counts = append(counts, s.byError[name])
+	}
+	return names, counts
+}
+
+func (s *Stats) reset() {
+	s.commands.Store(0)
+	s.hits.Store(0)
+	s.misses.Store(0)
+	s.errors.Store(0)
+	s.mu.Lock()
+	clear(s.byError)
+	s.mu.Unlock()
+}
+
+// rates are the instantaneous_* fields of INFO: means over the last samples,
+// taken by the server's cron.
+type rates struct {
+	mu      sync.Mutex
+	samples [rateMetrics][rateSamples]float64 // guarded by mu, as all below
+	last    [rateMetrics]int64
+	at      time.Time
+	next    int
+}
+
+const (
+	rateCommands = iota
+	rateInput
+	rateOutput
+	rateMetrics
+
+	rateSamples = 16 // as Redis: 1.6 s at ten samples a second
+)
+
+// sample takes the current totals.
+func (r *rates) sample(now time.Time, totals [rateMetrics]int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.at.IsZero() {
+		if seconds := now.Sub(r.at).Seconds(); seconds > 0 {
+			for i := range totals {
+				r.samples[i][r.next] = float64(totals[i]-r.last[i]) / seconds
+			}
+			r.next = (r.next + 1) % rateSamples
+		}
+	}
+	r.at, r.last = now, totals
+}
+
+func (r *rates) mean(metric int) float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := 0.0
+	for _, v := range r.samples[metric] {
+		sum += v
+	}
+	return sum / rateSamples
+}
