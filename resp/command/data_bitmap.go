@@ -5,7 +5,7 @@ var bitmapCommands = []*Command{
 	{
 		Name: "bitcount", Group: GroupBitmap, Since: "2.6.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatBitmap,
-		Summary:    "",
+		Summary:    "Counts the bits set in a string or a range of it.",
 		Complexity: "O(N)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -24,7 +24,7 @@ var bitmapCommands = []*Command{
 	{
 		Name: "bitfield", Group: GroupBitmap, Since: "3.2.0", Arity: -2,
 		Flags: Write | DenyOOM, Categories: CatBitmap,
-		Summary:    "",
+		Summary:    "Reads, sets and increments integers of any width inside a string.",
 		Complexity: "O(1) for each subcommand specified",
 		KeySpecs: []KeySpec{
 			at(1, RW|KeyAccess|KeyUpdate|VariableFlags).note("This command allows both access and modification of the key"),
@@ -58,7 +58,7 @@ var bitmapCommands = []*Command{
 	{
 		Name: "bitfield_ro", Group: GroupBitmap, Since: "6.0.0", Arity: -2,
 		Flags: ReadOnly | Fast, Categories: CatBitmap,
-		Summary:    "",
+		Summary:    "Reads integers of any width inside a string.",
 		Complexity: "O(1) for each subcommand specified",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -72,7 +72,7 @@ var bitmapCommands = []*Command{
 	{
 		Name: "bitop", Group: GroupBitmap, Since: "2.6.0", Arity: -4,
 		Flags: Write | DenyOOM, Categories: CatBitmap,
-		Summary:    "",
+		Summary:    "Stores the AND, OR, XOR or NOT of strings under a key.",
 		Complexity: "O(N)",
 		KeySpecs:   []KeySpec{at(2, OW|KeyUpdate), keyRange(3, -1, 1, RO|KeyAccess)},
 		Args:       []Arg{str("operation"), key("destkey", 0), key("key", 1).many()},
@@ -80,7 +80,7 @@ var bitmapCommands = []*Command{
 	{
 		Name: "bitpos", Group: GroupBitmap, Since: "2.8.7", Arity: -3,
 		Flags: ReadOnly, Categories: CatBitmap,
-		Summary:    "",
+		Summary:    "Finds the first bit set or clear in a string.",
 		Complexity: "O(N)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -102,7 +102,7 @@ var bitmapCommands = []*Command{
 	{
 		Name: "getbit", Group: GroupBitmap, Since: "2.2.0", Arity: 3,
 		Flags: ReadOnly | Fast, Categories: CatBitmap,
-		Summary:    "",
+		Summary:    "Returns the bit at an offset of a string.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), integer("offset")},
@@ -110,7 +110,7 @@ var bitmapCommands = []*Command{
 	{
 		Name: "setbit", Group: GroupBitmap, Since: "2.2.0", Arity: 4,
 		Flags: Write | DenyOOM, Categories: CatBitmap,
-		Summary:    "",
+		Summary:    "Sets or clears the bit at an offset of a string.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("offset"), integer("value")},

@@ -4,51 +4,51 @@ package command
 var clientCommands = []*Command{
 	{
 		Name: "client", Group: GroupConnection, Since: "2.4.0", Arity: -2,
-		Summary:    "",
+		Summary:    "Groups the commands on client connections.",
 		Complexity: "Depends on subcommand.",
 		Subcommands: []*Command{
 			{
 				Name: "client|caching", Group: GroupConnection, Since: "6.0.0", Arity: 3,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Says whether keys of the next command are tracked.",
 				Complexity: "O(1)",
 				Args:       []Arg{oneOf("mode", word("yes", "YES"), word("no", "NO"))},
 			},
 			{
 				Name: "client|getname", Group: GroupConnection, Since: "2.6.9", Arity: 2,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Returns the name of this connection.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "client|getredir", Group: GroupConnection, Since: "6.0.0", Arity: 2,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Tells which connection gets this one's invalidation messages.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "client|help", Group: GroupConnection, Since: "5.0.0", Arity: 2,
 				Flags: Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Lists the sub-commands of CLIENT.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "client|id", Group: GroupConnection, Since: "5.0.0", Arity: 2,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Returns the number of this connection.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "client|info", Group: GroupConnection, Since: "6.2.0", Arity: 2,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Describes this connection.",
 				Complexity: "O(1)",
 				Tips:       []string{"nondeterministic_output"},
 			},
 			{
 				Name: "client|kill", Group: GroupConnection, Since: "2.4.0", Arity: -3,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Closes connections chosen by filters.",
 				Complexity: "O(N) where N is the number of client connections",
 				Args: []Arg{
 					oneOf("filter",
@@ -80,7 +80,7 @@ var clientCommands = []*Command{
 			{
 				Name: "client|list", Group: GroupConnection, Since: "2.4.0", Arity: -2,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Describes the open connections.",
 				Complexity: "O(N) where N is the number of client connections",
 				Tips:       []string{"nondeterministic_output"},
 				Args: []Arg{
@@ -106,14 +106,21 @@ var clientCommands = []*Command{
 			{
 				Name: "client|no-evict", Group: GroupConnection, Since: "7.0.0", Arity: 3,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Exempts this connection from client eviction.",
+				Complexity: "O(1)",
+				Args:       []Arg{oneOf("enabled", word("on", "ON"), word("off", "OFF"))},
+			},
+			{
+				Name: "client|no-touch", Group: GroupConnection, Since: "7.2.0", Arity: 3,
+				Flags: NoScript | Loading | Stale, Categories: CatConnection,
+				Summary:    "Keeps commands of this connection from marking keys as accessed.",
 				Complexity: "O(1)",
 				Args:       []Arg{oneOf("enabled", word("on", "ON"), word("off", "OFF"))},
 			},
 			{
 				Name: "client|pause", Group: GroupConnection, Since: "2.9.50", Arity: -3,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Holds back the commands of all clients for a while.",
 				Complexity: "O(1)",
 				Args: []Arg{
 					integer("timeout"),
@@ -129,7 +136,7 @@ var clientCommands = []*Command{
 			{
 				Name: "client|reply", Group: GroupConnection, Since: "3.2.0", Arity: 3,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Turns replies on or off, or skips the next one.",
 				Complexity: "O(1)",
 				Args: []Arg{
 					oneOf("on_off_skip",
@@ -140,16 +147,32 @@ var clientCommands = []*Command{
 				},
 			},
 			{
+				Name: "client|setinfo", Group: GroupConnection, Since: "7.2.0", Arity: 4,
+				Flags: NoScript | Loading | Stale, Categories: CatConnection,
+				Summary:    "Records the name or version of the client library.",
+				Complexity: "O(1)",
+				Tips: []string{
+					"request_policy:all_nodes",
+					"response_policy:all_succeeded",
+				},
+				Args: []Arg{
+					oneOf("attr",
+						str("libname").token("LIB-NAME"),
+						str("libver").token("LIB-VER"),
+					),
+				},
+			},
+			{
 				Name: "client|setname", Group: GroupConnection, Since: "2.6.9", Arity: 3,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Names this connection.",
 				Complexity: "O(1)",
 				Args:       []Arg{str("connection-name")},
 			},
 			{
 				Name: "client|tracking", Group: GroupConnection, Since: "6.0.0", Arity: -3,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Turns invalidation messages for cached keys on or off.",
 				Complexity: "O(1). Some options may introduce additional complexity.",
 				Args: []Arg{
 					oneOf("status", word("on", "ON"), word("off", "OFF")),
@@ -164,13 +187,13 @@ var clientCommands = []*Command{
 			{
 				Name: "client|trackinginfo", Group: GroupConnection, Since: "6.2.0", Arity: 2,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Describes how this connection's caching is tracked.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "client|unblock", Group: GroupConnection, Since: "5.0.0", Arity: -3,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Wakes a client that a blocking command holds.",
 				Complexity: "O(log N) where N is the number of client connections",
 				Args: []Arg{
 					integer("client-id"),
@@ -183,7 +206,7 @@ var clientCommands = []*Command{
 			{
 				Name: "client|unpause", Group: GroupConnection, Since: "6.2.0", Arity: 2,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Lets paused clients go on.",
 				Complexity: "O(N) Where N is the number of paused clients",
 			},
 		},

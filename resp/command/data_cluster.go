@@ -4,20 +4,20 @@ package command
 var clusterCommands = []*Command{
 	{
 		Name: "cluster", Group: GroupCluster, Since: "3.0.0", Arity: -2,
-		Summary:    "",
+		Summary:    "Groups the commands on the cluster.",
 		Complexity: "Depends on subcommand.",
 		Subcommands: []*Command{
 			{
 				Name: "cluster|addslots", Group: GroupCluster, Since: "3.0.0", Arity: -3,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Assigns slots to this node.",
 				Complexity: "O(N) where N is the total number of hash slot arguments",
 				Args:       []Arg{integer("slot").many()},
 			},
 			{
 				Name: "cluster|addslotsrange", Group: GroupCluster, Since: "7.0.0", Arity: -4,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Assigns ranges of slots to this node.",
 				Complexity: "O(N) where N is the total number of the slots between the start slot and end slot arguments.",
 				Args: []Arg{
 					block("start-slot_end-slot",
@@ -29,14 +29,14 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|bumpepoch", Group: GroupCluster, Since: "3.0.0", Arity: 2,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Raises the config epoch of this node.",
 				Complexity: "O(1)",
 				Tips:       []string{"nondeterministic_output"},
 			},
 			{
 				Name: "cluster|count-failure-reports", Group: GroupCluster, Since: "3.0.0", Arity: 3,
 				Flags:      Admin | Stale,
-				Summary:    "",
+				Summary:    "Counts the reports that a node has failed.",
 				Complexity: "O(N) where N is the number of failure reports",
 				Tips:       []string{"nondeterministic_output"},
 				Args:       []Arg{str("node-id")},
@@ -44,21 +44,21 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|countkeysinslot", Group: GroupCluster, Since: "3.0.0", Arity: 3,
 				Flags:      Stale | TouchesArbitraryKeys,
-				Summary:    "",
+				Summary:    "Counts the keys in a slot.",
 				Complexity: "O(1)",
 				Args:       []Arg{integer("slot")},
 			},
 			{
 				Name: "cluster|delslots", Group: GroupCluster, Since: "3.0.0", Arity: -3,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Takes slots away from this node.",
 				Complexity: "O(N) where N is the total number of hash slot arguments",
 				Args:       []Arg{integer("slot").many()},
 			},
 			{
 				Name: "cluster|delslotsrange", Group: GroupCluster, Since: "7.0.0", Arity: -4,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Takes ranges of slots away from this node.",
 				Complexity: "O(N) where N is the total number of the slots between the start slot and end slot arguments.",
 				Args: []Arg{
 					block("start-slot_end-slot",
@@ -70,7 +70,7 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|failover", Group: GroupCluster, Since: "3.0.0", Arity: -2,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Makes this replica take its primary's place.",
 				Complexity: "O(1)",
 				Args: []Arg{
 					oneOf("options",
@@ -82,20 +82,20 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|flushslots", Group: GroupCluster, Since: "3.0.0", Arity: 2,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Takes all slots away from this node.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "cluster|forget", Group: GroupCluster, Since: "3.0.0", Arity: 3,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Removes a node from the cluster's node table.",
 				Complexity: "O(1)",
 				Args:       []Arg{str("node-id")},
 			},
 			{
 				Name: "cluster|getkeysinslot", Group: GroupCluster, Since: "3.0.0", Arity: 4,
 				Flags:      Stale | TouchesArbitraryKeys,
-				Summary:    "",
+				Summary:    "Returns names of keys in a slot.",
 				Complexity: "O(log(N)) where N is the number of requested keys",
 				Tips:       []string{"nondeterministic_output"},
 				Args:       []Arg{integer("slot"), integer("count")},
@@ -103,34 +103,34 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|help", Group: GroupCluster, Since: "5.0.0", Arity: 2,
 				Flags:      Loading | Stale,
-				Summary:    "",
+				Summary:    "Lists the sub-commands of CLUSTER.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "cluster|info", Group: GroupCluster, Since: "3.0.0", Arity: 2,
 				Flags:      Stale,
-				Summary:    "",
+				Summary:    "Reports on the state of the cluster.",
 				Complexity: "O(1)",
 				Tips:       []string{"nondeterministic_output"},
 			},
 			{
 				Name: "cluster|keyslot", Group: GroupCluster, Since: "3.0.0", Arity: 3,
 				Flags:      Stale,
-				Summary:    "",
+				Summary:    "Computes the hash slot of a key.",
 				Complexity: "O(N) where N is the number of bytes in the key",
 				Args:       []Arg{str("key")},
 			},
 			{
 				Name: "cluster|links", Group: GroupCluster, Since: "7.0.0", Arity: 2,
 				Flags:      Stale,
-				Summary:    "",
+				Summary:    "Describes the connections between this node and the others.",
 				Complexity: "O(N) where N is the total number of Cluster nodes",
 				Tips:       []string{"nondeterministic_output"},
 			},
 			{
 				Name: "cluster|meet", Group: GroupCluster, Since: "3.0.0", Arity: -4,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Joins this node and another one into one cluster.",
 				Complexity: "O(1)",
 				Args: []Arg{
 					str("ip"),
@@ -144,20 +144,27 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|myid", Group: GroupCluster, Since: "3.0.0", Arity: 2,
 				Flags:      Stale,
-				Summary:    "",
+				Summary:    "Returns the ID of this node.",
 				Complexity: "O(1)",
+			},
+			{
+				Name: "cluster|myshardid", Group: GroupCluster, Since: "7.2.0", Arity: 2,
+				Flags:      Loading | Stale,
+				Summary:    "Returns the ID of the shard that this node belongs to.",
+				Complexity: "O(1)",
+				Tips:       []string{"nondeterministic_output"},
 			},
 			{
 				Name: "cluster|nodes", Group: GroupCluster, Since: "3.0.0", Arity: 2,
 				Flags:      Stale,
-				Summary:    "",
+				Summary:    "Returns the nodes and their slots in the configuration file format.",
 				Complexity: "O(N) where N is the total number of Cluster nodes",
 				Tips:       []string{"nondeterministic_output"},
 			},
 			{
 				Name: "cluster|replicas", Group: GroupCluster, Since: "5.0.0", Arity: 3,
 				Flags:      Admin | Stale,
-				Summary:    "",
+				Summary:    "Lists the replicas of a primary.",
 				Complexity: "O(1)",
 				Tips:       []string{"nondeterministic_output"},
 				Args:       []Arg{str("node-id")},
@@ -165,14 +172,14 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|replicate", Group: GroupCluster, Since: "3.0.0", Arity: 3,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Makes this node a replica of a primary.",
 				Complexity: "O(1)",
 				Args:       []Arg{str("node-id")},
 			},
 			{
 				Name: "cluster|reset", Group: GroupCluster, Since: "3.0.0", Arity: -2,
 				Flags:      Admin | NoScript | Stale,
-				Summary:    "",
+				Summary:    "Makes this node forget its cluster.",
 				Complexity: "O(N) where N is the number of known nodes. The command may execute a FLUSHALL as a side effect.",
 				Args: []Arg{
 					oneOf("hard_soft",
@@ -184,20 +191,20 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|saveconfig", Group: GroupCluster, Since: "3.0.0", Arity: 2,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Writes the cluster state to disk.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "cluster|set-config-epoch", Group: GroupCluster, Since: "3.0.0", Arity: 3,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Gives a fresh node its config epoch.",
 				Complexity: "O(1)",
 				Args:       []Arg{integer("config-epoch")},
 			},
 			{
 				Name: "cluster|setslot", Group: GroupCluster, Since: "3.0.0", Arity: -4,
 				Flags:      Admin | Stale | NoAsyncLoading,
-				Summary:    "",
+				Summary:    "Binds a slot to a node or marks it as moving.",
 				Complexity: "O(1)",
 				Args: []Arg{
 					integer("slot"),
@@ -212,14 +219,14 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|shards", Group: GroupCluster, Since: "7.0.0", Arity: 2,
 				Flags:      Stale,
-				Summary:    "",
+				Summary:    "Returns the slot ranges with the nodes that hold them, by shard.",
 				Complexity: "O(N) where N is the total number of cluster nodes",
 				Tips:       []string{"nondeterministic_output"},
 			},
 			{
 				Name: "cluster|slaves", Group: GroupCluster, Since: "3.0.0", Arity: 3,
 				Flags:      Admin | Stale,
-				Summary:    "",
+				Summary:    "Lists the replicas of a primary (old name).",
 				Complexity: "O(1)",
 				DocFlags:   Deprecated, DeprecatedSince: "5.0.0",
 				ReplacedBy: "`CLUSTER REPLICAS`",
@@ -229,7 +236,7 @@ var clusterCommands = []*Command{
 			{
 				Name: "cluster|slots", Group: GroupCluster, Since: "3.0.0", Arity: 2,
 				Flags:      Stale,
-				Summary:    "",
+				Summary:    "Returns the slot ranges with their primary and replicas.",
 				Complexity: "O(N) where N is the total number of Cluster nodes",
 				DocFlags:   Deprecated, DeprecatedSince: "7.0.0",
 				ReplacedBy: "`CLUSTER SHARDS`",

@@ -5,20 +5,20 @@ var commandCommands = []*Command{
 	{
 		Name: "command", Group: GroupServer, Since: "2.8.13", Arity: -1,
 		Flags: Loading | Stale, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Describes all commands; groups the commands that do so in part.",
 		Complexity: "O(N) where N is the total number of Redis commands",
 		Tips:       []string{"nondeterministic_output_order"},
 		Subcommands: []*Command{
 			{
 				Name: "command|count", Group: GroupServer, Since: "2.8.13", Arity: 2,
 				Flags: Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Counts the commands of the server.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "command|docs", Group: GroupServer, Since: "7.0.0", Arity: -2,
 				Flags: Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Returns the documentation of the named commands, or of all.",
 				Complexity: "O(N) where N is the number of commands to look up",
 				Tips:       []string{"nondeterministic_output_order"},
 				Args:       []Arg{str("command-name").opt().many()},
@@ -26,25 +26,25 @@ var commandCommands = []*Command{
 			{
 				Name: "command|getkeys", Group: GroupServer, Since: "2.8.13", Arity: -4,
 				Flags: Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Picks the key names out of a full command.",
 				Complexity: "O(N) where N is the number of arguments to the command",
 			},
 			{
 				Name: "command|getkeysandflags", Group: GroupServer, Since: "7.0.0", Arity: -4,
 				Flags: Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Picks the key names out of a full command, with what it does to each.",
 				Complexity: "O(N) where N is the number of arguments to the command",
 			},
 			{
 				Name: "command|help", Group: GroupServer, Since: "5.0.0", Arity: 2,
 				Flags: Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Lists the sub-commands of COMMAND.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "command|info", Group: GroupServer, Since: "2.8.13", Arity: -2,
 				Flags: Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Describes the named commands, or all.",
 				Complexity: "O(N) where N is the number of commands to look up",
 				Tips:       []string{"nondeterministic_output_order"},
 				Args:       []Arg{str("command-name").opt().many()},
@@ -55,7 +55,7 @@ var commandCommands = []*Command{
 			{
 				Name: "command|list", Group: GroupServer, Since: "7.0.0", Arity: -2,
 				Flags: Loading | Stale, Categories: CatConnection,
-				Summary:    "",
+				Summary:    "Lists command names, filtered if asked.",
 				Complexity: "O(N) where N is the total number of Redis commands",
 				Tips:       []string{"nondeterministic_output_order"},
 				Args: []Arg{

@@ -5,13 +5,13 @@ var connectionCommands = []*Command{
 	{
 		Name: "asking", Group: GroupCluster, Since: "3.0.0", Arity: 1,
 		Flags: Fast, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Lets the next command use a slot that is being imported.",
 		Complexity: "O(1)",
 	},
 	{
 		Name: "auth", Group: GroupConnection, Since: "1.0.0", Arity: -2,
 		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Authenticates the connection.",
 		Complexity: "O(N) where N is the number of passwords defined for the user",
 		Args:       []Arg{str("username").opt().since("6.0.0"), str("password")},
 		History:    []Change{{"6.0.0", "Added ACL style (username and password)."}},
@@ -19,14 +19,14 @@ var connectionCommands = []*Command{
 	{
 		Name: "echo", Group: GroupConnection, Since: "1.0.0", Arity: 2,
 		Flags: Loading | Stale | Fast, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Returns its argument.",
 		Complexity: "O(1)",
 		Args:       []Arg{str("message")},
 	},
 	{
 		Name: "hello", Group: GroupConnection, Since: "6.0.0", Arity: -1,
 		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Switches the protocol version, with login and name if asked, and describes the server.",
 		Complexity: "O(1)",
 		Args: []Arg{
 			block("arguments",
@@ -45,7 +45,7 @@ var connectionCommands = []*Command{
 	{
 		Name: "ping", Group: GroupConnection, Since: "1.0.0", Arity: -1,
 		Flags: Fast, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Checks that the server answers.",
 		Complexity: "O(1)",
 		Tips:       []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Args:       []Arg{str("message").opt()},
@@ -53,31 +53,31 @@ var connectionCommands = []*Command{
 	{
 		Name: "quit", Group: GroupConnection, Since: "1.0.0", Arity: -1,
 		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Closes the connection.",
 		Complexity: "O(1)",
 	},
 	{
 		Name: "readonly", Group: GroupCluster, Since: "3.0.0", Arity: 1,
 		Flags: Loading | Stale | Fast, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Allows reads from a replica on this connection.",
 		Complexity: "O(1)",
 	},
 	{
 		Name: "readwrite", Group: GroupCluster, Since: "3.0.0", Arity: 1,
 		Flags: Loading | Stale | Fast, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Ends what READONLY allowed.",
 		Complexity: "O(1)",
 	},
 	{
 		Name: "reset", Group: GroupConnection, Since: "6.2.0", Arity: 1,
 		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Puts the connection back into the state of a new one.",
 		Complexity: "O(1)",
 	},
 	{
 		Name: "select", Group: GroupConnection, Since: "1.0.0", Arity: 2,
 		Flags: Loading | Stale | Fast, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Changes the database of this connection.",
 		Complexity: "O(1)",
 		Args:       []Arg{integer("index")},
 	},

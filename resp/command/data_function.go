@@ -4,13 +4,13 @@ package command
 var functionCommands = []*Command{
 	{
 		Name: "function", Group: GroupScripting, Since: "7.0.0", Arity: -2,
-		Summary:    "",
+		Summary:    "Groups the commands that manage function libraries.",
 		Complexity: "Depends on subcommand.",
 		Subcommands: []*Command{
 			{
 				Name: "function|delete", Group: GroupScripting, Since: "7.0.0", Arity: 3,
 				Flags: Write | NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Deletes a library with its functions.",
 				Complexity: "O(1)",
 				Tips: []string{
 					"request_policy:all_shards",
@@ -21,13 +21,13 @@ var functionCommands = []*Command{
 			{
 				Name: "function|dump", Group: GroupScripting, Since: "7.0.0", Arity: 2,
 				Flags: NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Serializes all libraries.",
 				Complexity: "O(N) where N is the number of functions",
 			},
 			{
 				Name: "function|flush", Group: GroupScripting, Since: "7.0.0", Arity: -2,
 				Flags: Write | NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Deletes all libraries.",
 				Complexity: "O(N) where N is the number of functions deleted",
 				Tips: []string{
 					"request_policy:all_shards",
@@ -40,13 +40,13 @@ var functionCommands = []*Command{
 			{
 				Name: "function|help", Group: GroupScripting, Since: "7.0.0", Arity: 2,
 				Flags: Loading | Stale, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Lists the sub-commands of FUNCTION.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "function|kill", Group: GroupScripting, Since: "7.0.0", Arity: 2,
 				Flags: NoScript | AllowBusy, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Stops the function that is running.",
 				Complexity: "O(1)",
 				Tips: []string{
 					"request_policy:all_shards",
@@ -56,7 +56,7 @@ var functionCommands = []*Command{
 			{
 				Name: "function|list", Group: GroupScripting, Since: "7.0.0", Arity: -2,
 				Flags: NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Lists the libraries with their functions.",
 				Complexity: "O(N) where N is the number of functions",
 				Tips:       []string{"nondeterministic_output_order"},
 				Args: []Arg{
@@ -67,7 +67,7 @@ var functionCommands = []*Command{
 			{
 				Name: "function|load", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 				Flags: Write | DenyOOM | NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Loads a library from its source.",
 				Complexity: "O(1) (considering compilation time is redundant)",
 				Tips: []string{
 					"request_policy:all_shards",
@@ -78,7 +78,7 @@ var functionCommands = []*Command{
 			{
 				Name: "function|restore", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 				Flags: Write | DenyOOM | NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Loads the libraries from a serialized payload.",
 				Complexity: "O(N) where N is the number of functions on the payload",
 				Tips: []string{
 					"request_policy:all_shards",
@@ -96,7 +96,7 @@ var functionCommands = []*Command{
 			{
 				Name: "function|stats", Group: GroupScripting, Since: "7.0.0", Arity: 2,
 				Flags: NoScript | AllowBusy, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Tells which function runs and which engines there are.",
 				Complexity: "O(1)",
 				Tips: []string{
 					"nondeterministic_output",

@@ -5,7 +5,7 @@ var genericCommands = []*Command{
 	{
 		Name: "copy", Group: GroupGeneric, Since: "6.2.0", Arity: -3,
 		Flags: Write | DenyOOM, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Duplicates a value, with its deadline, under another key.",
 		Complexity: "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess), at(2, OW|KeyUpdate)},
 		Args: []Arg{
@@ -18,7 +18,7 @@ var genericCommands = []*Command{
 	{
 		Name: "del", Group: GroupGeneric, Since: "1.0.0", Arity: -2,
 		Flags: Write, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Deletes keys and says how many of them existed.",
 		Complexity: "O(N) where N is the number of keys that will be removed. When a key to remove holds a value other than a string, the individual complexity for this key is O(M) where M is the number of elements in the list, set, sorted set or hash. Removing a single key that holds a string value is O(1).",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RM|KeyDelete)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_sum"},
@@ -27,7 +27,7 @@ var genericCommands = []*Command{
 	{
 		Name: "dump", Group: GroupGeneric, Since: "2.6.0", Arity: 2,
 		Flags: ReadOnly, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Serializes the value at a key so that RESTORE can recreate it.",
 		Complexity: "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1).",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -36,7 +36,7 @@ var genericCommands = []*Command{
 	{
 		Name: "exists", Group: GroupGeneric, Since: "1.0.0", Arity: -2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Counts how many of the named keys exist.",
 		Complexity: "O(N) where N is the number of keys to check.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RO)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_sum"},
@@ -46,7 +46,7 @@ var genericCommands = []*Command{
 	{
 		Name: "expire", Group: GroupGeneric, Since: "1.0.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Makes a key expire after a number of seconds.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
@@ -64,7 +64,7 @@ var genericCommands = []*Command{
 	{
 		Name: "expireat", Group: GroupGeneric, Since: "1.2.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Makes a key expire at a Unix time in seconds.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
@@ -82,7 +82,7 @@ var genericCommands = []*Command{
 	{
 		Name: "expiretime", Group: GroupGeneric, Since: "7.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Tells the Unix time in seconds at which a key expires.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0)},
@@ -90,7 +90,7 @@ var genericCommands = []*Command{
 	{
 		Name: "keys", Group: GroupGeneric, Since: "1.0.0", Arity: 2,
 		Flags: ReadOnly | TouchesArbitraryKeys, Categories: CatKeyspace | CatDangerous,
-		Summary:    "",
+		Summary:    "Lists every key that matches a glob pattern.",
 		Complexity: "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length.",
 		Tips:       []string{"request_policy:all_shards", "nondeterministic_output_order"},
 		Args:       []Arg{pattern("pattern")},
@@ -98,7 +98,7 @@ var genericCommands = []*Command{
 	{
 		Name: "migrate", Group: GroupGeneric, Since: "2.6.0", Arity: -6,
 		Flags: Write | MovableKeys, Categories: CatKeyspace | CatDangerous,
-		Summary:    "",
+		Summary:    "Moves keys to another server in one atomic step.",
 		Complexity: "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target instance. See the pages of these commands for time complexity. Also an O(N) data transfer between the two instances is performed.",
 		KeySpecs: []KeySpec{
 			at(3, RW|KeyAccess|KeyDelete),
@@ -132,20 +132,20 @@ var genericCommands = []*Command{
 	{
 		Name: "move", Group: GroupGeneric, Since: "1.0.0", Arity: 3,
 		Flags: Write | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Moves a key into another database of the same server.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("db")},
 	},
 	{
 		Name: "object", Group: GroupGeneric, Since: "2.2.3", Arity: -2,
-		Summary:    "",
+		Summary:    "Groups the commands that look into how a value is kept.",
 		Complexity: "Depends on subcommand.",
 		Subcommands: []*Command{
 			{
 				Name: "object|encoding", Group: GroupGeneric, Since: "2.2.3", Arity: 3,
 				Flags: ReadOnly, Categories: CatKeyspace,
-				Summary:    "",
+				Summary:    "Names the internal encoding of the value at a key.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RO)},
 				Tips:       []string{"nondeterministic_output"},
@@ -154,7 +154,7 @@ var genericCommands = []*Command{
 			{
 				Name: "object|freq", Group: GroupGeneric, Since: "4.0.0", Arity: 3,
 				Flags: ReadOnly, Categories: CatKeyspace,
-				Summary:    "",
+				Summary:    "Tells the access frequency counter of a key under an LFU policy.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RO)},
 				Tips:       []string{"nondeterministic_output"},
@@ -163,13 +163,13 @@ var genericCommands = []*Command{
 			{
 				Name: "object|help", Group: GroupGeneric, Since: "6.2.0", Arity: 2,
 				Flags: Loading | Stale, Categories: CatKeyspace,
-				Summary:    "",
+				Summary:    "Lists the sub-commands of OBJECT.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "object|idletime", Group: GroupGeneric, Since: "2.2.3", Arity: 3,
 				Flags: ReadOnly, Categories: CatKeyspace,
-				Summary:    "",
+				Summary:    "Tells for how many seconds a key was not accessed.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RO)},
 				Tips:       []string{"nondeterministic_output"},
@@ -178,7 +178,7 @@ var genericCommands = []*Command{
 			{
 				Name: "object|refcount", Group: GroupGeneric, Since: "2.2.3", Arity: 3,
 				Flags: ReadOnly, Categories: CatKeyspace,
-				Summary:    "",
+				Summary:    "Tells the number of references to the value at a key.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RO)},
 				Tips:       []string{"nondeterministic_output"},
@@ -189,7 +189,7 @@ var genericCommands = []*Command{
 	{
 		Name: "persist", Group: GroupGeneric, Since: "2.2.0", Arity: 2,
 		Flags: Write | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Removes the deadline of a key, which then stays for good.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args:       []Arg{key("key", 0)},
@@ -197,7 +197,7 @@ var genericCommands = []*Command{
 	{
 		Name: "pexpire", Group: GroupGeneric, Since: "2.6.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Makes a key expire after a number of milliseconds.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
@@ -215,7 +215,7 @@ var genericCommands = []*Command{
 	{
 		Name: "pexpireat", Group: GroupGeneric, Since: "2.6.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Makes a key expire at a Unix time in milliseconds.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
@@ -233,7 +233,7 @@ var genericCommands = []*Command{
 	{
 		Name: "pexpiretime", Group: GroupGeneric, Since: "7.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Tells the Unix time in milliseconds at which a key expires.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0)},
@@ -241,7 +241,7 @@ var genericCommands = []*Command{
 	{
 		Name: "pttl", Group: GroupGeneric, Since: "2.6.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Tells how many milliseconds a key has left.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -251,14 +251,14 @@ var genericCommands = []*Command{
 	{
 		Name: "randomkey", Group: GroupGeneric, Since: "1.0.0", Arity: 1,
 		Flags: ReadOnly | TouchesArbitraryKeys, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Picks one key of the database by chance.",
 		Complexity: "O(1)",
 		Tips:       []string{"request_policy:all_shards", "nondeterministic_output"},
 	},
 	{
 		Name: "rename", Group: GroupGeneric, Since: "1.0.0", Arity: 3,
 		Flags: Write, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Gives a key a new name and replaces what had that name.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete), at(2, OW|KeyUpdate)},
 		Args:       []Arg{key("key", 0), key("newkey", 1)},
@@ -266,7 +266,7 @@ var genericCommands = []*Command{
 	{
 		Name: "renamenx", Group: GroupGeneric, Since: "1.0.0", Arity: 3,
 		Flags: Write | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Gives a key a new name that must be free.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete), at(2, OW|KeyInsert)},
 		Args:       []Arg{key("key", 0), key("newkey", 1)},
@@ -277,7 +277,7 @@ var genericCommands = []*Command{
 	{
 		Name: "restore", Group: GroupGeneric, Since: "2.6.0", Arity: -4,
 		Flags: Write | DenyOOM, Categories: CatKeyspace | CatDangerous,
-		Summary:    "",
+		Summary:    "Creates a key from a value that DUMP serialized.",
 		Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate)},
 		Args: []Arg{
@@ -298,7 +298,7 @@ var genericCommands = []*Command{
 	{
 		Name: "scan", Group: GroupGeneric, Since: "2.8.0", Arity: -2,
 		Flags: ReadOnly | TouchesArbitraryKeys, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Walks through the keys of the database in small steps.",
 		Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
 		Tips:       []string{"nondeterministic_output", "request_policy:special"},
 		Args: []Arg{
@@ -312,7 +312,7 @@ var genericCommands = []*Command{
 	{
 		Name: "sort", Group: GroupGeneric, Since: "1.0.0", Arity: -2,
 		Flags: Write | DenyOOM | MovableKeys | TouchesArbitraryKeys, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
-		Summary:    "",
+		Summary:    "Sorts the elements of a list, set or sorted set and returns or stores them.",
 		Complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).",
 		KeySpecs: []KeySpec{
 			at(1, RO|KeyAccess),
@@ -332,7 +332,7 @@ var genericCommands = []*Command{
 	{
 		Name: "sort_ro", Group: GroupGeneric, Since: "7.0.0", Arity: -2,
 		Flags: ReadOnly | MovableKeys | TouchesArbitraryKeys, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
-		Summary:    "",
+		Summary:    "Sorts the elements of a list, set or sorted set without ever storing them.",
 		Complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).",
 		KeySpecs: []KeySpec{
 			at(1, RO|KeyAccess),
@@ -350,7 +350,7 @@ var genericCommands = []*Command{
 	{
 		Name: "touch", Group: GroupGeneric, Since: "3.2.1", Arity: -2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Marks keys as just accessed and counts those that exist.",
 		Complexity: "O(N) where N is the number of keys that will be touched.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RO)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_sum"},
@@ -359,7 +359,7 @@ var genericCommands = []*Command{
 	{
 		Name: "ttl", Group: GroupGeneric, Since: "1.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Tells how many seconds a key has left.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -369,7 +369,7 @@ var genericCommands = []*Command{
 	{
 		Name: "type", Group: GroupGeneric, Since: "1.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Names the data type of the value at a key.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0)},
@@ -377,7 +377,7 @@ var genericCommands = []*Command{
 	{
 		Name: "unlink", Group: GroupGeneric, Since: "4.0.0", Arity: -2,
 		Flags: Write | Fast, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Deletes keys and frees their memory in the background.",
 		Complexity: "O(1) for each key removed regardless of its size. Then the command does O(N) work in a different thread in order to reclaim memory, where N is the number of allocations the deleted objects where composed of.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RM|KeyDelete)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_sum"},
@@ -386,7 +386,7 @@ var genericCommands = []*Command{
 	{
 		Name: "wait", Group: GroupGeneric, Since: "3.0.0", Arity: 3,
 		Flags: NoScript, Categories: CatConnection,
-		Summary:    "",
+		Summary:    "Waits until enough replicas have the writes of this connection.",
 		Complexity: "O(1)",
 		Tips:       []string{"request_policy:all_shards", "response_policy:agg_min"},
 		Args:       []Arg{integer("numreplicas"), integer("timeout")},

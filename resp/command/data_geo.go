@@ -5,7 +5,7 @@ var geoCommands = []*Command{
 	{
 		Name: "geoadd", Group: GroupGeo, Since: "3.2.0", Arity: -5,
 		Flags: Write | DenyOOM, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Adds named places with longitude and latitude, or moves them.",
 		Complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
@@ -23,7 +23,7 @@ var geoCommands = []*Command{
 	{
 		Name: "geodist", Group: GroupGeo, Since: "3.2.0", Arity: -4,
 		Flags: ReadOnly, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Tells the distance between two places.",
 		Complexity: "O(log(N))",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -41,7 +41,7 @@ var geoCommands = []*Command{
 	{
 		Name: "geohash", Group: GroupGeo, Since: "3.2.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Returns the geohash strings of places.",
 		Complexity: "O(log(N)) for each member requested, where N is the number of elements in the sorted set.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("member").many()},
@@ -49,7 +49,7 @@ var geoCommands = []*Command{
 	{
 		Name: "geopos", Group: GroupGeo, Since: "3.2.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Returns the longitude and latitude of places.",
 		Complexity: "O(N) where N is the number of members requested.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("member").many()},
@@ -57,7 +57,7 @@ var geoCommands = []*Command{
 	{
 		Name: "georadius", Group: GroupGeo, Since: "3.2.0", Arity: -6,
 		Flags: Write | DenyOOM | MovableKeys, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Finds the places around a point and returns or stores them.",
 		Complexity: "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index.",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
@@ -96,7 +96,7 @@ var geoCommands = []*Command{
 	{
 		Name: "georadius_ro", Group: GroupGeo, Since: "3.2.10", Arity: -6,
 		Flags: ReadOnly, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Finds the places around a point without ever storing them.",
 		Complexity: "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index.",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`GEOSEARCH` with the `BYRADIUS` argument",
@@ -126,7 +126,7 @@ var geoCommands = []*Command{
 	{
 		Name: "georadiusbymember", Group: GroupGeo, Since: "3.2.0", Arity: -5,
 		Flags: Write | DenyOOM | MovableKeys, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Finds the places around a given place and returns or stores them.",
 		Complexity: "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index.",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
@@ -158,7 +158,7 @@ var geoCommands = []*Command{
 	{
 		Name: "georadiusbymember_ro", Group: GroupGeo, Since: "3.2.10", Arity: -5,
 		Flags: ReadOnly, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Finds the places around a given place without ever storing them.",
 		Complexity: "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index.",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments",
@@ -183,7 +183,7 @@ var geoCommands = []*Command{
 	{
 		Name: "geosearch", Group: GroupGeo, Since: "6.2.0", Arity: -7,
 		Flags: ReadOnly, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Finds the places inside a circle or a box.",
 		Complexity: "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the shape provided as the filter and M is the number of items inside the shape",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -227,7 +227,7 @@ var geoCommands = []*Command{
 	{
 		Name: "geosearchstore", Group: GroupGeo, Since: "6.2.0", Arity: -8,
 		Flags: Write | DenyOOM, Categories: CatGeo,
-		Summary:    "",
+		Summary:    "Stores the places inside a circle or a box in another key.",
 		Complexity: "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the shape provided as the filter and M is the number of items inside the shape",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), at(2, RO|KeyAccess)},
 		Args: []Arg{

@@ -5,7 +5,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hdel", Group: GroupHash, Since: "2.0.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Deletes fields of a hash, and the hash itself once it is empty.",
 		Complexity: "O(N) where N is the number of fields to be removed.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), str("field").many()},
@@ -14,7 +14,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hexists", Group: GroupHash, Since: "2.0.0", Arity: 3,
 		Flags: ReadOnly | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Tells whether a hash has a field.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0), str("field")},
@@ -22,7 +22,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hget", Group: GroupHash, Since: "2.0.0", Arity: 3,
 		Flags: ReadOnly | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Returns the value of one field of a hash.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("field")},
@@ -30,7 +30,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hgetall", Group: GroupHash, Since: "2.0.0", Arity: 2,
 		Flags: ReadOnly, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Returns all fields of a hash with their values.",
 		Complexity: "O(N) where N is the size of the hash.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output_order"},
@@ -39,7 +39,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hincrby", Group: GroupHash, Since: "2.0.0", Arity: 4,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Adds an integer to the number in a field, which starts at 0.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0), str("field"), integer("increment")},
@@ -47,7 +47,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hincrbyfloat", Group: GroupHash, Since: "2.6.0", Arity: 4,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Adds a floating-point number to the number in a field, which starts at 0.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0), str("field"), double("increment")},
@@ -55,7 +55,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hkeys", Group: GroupHash, Since: "2.0.0", Arity: 2,
 		Flags: ReadOnly, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Returns the names of all fields of a hash.",
 		Complexity: "O(N) where N is the size of the hash.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output_order"},
@@ -64,7 +64,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hlen", Group: GroupHash, Since: "2.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Counts the fields of a hash.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0)},
@@ -72,7 +72,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hmget", Group: GroupHash, Since: "2.0.0", Arity: -3,
 		Flags: ReadOnly | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Returns the values of several fields of a hash.",
 		Complexity: "O(N) where N is the number of fields being requested.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("field").many()},
@@ -80,7 +80,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hmset", Group: GroupHash, Since: "2.0.0", Arity: -4,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Sets several fields of a hash at once.",
 		Complexity: "O(N) where N is the number of fields being set.",
 		DocFlags:   Deprecated, DeprecatedSince: "4.0.0",
 		ReplacedBy: "`HSET` with multiple field-value pairs",
@@ -90,7 +90,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hrandfield", Group: GroupHash, Since: "6.2.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Picks fields of a hash by chance.",
 		Complexity: "O(N) where N is the number of fields returned",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -102,7 +102,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hscan", Group: GroupHash, Since: "2.8.0", Arity: -3,
 		Flags: ReadOnly, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Walks through the fields of a hash in small steps.",
 		Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -116,7 +116,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hset", Group: GroupHash, Since: "2.0.0", Arity: -4,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Sets fields of a hash and counts those that are new.",
 		Complexity: "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args:       []Arg{key("key", 0), block("field_value", str("field"), str("value")).many()},
@@ -125,7 +125,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hsetnx", Group: GroupHash, Since: "2.0.0", Arity: 4,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Sets a field of a hash unless it is there already.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyInsert)},
 		Args:       []Arg{key("key", 0), str("field"), str("value")},
@@ -133,7 +133,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hstrlen", Group: GroupHash, Since: "3.2.0", Arity: 3,
 		Flags: ReadOnly | Fast, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Tells the length of the value in a field.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0), str("field")},
@@ -141,7 +141,7 @@ var hashCommands = []*Command{
 	{
 		Name: "hvals", Group: GroupHash, Since: "2.0.0", Arity: 2,
 		Flags: ReadOnly, Categories: CatHash,
-		Summary:    "",
+		Summary:    "Returns the values of all fields of a hash.",
 		Complexity: "O(N) where N is the size of the hash.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output_order"},

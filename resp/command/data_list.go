@@ -5,7 +5,7 @@ var listCommands = []*Command{
 	{
 		Name: "blmove", Group: GroupList, Since: "6.2.0", Arity: 6,
 		Flags: Write | DenyOOM | NoScript | Blocking, Categories: CatList,
-		Summary:    "",
+		Summary:    "Moves an end element of one list to an end of another, waiting for one if need be.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete), at(2, RW|KeyInsert)},
 		Args: []Arg{
@@ -19,7 +19,7 @@ var listCommands = []*Command{
 	{
 		Name: "blmpop", Group: GroupList, Since: "7.0.0", Arity: -5,
 		Flags: Write | Blocking | MovableKeys, Categories: CatList,
-		Summary:    "",
+		Summary:    "Pops elements from the first list that has any, waiting if all are empty.",
 		Complexity: "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
 		KeySpecs:   []KeySpec{keyNum(2, RW|KeyAccess|KeyDelete)},
 		Args: []Arg{
@@ -33,7 +33,7 @@ var listCommands = []*Command{
 	{
 		Name: "blpop", Group: GroupList, Since: "2.0.0", Arity: -3,
 		Flags: Write | NoScript | Blocking, Categories: CatList,
-		Summary:    "",
+		Summary:    "Pops the head of the first list that has elements, waiting if all are empty.",
 		Complexity: "O(N) where N is the number of provided keys.",
 		KeySpecs:   []KeySpec{keyRange(1, -2, 1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0).many(), double("timeout")},
@@ -42,7 +42,7 @@ var listCommands = []*Command{
 	{
 		Name: "brpop", Group: GroupList, Since: "2.0.0", Arity: -3,
 		Flags: Write | NoScript | Blocking, Categories: CatList,
-		Summary:    "",
+		Summary:    "Pops the tail of the first list that has elements, waiting if all are empty.",
 		Complexity: "O(N) where N is the number of provided keys.",
 		KeySpecs:   []KeySpec{keyRange(1, -2, 1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0).many(), double("timeout")},
@@ -51,7 +51,7 @@ var listCommands = []*Command{
 	{
 		Name: "brpoplpush", Group: GroupList, Since: "2.2.0", Arity: 4,
 		Flags: Write | DenyOOM | NoScript | Blocking, Categories: CatList,
-		Summary:    "",
+		Summary:    "Moves the tail of one list to the head of another, waiting for one if need be.",
 		Complexity: "O(1)",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`BLMOVE` with the `RIGHT` and `LEFT` arguments",
@@ -62,7 +62,7 @@ var listCommands = []*Command{
 	{
 		Name: "lindex", Group: GroupList, Since: "1.0.0", Arity: 3,
 		Flags: ReadOnly, Categories: CatList,
-		Summary:    "",
+		Summary:    "Returns the list element at a position.",
 		Complexity: "O(N) where N is the number of elements to traverse to get to the element at index. This makes asking for the first or the last element of the list O(1).",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), integer("index")},
@@ -70,7 +70,7 @@ var listCommands = []*Command{
 	{
 		Name: "linsert", Group: GroupList, Since: "2.2.0", Arity: 5,
 		Flags: Write | DenyOOM, Categories: CatList,
-		Summary:    "",
+		Summary:    "Inserts an element next to the first element of a given value.",
 		Complexity: "O(N) where N is the number of elements to traverse before seeing the value pivot. This means that inserting somewhere on the left end on the list (head) can be considered O(1) and inserting somewhere on the right end (tail) is O(N).",
 		KeySpecs:   []KeySpec{at(1, RW|KeyInsert)},
 		Args: []Arg{
@@ -83,7 +83,7 @@ var listCommands = []*Command{
 	{
 		Name: "llen", Group: GroupList, Since: "1.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatList,
-		Summary:    "",
+		Summary:    "Counts the elements of a list.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0)},
@@ -91,7 +91,7 @@ var listCommands = []*Command{
 	{
 		Name: "lmove", Group: GroupList, Since: "6.2.0", Arity: 5,
 		Flags: Write | DenyOOM, Categories: CatList,
-		Summary:    "",
+		Summary:    "Moves an end element of one list to an end of another and returns it.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete), at(2, RW|KeyInsert)},
 		Args: []Arg{
@@ -104,7 +104,7 @@ var listCommands = []*Command{
 	{
 		Name: "lmpop", Group: GroupList, Since: "7.0.0", Arity: -4,
 		Flags: Write | MovableKeys, Categories: CatList,
-		Summary:    "",
+		Summary:    "Pops elements from the first list that has any.",
 		Complexity: "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
 		KeySpecs:   []KeySpec{keyNum(1, RW|KeyAccess|KeyDelete)},
 		Args: []Arg{
@@ -117,7 +117,7 @@ var listCommands = []*Command{
 	{
 		Name: "lpop", Group: GroupList, Since: "1.0.0", Arity: -2,
 		Flags: Write | Fast, Categories: CatList,
-		Summary:    "",
+		Summary:    "Pops elements from the head of a list.",
 		Complexity: "O(N) where N is the number of elements returned",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0), integer("count").opt().since("6.2.0")},
@@ -126,7 +126,7 @@ var listCommands = []*Command{
 	{
 		Name: "lpos", Group: GroupList, Since: "6.0.6", Arity: -3,
 		Flags: ReadOnly, Categories: CatList,
-		Summary:    "",
+		Summary:    "Finds the positions at which a value is in a list.",
 		Complexity: "O(N) where N is the number of elements in the list, for the average case. When searching for elements near the head or the tail of the list, or when the MAXLEN option is provided, the command may run in constant time.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -140,7 +140,7 @@ var listCommands = []*Command{
 	{
 		Name: "lpush", Group: GroupList, Since: "1.0.0", Arity: -3,
 		Flags: Write | DenyOOM | Fast, Categories: CatList,
-		Summary:    "",
+		Summary:    "Adds elements at the head of a list, which is created if need be.",
 		Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyInsert)},
 		Args:       []Arg{key("key", 0), str("element").many()},
@@ -149,7 +149,7 @@ var listCommands = []*Command{
 	{
 		Name: "lpushx", Group: GroupList, Since: "2.2.0", Arity: -3,
 		Flags: Write | DenyOOM | Fast, Categories: CatList,
-		Summary:    "",
+		Summary:    "Adds elements at the head of a list that exists.",
 		Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyInsert)},
 		Args:       []Arg{key("key", 0), str("element").many()},
@@ -158,7 +158,7 @@ var listCommands = []*Command{
 	{
 		Name: "lrange", Group: GroupList, Since: "1.0.0", Arity: 4,
 		Flags: ReadOnly, Categories: CatList,
-		Summary:    "",
+		Summary:    "Returns the list elements between two positions.",
 		Complexity: "O(S+N) where S is the distance of start offset from HEAD for small lists, from nearest end (HEAD or TAIL) for large lists; and N is the number of elements in the specified range.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), integer("start"), integer("stop")},
@@ -166,7 +166,7 @@ var listCommands = []*Command{
 	{
 		Name: "lrem", Group: GroupList, Since: "1.0.0", Arity: 4,
 		Flags: Write, Categories: CatList,
-		Summary:    "",
+		Summary:    "Removes elements of a given value from a list.",
 		Complexity: "O(N+M) where N is the length of the list and M is the number of elements removed.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), integer("count"), str("element")},
@@ -174,7 +174,7 @@ var listCommands = []*Command{
 	{
 		Name: "lset", Group: GroupList, Since: "1.0.0", Arity: 4,
 		Flags: Write | DenyOOM, Categories: CatList,
-		Summary:    "",
+		Summary:    "Replaces the list element at a position.",
 		Complexity: "O(N) where N is the length of the list. Setting either the first or the last element of the list is O(1).",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("index"), str("element")},
@@ -182,7 +182,7 @@ var listCommands = []*Command{
 	{
 		Name: "ltrim", Group: GroupList, Since: "1.0.0", Arity: 4,
 		Flags: Write, Categories: CatList,
-		Summary:    "",
+		Summary:    "Keeps the list elements between two positions and drops the rest.",
 		Complexity: "O(N) where N is the number of elements to be removed by the operation.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), integer("start"), integer("stop")},
@@ -190,7 +190,7 @@ var listCommands = []*Command{
 	{
 		Name: "rpop", Group: GroupList, Since: "1.0.0", Arity: -2,
 		Flags: Write | Fast, Categories: CatList,
-		Summary:    "",
+		Summary:    "Pops elements from the tail of a list.",
 		Complexity: "O(N) where N is the number of elements returned",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0), integer("count").opt().since("6.2.0")},
@@ -199,7 +199,7 @@ var listCommands = []*Command{
 	{
 		Name: "rpoplpush", Group: GroupList, Since: "1.2.0", Arity: 3,
 		Flags: Write | DenyOOM, Categories: CatList,
-		Summary:    "",
+		Summary:    "Moves the tail of one list to the head of another and returns it.",
 		Complexity: "O(1)",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`LMOVE` with the `RIGHT` and `LEFT` arguments",
@@ -209,7 +209,7 @@ var listCommands = []*Command{
 	{
 		Name: "rpush", Group: GroupList, Since: "1.0.0", Arity: -3,
 		Flags: Write | DenyOOM | Fast, Categories: CatList,
-		Summary:    "",
+		Summary:    "Adds elements at the tail of a list, which is created if need be.",
 		Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyInsert)},
 		Args:       []Arg{key("key", 0), str("element").many()},
@@ -218,7 +218,7 @@ var listCommands = []*Command{
 	{
 		Name: "rpushx", Group: GroupList, Since: "2.2.0", Arity: -3,
 		Flags: Write | DenyOOM | Fast, Categories: CatList,
-		Summary:    "",
+		Summary:    "Adds elements at the tail of a list that exists.",
 		Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyInsert)},
 		Args:       []Arg{key("key", 0), str("element").many()},

@@ -5,7 +5,7 @@ var scriptingCommands = []*Command{
 	{
 		Name: "eval", Group: GroupScripting, Since: "2.6.0", Arity: -3,
 		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
-		Summary:    "",
+		Summary:    "Runs a Lua script.",
 		Complexity: "Depends on the script that is executed.",
 		KeySpecs: []KeySpec{
 			keyNum(2, RW|KeyAccess|KeyUpdate).note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"),
@@ -20,7 +20,7 @@ var scriptingCommands = []*Command{
 	{
 		Name: "eval_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
-		Summary:    "",
+		Summary:    "Runs a Lua script that writes nothing.",
 		Complexity: "Depends on the script that is executed.",
 		KeySpecs: []KeySpec{
 			keyNum(2, RO|KeyAccess).note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"),
@@ -35,7 +35,7 @@ var scriptingCommands = []*Command{
 	{
 		Name: "evalsha", Group: GroupScripting, Since: "2.6.0", Arity: -3,
 		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
-		Summary:    "",
+		Summary:    "Runs a cached Lua script, named by its SHA1 digest.",
 		Complexity: "Depends on the script that is executed.",
 		KeySpecs:   []KeySpec{keyNum(2, RW|KeyAccess|KeyUpdate)},
 		Args: []Arg{
@@ -48,7 +48,7 @@ var scriptingCommands = []*Command{
 	{
 		Name: "evalsha_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
-		Summary:    "",
+		Summary:    "Runs a cached Lua script that writes nothing, named by its SHA1 digest.",
 		Complexity: "Depends on the script that is executed.",
 		KeySpecs:   []KeySpec{keyNum(2, RO|KeyAccess)},
 		Args: []Arg{
@@ -61,7 +61,7 @@ var scriptingCommands = []*Command{
 	{
 		Name: "fcall", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
-		Summary:    "",
+		Summary:    "Calls a function of a loaded library.",
 		Complexity: "Depends on the function that is executed.",
 		KeySpecs: []KeySpec{
 			keyNum(2, RW|KeyAccess|KeyUpdate).note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"),
@@ -76,7 +76,7 @@ var scriptingCommands = []*Command{
 	{
 		Name: "fcall_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
-		Summary:    "",
+		Summary:    "Calls a function that writes nothing.",
 		Complexity: "Depends on the function that is executed.",
 		KeySpecs: []KeySpec{
 			keyNum(2, RO|KeyAccess).note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"),
@@ -90,13 +90,13 @@ var scriptingCommands = []*Command{
 	},
 	{
 		Name: "script", Group: GroupScripting, Since: "2.6.0", Arity: -2,
-		Summary:    "",
+		Summary:    "Groups the commands on cached Lua scripts.",
 		Complexity: "Depends on subcommand.",
 		Subcommands: []*Command{
 			{
 				Name: "script|debug", Group: GroupScripting, Since: "3.2.0", Arity: 3,
 				Flags: NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Sets how scripts of this connection are debugged.",
 				Complexity: "O(1)",
 				Args: []Arg{
 					oneOf("mode",
@@ -109,7 +109,7 @@ var scriptingCommands = []*Command{
 			{
 				Name: "script|exists", Group: GroupScripting, Since: "2.6.0", Arity: -3,
 				Flags: NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Tells which digests are those of cached scripts.",
 				Complexity: "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).",
 				Tips: []string{
 					"request_policy:all_shards",
@@ -120,7 +120,7 @@ var scriptingCommands = []*Command{
 			{
 				Name: "script|flush", Group: GroupScripting, Since: "2.6.0", Arity: -2,
 				Flags: NoScript, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Empties the script cache.",
 				Complexity: "O(N) with N being the number of scripts in cache",
 				Tips: []string{
 					"request_policy:all_nodes",
@@ -139,13 +139,13 @@ var scriptingCommands = []*Command{
 			{
 				Name: "script|help", Group: GroupScripting, Since: "5.0.0", Arity: 2,
 				Flags: Loading | Stale, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Lists the sub-commands of SCRIPT.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "script|kill", Group: GroupScripting, Since: "2.6.0", Arity: 2,
 				Flags: NoScript | AllowBusy, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Stops the script that is running.",
 				Complexity: "O(1)",
 				Tips: []string{
 					"request_policy:all_shards",
@@ -155,7 +155,7 @@ var scriptingCommands = []*Command{
 			{
 				Name: "script|load", Group: GroupScripting, Since: "2.6.0", Arity: 3,
 				Flags: NoScript | Stale, Categories: CatScripting,
-				Summary:    "",
+				Summary:    "Caches a script and returns its SHA1 digest.",
 				Complexity: "O(N) with N being the length in bytes of the script body.",
 				Tips: []string{
 					"request_policy:all_nodes",

@@ -5,13 +5,13 @@ var serverCommands = []*Command{
 	{
 		Name: "bgrewriteaof", Group: GroupServer, Since: "1.0.0", Arity: 1,
 		Flags:      Admin | NoScript | NoAsyncLoading,
-		Summary:    "",
+		Summary:    "Rewrites the append-only file in the background.",
 		Complexity: "O(1)",
 	},
 	{
 		Name: "bgsave", Group: GroupServer, Since: "1.0.0", Arity: -1,
 		Flags:      Admin | NoScript | NoAsyncLoading,
-		Summary:    "",
+		Summary:    "Saves a snapshot to disk in the background.",
 		Complexity: "O(1)",
 		Args:       []Arg{word("schedule", "SCHEDULE").opt().since("3.2.2")},
 		History:    []Change{{"3.2.2", "Added the `SCHEDULE` option."}},
@@ -19,21 +19,21 @@ var serverCommands = []*Command{
 	{
 		Name: "dbsize", Group: GroupServer, Since: "1.0.0", Arity: 1,
 		Flags: ReadOnly | Fast | TouchesArbitraryKeys, Categories: CatKeyspace,
-		Summary:    "",
+		Summary:    "Counts the keys of the database.",
 		Complexity: "O(1)",
 		Tips:       []string{"request_policy:all_shards", "response_policy:agg_sum"},
 	},
 	{
 		Name: "debug", Group: GroupServer, Since: "1.0.0", Arity: -2,
 		Flags:      Admin | NoScript | Loading | Stale | TouchesArbitraryKeys | Protected,
-		Summary:    "",
+		Summary:    "Groups the commands for those who debug the server.",
 		Complexity: "Depends on subcommand.",
 		DocFlags:   SystemCommand,
 	},
 	{
 		Name: "failover", Group: GroupServer, Since: "6.2.0", Arity: -1,
 		Flags:      Admin | NoScript | Stale,
-		Summary:    "",
+		Summary:    "Hands the primary role over to a replica.",
 		Complexity: "O(1)",
 		Args: []Arg{
 			block("target",
@@ -48,7 +48,7 @@ var serverCommands = []*Command{
 	{
 		Name: "flushall", Group: GroupServer, Since: "1.0.0", Arity: -1,
 		Flags: Write | TouchesArbitraryKeys, Categories: CatKeyspace | CatDangerous,
-		Summary:    "",
+		Summary:    "Deletes all keys of all databases.",
 		Complexity: "O(N) where N is the total number of keys in all databases",
 		Tips:       []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Args: []Arg{
@@ -65,7 +65,7 @@ var serverCommands = []*Command{
 	{
 		Name: "flushdb", Group: GroupServer, Since: "1.0.0", Arity: -1,
 		Flags: Write | TouchesArbitraryKeys, Categories: CatKeyspace | CatDangerous,
-		Summary:    "",
+		Summary:    "Deletes all keys of the database.",
 		Complexity: "O(N) where N is the number of keys in the selected database",
 		Tips:       []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Args: []Arg{
@@ -82,7 +82,7 @@ var serverCommands = []*Command{
 	{
 		Name: "info", Group: GroupServer, Since: "1.0.0", Arity: -1,
 		Flags: Loading | Stale, Categories: CatDangerous,
-		Summary:    "",
+		Summary:    "Reports on the server and its counters by section.",
 		Complexity: "O(1)",
 		Tips: []string{
 			"nondeterministic_output",
@@ -95,38 +95,38 @@ var serverCommands = []*Command{
 	{
 		Name: "lastsave", Group: GroupServer, Since: "1.0.0", Arity: 1,
 		Flags: Loading | Stale | Fast, Categories: CatAdmin | CatDangerous,
-		Summary:    "",
+		Summary:    "Tells the Unix time of the last successful save.",
 		Complexity: "O(1)",
 		Tips:       []string{"nondeterministic_output"},
 	},
 	{
 		Name: "lolwut", Group: GroupServer, Since: "5.0.0", Arity: -1,
 		Flags:   ReadOnly | Fast,
-		Summary: "",
+		Summary: "Shows computer art and the server version.",
 		Args:    []Arg{integer("version").token("VERSION").opt()},
 	},
 	{
 		Name: "monitor", Group: GroupServer, Since: "1.0.0", Arity: 1,
 		Flags:   Admin | NoScript | Loading | Stale,
-		Summary: "",
+		Summary: "Streams every command that the server runs.",
 	},
 	{
 		Name: "psync", Group: GroupServer, Since: "2.8.0", Arity: -3,
 		Flags:   Admin | NoScript | NoAsyncLoading | NoMulti,
-		Summary: "",
+		Summary: "Starts or resumes replication on this connection; used by replicas.",
 		Args:    []Arg{str("replicationid"), integer("offset")},
 	},
 	{
 		Name: "replconf", Group: GroupServer, Since: "3.0.0", Arity: -1,
 		Flags:      Admin | NoScript | Loading | Stale | AllowBusy,
-		Summary:    "",
+		Summary:    "Exchanges replication settings and progress; used by replicas.",
 		Complexity: "O(1)",
 		DocFlags:   SystemCommand,
 	},
 	{
 		Name: "replicaof", Group: GroupServer, Since: "5.0.0", Arity: 3,
 		Flags:      Admin | NoScript | Stale | NoAsyncLoading,
-		Summary:    "",
+		Summary:    "Makes the server a replica of another, or a primary again.",
 		Complexity: "O(1)",
 		Args: []Arg{
 			oneOf("args",
@@ -138,7 +138,7 @@ var serverCommands = []*Command{
 	{
 		Name: "restore-asking", Group: GroupServer, Since: "3.0.0", Arity: -4,
 		Flags: Write | DenyOOM | Asking, Categories: CatKeyspace | CatDangerous,
-		Summary:    "",
+		Summary:    "Restores a key while its slot is being imported; used by MIGRATE.",
 		Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
 		DocFlags:   SystemCommand,
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate)},
@@ -160,19 +160,19 @@ var serverCommands = []*Command{
 	{
 		Name: "role", Group: GroupServer, Since: "2.8.12", Arity: 1,
 		Flags: NoScript | Loading | Stale | Fast, Categories: CatAdmin | CatDangerous,
-		Summary:    "",
+		Summary:    "Tells the replication role and its state.",
 		Complexity: "O(1)",
 	},
 	{
 		Name: "save", Group: GroupServer, Since: "1.0.0", Arity: 1,
 		Flags:      Admin | NoScript | NoAsyncLoading | NoMulti,
-		Summary:    "",
+		Summary:    "Saves a snapshot to disk before anything else runs.",
 		Complexity: "O(N) where N is the total number of keys in all databases",
 	},
 	{
 		Name: "shutdown", Group: GroupServer, Since: "1.0.0", Arity: -1,
 		Flags:      Admin | NoScript | Loading | Stale | AllowBusy | NoMulti,
-		Summary:    "",
+		Summary:    "Saves if configured or asked to, and stops the server.",
 		Complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
 		Args: []Arg{
 			oneOf("nosave_save", word("nosave", "NOSAVE"), word("save", "SAVE")).opt(),
@@ -185,7 +185,7 @@ var serverCommands = []*Command{
 	{
 		Name: "slaveof", Group: GroupServer, Since: "1.0.0", Arity: 3,
 		Flags:      Admin | NoScript | Stale | NoAsyncLoading,
-		Summary:    "",
+		Summary:    "Makes the server a replica of another, or a primary again (old name).",
 		Complexity: "O(1)",
 		DocFlags:   Deprecated, DeprecatedSince: "5.0.0",
 		ReplacedBy: "`REPLICAOF`",
@@ -199,19 +199,19 @@ var serverCommands = []*Command{
 	{
 		Name: "swapdb", Group: GroupServer, Since: "4.0.0", Arity: 3,
 		Flags: Write | Fast | TouchesArbitraryKeys, Categories: CatKeyspace | CatDangerous,
-		Summary:    "",
+		Summary:    "Exchanges the contents of two databases.",
 		Complexity: "O(N) where N is the count of clients watching or blocking on keys from both databases.",
 		Args:       []Arg{integer("index1"), integer("index2")},
 	},
 	{
 		Name: "sync", Group: GroupServer, Since: "1.0.0", Arity: 1,
 		Flags:   Admin | NoScript | NoAsyncLoading | NoMulti,
-		Summary: "",
+		Summary: "Starts replication on this connection the old way; used by replicas.",
 	},
 	{
 		Name: "time", Group: GroupServer, Since: "2.6.0", Arity: 1,
 		Flags:      Loading | Stale | Fast,
-		Summary:    "",
+		Summary:    "Tells the server's clock in seconds and microseconds.",
 		Complexity: "O(1)",
 		Tips:       []string{"nondeterministic_output"},
 	},

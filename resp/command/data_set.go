@@ -5,7 +5,7 @@ var setCommands = []*Command{
 	{
 		Name: "sadd", Group: GroupSet, Since: "1.0.0", Arity: -3,
 		Flags: Write | DenyOOM | Fast, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Adds members to a set, which is created if need be.",
 		Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyInsert)},
 		Args:       []Arg{key("key", 0), str("member").many()},
@@ -14,7 +14,7 @@ var setCommands = []*Command{
 	{
 		Name: "scard", Group: GroupSet, Since: "1.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Counts the members of a set.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0)},
@@ -22,7 +22,7 @@ var setCommands = []*Command{
 	{
 		Name: "sdiff", Group: GroupSet, Since: "1.0.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Returns the members of the first set that no other has.",
 		Complexity: "O(N) where N is the total number of elements in all given sets.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output_order"},
@@ -31,7 +31,7 @@ var setCommands = []*Command{
 	{
 		Name: "sdiffstore", Group: GroupSet, Since: "1.0.0", Arity: -3,
 		Flags: Write | DenyOOM, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Stores the members of the first set that no other has.",
 		Complexity: "O(N) where N is the total number of elements in all given sets.",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), keyRange(2, -1, 1, RO|KeyAccess)},
 		Args:       []Arg{key("destination", 0), key("key", 1).many()},
@@ -39,7 +39,7 @@ var setCommands = []*Command{
 	{
 		Name: "sinter", Group: GroupSet, Since: "1.0.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Returns the members that all sets have.",
 		Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output_order"},
@@ -48,7 +48,7 @@ var setCommands = []*Command{
 	{
 		Name: "sintercard", Group: GroupSet, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Counts the members that all sets have.",
 		Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -60,7 +60,7 @@ var setCommands = []*Command{
 	{
 		Name: "sinterstore", Group: GroupSet, Since: "1.0.0", Arity: -3,
 		Flags: Write | DenyOOM, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Stores the members that all sets have.",
 		Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate), keyRange(2, -1, 1, RO|KeyAccess)},
 		Args:       []Arg{key("destination", 0), key("key", 1).many()},
@@ -68,7 +68,7 @@ var setCommands = []*Command{
 	{
 		Name: "sismember", Group: GroupSet, Since: "1.0.0", Arity: 3,
 		Flags: ReadOnly | Fast, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Tells whether a set has a member.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0), str("member")},
@@ -76,7 +76,7 @@ var setCommands = []*Command{
 	{
 		Name: "smembers", Group: GroupSet, Since: "1.0.0", Arity: 2,
 		Flags: ReadOnly, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Returns all members of a set.",
 		Complexity: "O(N) where N is the set cardinality.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output_order"},
@@ -85,7 +85,7 @@ var setCommands = []*Command{
 	{
 		Name: "smismember", Group: GroupSet, Since: "6.2.0", Arity: -3,
 		Flags: ReadOnly | Fast, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Tells of several members whether a set has them.",
 		Complexity: "O(N) where N is the number of elements being checked for membership",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("member").many()},
@@ -93,7 +93,7 @@ var setCommands = []*Command{
 	{
 		Name: "smove", Group: GroupSet, Since: "1.0.0", Arity: 4,
 		Flags: Write | Fast, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Moves a member from one set to another.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete), at(2, RW|KeyInsert)},
 		Args:       []Arg{key("source", 0), key("destination", 1), str("member")},
@@ -101,7 +101,7 @@ var setCommands = []*Command{
 	{
 		Name: "spop", Group: GroupSet, Since: "1.0.0", Arity: -2,
 		Flags: Write | Fast, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Removes members picked by chance and returns them.",
 		Complexity: "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete)},
 		Tips:       []string{"nondeterministic_output"},
@@ -111,7 +111,7 @@ var setCommands = []*Command{
 	{
 		Name: "srandmember", Group: GroupSet, Since: "1.0.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Returns members picked by chance.",
 		Complexity: "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -121,7 +121,7 @@ var setCommands = []*Command{
 	{
 		Name: "srem", Group: GroupSet, Since: "1.0.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Removes members from a set.",
 		Complexity: "O(N) where N is the number of members to be removed.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), str("member").many()},
@@ -130,7 +130,7 @@ var setCommands = []*Command{
 	{
 		Name: "sscan", Group: GroupSet, Since: "2.8.0", Arity: -3,
 		Flags: ReadOnly, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Walks through the members of a set in small steps.",
 		Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -144,7 +144,7 @@ var setCommands = []*Command{
 	{
 		Name: "sunion", Group: GroupSet, Since: "1.0.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Returns the members that any of the sets has.",
 		Complexity: "O(N) where N is the total number of elements in all given sets.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output_order"},
@@ -153,7 +153,7 @@ var setCommands = []*Command{
 	{
 		Name: "sunionstore", Group: GroupSet, Since: "1.0.0", Arity: -3,
 		Flags: Write | DenyOOM, Categories: CatSet,
-		Summary:    "",
+		Summary:    "Stores the members that any of the sets has.",
 		Complexity: "O(N) where N is the total number of elements in all given sets.",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), keyRange(2, -1, 1, RO|KeyAccess)},
 		Args:       []Arg{key("destination", 0), key("key", 1).many()},

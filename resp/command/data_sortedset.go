@@ -5,7 +5,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "bzmpop", Group: GroupSortedSet, Since: "7.0.0", Arity: -5,
 		Flags: Write | Blocking | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Pops members by score from the first sorted set that has any, waiting if all are empty.",
 		Complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.",
 		KeySpecs:   []KeySpec{keyNum(2, RW|KeyAccess|KeyDelete)},
 		Args: []Arg{
@@ -19,7 +19,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "bzpopmax", Group: GroupSortedSet, Since: "5.0.0", Arity: -3,
 		Flags: Write | NoScript | Blocking | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Pops the highest-scored member of the first sorted set that has any, waiting if all are empty.",
 		Complexity: "O(log(N)) with N being the number of elements in the sorted set.",
 		KeySpecs:   []KeySpec{keyRange(1, -2, 1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0).many(), double("timeout")},
@@ -28,7 +28,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "bzpopmin", Group: GroupSortedSet, Since: "5.0.0", Arity: -3,
 		Flags: Write | NoScript | Blocking | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Pops the lowest-scored member of the first sorted set that has any, waiting if all are empty.",
 		Complexity: "O(log(N)) with N being the number of elements in the sorted set.",
 		KeySpecs:   []KeySpec{keyRange(1, -2, 1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0).many(), double("timeout")},
@@ -37,7 +37,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zadd", Group: GroupSortedSet, Since: "1.2.0", Arity: -4,
 		Flags: Write | DenyOOM | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Adds members with scores to a sorted set, or changes their scores.",
 		Complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
@@ -57,7 +57,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zcard", Group: GroupSortedSet, Since: "1.2.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Counts the members of a sorted set.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0)},
@@ -65,7 +65,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zcount", Group: GroupSortedSet, Since: "2.0.0", Arity: 4,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Counts the members with scores in a range.",
 		Complexity: "O(log(N)) with N being the number of elements in the sorted set.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), double("min"), double("max")},
@@ -73,7 +73,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zincrby", Group: GroupSortedSet, Since: "1.2.0", Arity: 4,
 		Flags: Write | DenyOOM | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Adds to the score of a member.",
 		Complexity: "O(log(N)) where N is the number of elements in the sorted set.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("increment"), str("member")},
@@ -81,7 +81,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zlexcount", Group: GroupSortedSet, Since: "2.8.9", Arity: 4,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Counts the members in an alphabetical range.",
 		Complexity: "O(log(N)) with N being the number of elements in the sorted set.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("min"), str("max")},
@@ -89,7 +89,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zmpop", Group: GroupSortedSet, Since: "7.0.0", Arity: -4,
 		Flags: Write | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Pops members by score from the first sorted set that has any.",
 		Complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.",
 		KeySpecs:   []KeySpec{keyNum(1, RW|KeyAccess|KeyDelete)},
 		Args: []Arg{
@@ -102,7 +102,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zmscore", Group: GroupSortedSet, Since: "6.2.0", Arity: -3,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the scores of several members.",
 		Complexity: "O(N) where N is the number of members being requested.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("member").many()},
@@ -110,7 +110,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zpopmax", Group: GroupSortedSet, Since: "5.0.0", Arity: -2,
 		Flags: Write | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Pops the members with the highest scores.",
 		Complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0), integer("count").opt()},
@@ -118,7 +118,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zpopmin", Group: GroupSortedSet, Since: "5.0.0", Arity: -2,
 		Flags: Write | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Pops the members with the lowest scores.",
 		Complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0), integer("count").opt()},
@@ -126,7 +126,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zrandmember", Group: GroupSortedSet, Since: "6.2.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Picks members of a sorted set by chance.",
 		Complexity: "O(N) where N is the number of elements returned",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -138,7 +138,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zrank", Group: GroupSortedSet, Since: "2.0.0", Arity: 3,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Tells a member's position by ascending score.",
 		Complexity: "O(log(N))",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("member")},
@@ -146,7 +146,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zrem", Group: GroupSortedSet, Since: "1.2.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Removes members from a sorted set.",
 		Complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), str("member").many()},
@@ -155,7 +155,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zremrangebylex", Group: GroupSortedSet, Since: "2.8.9", Arity: 4,
 		Flags: Write, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Removes the members in an alphabetical range.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), str("min"), str("max")},
@@ -163,7 +163,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zremrangebyrank", Group: GroupSortedSet, Since: "2.0.0", Arity: 4,
 		Flags: Write, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Removes the members in a range of ranks.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), integer("start"), integer("stop")},
@@ -171,7 +171,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zremrangebyscore", Group: GroupSortedSet, Since: "1.2.0", Arity: 4,
 		Flags: Write, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Removes the members with scores in a range.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), double("min"), double("max")},
@@ -179,7 +179,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zrevrank", Group: GroupSortedSet, Since: "2.0.0", Arity: 3,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Tells a member's position by descending score.",
 		Complexity: "O(log(N))",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("member")},
@@ -187,7 +187,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zscan", Group: GroupSortedSet, Since: "2.8.0", Arity: -3,
 		Flags: ReadOnly, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Walks through the members of a sorted set in small steps.",
 		Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -201,7 +201,7 @@ var sortedsetCommands = []*Command{
 	{
 		Name: "zscore", Group: GroupSortedSet, Since: "1.2.0", Arity: 3,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the score of a member.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), str("member")},

@@ -5,7 +5,7 @@ var sortedsetAlgebraCommands = []*Command{
 	{
 		Name: "zdiff", Group: GroupSortedSet, Since: "6.2.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members of the first sorted set that no other has.",
 		Complexity: "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set.",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -17,7 +17,7 @@ var sortedsetAlgebraCommands = []*Command{
 	{
 		Name: "zdiffstore", Group: GroupSortedSet, Since: "6.2.0", Arity: -4,
 		Flags: Write | DenyOOM | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Stores the members of the first sorted set that no other has.",
 		Complexity: "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set.",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), keyNum(2, RO|KeyAccess)},
 		Args:       []Arg{key("destination", 0), integer("numkeys"), key("key", 1).many()},
@@ -25,7 +25,7 @@ var sortedsetAlgebraCommands = []*Command{
 	{
 		Name: "zinter", Group: GroupSortedSet, Since: "6.2.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members that all sorted sets have.",
 		Complexity: "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -43,7 +43,7 @@ var sortedsetAlgebraCommands = []*Command{
 	{
 		Name: "zintercard", Group: GroupSortedSet, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Counts the members that all sorted sets have.",
 		Complexity: "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -55,7 +55,7 @@ var sortedsetAlgebraCommands = []*Command{
 	{
 		Name: "zinterstore", Group: GroupSortedSet, Since: "2.0.0", Arity: -4,
 		Flags: Write | DenyOOM | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Stores the members that all sorted sets have.",
 		Complexity: "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), keyNum(2, RO|KeyAccess)},
 		Args: []Arg{
@@ -73,7 +73,7 @@ var sortedsetAlgebraCommands = []*Command{
 	{
 		Name: "zunion", Group: GroupSortedSet, Since: "6.2.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members that any of the sorted sets has.",
 		Complexity: "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -91,7 +91,7 @@ var sortedsetAlgebraCommands = []*Command{
 	{
 		Name: "zunionstore", Group: GroupSortedSet, Since: "2.0.0", Arity: -4,
 		Flags: Write | DenyOOM | MovableKeys, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Stores the members that any of the sorted sets has.",
 		Complexity: "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), keyNum(2, RO|KeyAccess)},
 		Args: []Arg{

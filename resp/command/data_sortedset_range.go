@@ -5,7 +5,7 @@ var sortedsetRangeCommands = []*Command{
 	{
 		Name: "zrange", Group: GroupSortedSet, Since: "1.2.0", Arity: -4,
 		Flags: ReadOnly, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members in a range of ranks, scores or the alphabet.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -28,7 +28,7 @@ var sortedsetRangeCommands = []*Command{
 	{
 		Name: "zrangebylex", Group: GroupSortedSet, Since: "2.8.9", Arity: -4,
 		Flags: ReadOnly, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members in an alphabetical range.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`ZRANGE` with the `BYLEX` argument",
@@ -43,7 +43,7 @@ var sortedsetRangeCommands = []*Command{
 	{
 		Name: "zrangebyscore", Group: GroupSortedSet, Since: "1.0.5", Arity: -4,
 		Flags: ReadOnly, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members with scores in a range.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`ZRANGE` with the `BYSCORE` argument",
@@ -60,7 +60,7 @@ var sortedsetRangeCommands = []*Command{
 	{
 		Name: "zrangestore", Group: GroupSortedSet, Since: "6.2.0", Arity: -5,
 		Flags: Write | DenyOOM, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Stores the members in a range under another key.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored into the destination key.",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), at(2, RO|KeyAccess)},
 		Args: []Arg{
@@ -76,7 +76,7 @@ var sortedsetRangeCommands = []*Command{
 	{
 		Name: "zrevrange", Group: GroupSortedSet, Since: "1.2.0", Arity: -4,
 		Flags: ReadOnly, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members in a range of ranks, highest score first.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`ZRANGE` with the `REV` argument",
@@ -91,7 +91,7 @@ var sortedsetRangeCommands = []*Command{
 	{
 		Name: "zrevrangebylex", Group: GroupSortedSet, Since: "2.8.9", Arity: -4,
 		Flags: ReadOnly, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members in an alphabetical range, last first.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`ZRANGE` with the `REV` and `BYLEX` arguments",
@@ -106,7 +106,7 @@ var sortedsetRangeCommands = []*Command{
 	{
 		Name: "zrevrangebyscore", Group: GroupSortedSet, Since: "2.2.0", Arity: -4,
 		Flags: ReadOnly, Categories: CatSortedSet,
-		Summary:    "",
+		Summary:    "Returns the members with scores in a range, highest first.",
 		Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`ZRANGE` with the `REV` and `BYSCORE` arguments",

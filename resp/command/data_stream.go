@@ -5,7 +5,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xack", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: Write | Fast, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Takes entries off a group's pending list once they are processed.",
 		Complexity: "O(1) for each message ID processed.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args:       []Arg{key("key", 0), str("group"), str("id").many()},
@@ -13,7 +13,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xadd", Group: GroupStream, Since: "5.0.0", Arity: -5,
 		Flags: Write | DenyOOM | Fast, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Appends an entry to a stream, which is created if need be.",
 		Complexity: "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted.",
 		KeySpecs: []KeySpec{
 			at(1, RW|KeyUpdate).note("UPDATE instead of INSERT because of the optional trimming feature"),
@@ -42,7 +42,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xautoclaim", Group: GroupStream, Since: "6.2.0", Arity: -6,
 		Flags: Write | Fast, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Scans a group's pending list and hands idle entries to a consumer.",
 		Complexity: "O(1) if COUNT is small.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Tips:       []string{"nondeterministic_output"},
@@ -62,7 +62,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xclaim", Group: GroupStream, Since: "5.0.0", Arity: -6,
 		Flags: Write | Fast, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Hands given pending entries to another consumer of the group.",
 		Complexity: "O(log N) with N being the number of messages in the PEL of the consumer group.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Tips:       []string{"nondeterministic_output"},
@@ -83,20 +83,20 @@ var streamCommands = []*Command{
 	{
 		Name: "xdel", Group: GroupStream, Since: "5.0.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Deletes entries of a stream and counts them.",
 		Complexity: "O(1) for each single item to delete in the stream, regardless of the stream size.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), str("id").many()},
 	},
 	{
 		Name: "xgroup", Group: GroupStream, Since: "5.0.0", Arity: -2,
-		Summary:    "",
+		Summary:    "Groups the commands that manage consumer groups.",
 		Complexity: "Depends on subcommand.",
 		Subcommands: []*Command{
 			{
 				Name: "xgroup|create", Group: GroupStream, Since: "5.0.0", Arity: -5,
 				Flags: Write | DenyOOM, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Adds a consumer group to a stream.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RW|KeyInsert)},
 				Args: []Arg{
@@ -111,7 +111,7 @@ var streamCommands = []*Command{
 			{
 				Name: "xgroup|createconsumer", Group: GroupStream, Since: "6.2.0", Arity: 5,
 				Flags: Write | DenyOOM, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Adds a consumer to a group.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RW|KeyInsert)},
 				Args:       []Arg{key("key", 0), str("groupname"), str("consumername")},
@@ -119,7 +119,7 @@ var streamCommands = []*Command{
 			{
 				Name: "xgroup|delconsumer", Group: GroupStream, Since: "5.0.0", Arity: 5,
 				Flags: Write, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Removes a consumer from a group and counts what it had pending.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RW|KeyDelete)},
 				Args:       []Arg{key("key", 0), str("groupname"), str("consumername")},
@@ -127,7 +127,7 @@ var streamCommands = []*Command{
 			{
 				Name: "xgroup|destroy", Group: GroupStream, Since: "5.0.0", Arity: 4,
 				Flags: Write, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Removes a consumer group with its pending entries.",
 				Complexity: "O(N) where N is the number of entries in the group's pending entries list (PEL).",
 				KeySpecs:   []KeySpec{at(2, RW|KeyDelete)},
 				Args:       []Arg{key("key", 0), str("groupname")},
@@ -135,13 +135,13 @@ var streamCommands = []*Command{
 			{
 				Name: "xgroup|help", Group: GroupStream, Since: "5.0.0", Arity: 2,
 				Flags: Loading | Stale, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Lists the sub-commands of XGROUP.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "xgroup|setid", Group: GroupStream, Since: "5.0.0", Arity: -5,
 				Flags: Write, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Moves a group's last delivered entry ID.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RW|KeyUpdate)},
 				Args: []Arg{
@@ -156,13 +156,13 @@ var streamCommands = []*Command{
 	},
 	{
 		Name: "xinfo", Group: GroupStream, Since: "5.0.0", Arity: -2,
-		Summary:    "",
+		Summary:    "Groups the commands that describe streams and their groups.",
 		Complexity: "Depends on subcommand.",
 		Subcommands: []*Command{
 			{
 				Name: "xinfo|consumers", Group: GroupStream, Since: "5.0.0", Arity: 4,
 				Flags: ReadOnly, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Describes the consumers of a group.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RO|KeyAccess)},
 				Tips:       []string{"nondeterministic_output"},
@@ -171,7 +171,7 @@ var streamCommands = []*Command{
 			{
 				Name: "xinfo|groups", Group: GroupStream, Since: "5.0.0", Arity: 3,
 				Flags: ReadOnly, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Describes the consumer groups of a stream.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RO|KeyAccess)},
 				Args:       []Arg{key("key", 0)},
@@ -180,13 +180,13 @@ var streamCommands = []*Command{
 			{
 				Name: "xinfo|help", Group: GroupStream, Since: "5.0.0", Arity: 2,
 				Flags: Loading | Stale, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Lists the sub-commands of XINFO.",
 				Complexity: "O(1)",
 			},
 			{
 				Name: "xinfo|stream", Group: GroupStream, Since: "5.0.0", Arity: -3,
 				Flags: ReadOnly, Categories: CatStream,
-				Summary:    "",
+				Summary:    "Describes a stream, in full if asked.",
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RO|KeyAccess)},
 				Args: []Arg{
@@ -205,7 +205,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xlen", Group: GroupStream, Since: "5.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Counts the entries of a stream.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0)},
@@ -213,7 +213,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xpending", Group: GroupStream, Since: "5.0.0", Arity: -3,
 		Flags: ReadOnly, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Shows what a group has delivered and not seen acknowledged.",
 		Complexity: "O(N) with N being the number of elements returned, so asking for a small fixed number of entries per call is O(1). O(M), where M is the total number of entries scanned when used with the IDLE filter. When the command returns just the summary and the list of consumers is small, it runs in O(1) time; otherwise, an additional O(N) time for iterating every consumer.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
@@ -233,7 +233,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xrange", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: ReadOnly, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Returns the stream entries between two IDs.",
 		Complexity: "O(N) with N being the number of elements being returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -247,7 +247,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xread", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: ReadOnly | Blocking | MovableKeys, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Returns entries newer than given IDs from several streams, waiting if asked.",
 		Complexity: "For each stream mentioned: O(N) with N being the number of elements being returned, it means that XREAD-ing with a fixed COUNT is O(1). Note that when the BLOCK option is used, XADD will pay O(M) time in order to serve the M clients blocked on the stream getting new data.",
 		KeySpecs:   []KeySpec{afterWord("STREAMS", 1, RO|KeyAccess).upTo(-1, 1, 2)},
 		Args: []Arg{
@@ -259,7 +259,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xreadgroup", Group: GroupStream, Since: "5.0.0", Arity: -7,
 		Flags: Write | Blocking | MovableKeys, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Reads streams as one consumer of a group, waiting if asked.",
 		Complexity: "For each stream mentioned: O(M) with M being the number of elements returned. If M is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1). On the other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked on the stream getting new data.",
 		KeySpecs:   []KeySpec{afterWord("STREAMS", 4, RO|KeyAccess).upTo(-1, 1, 2)},
 		Args: []Arg{
@@ -273,7 +273,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xrevrange", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: ReadOnly, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Returns the stream entries between two IDs, newest first.",
 		Complexity: "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
@@ -287,7 +287,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xsetid", Group: GroupStream, Since: "5.0.0", Arity: -3,
 		Flags: Write | DenyOOM | Fast, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Sets the last entry ID of a stream; meant for replication.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
@@ -303,7 +303,7 @@ var streamCommands = []*Command{
 	{
 		Name: "xtrim", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: Write, Categories: CatStream,
-		Summary:    "",
+		Summary:    "Drops the oldest entries of a stream beyond a length or below an ID.",
 		Complexity: "O(N), with N being the number of evicted entries. Constant times are very small however, since entries are organized in macro nodes containing multiple entries that can be released with a single deallocation.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Tips:       []string{"nondeterministic_output"},

@@ -5,7 +5,7 @@ var stringCommands = []*Command{
 	{
 		Name: "append", Group: GroupString, Since: "2.0.0", Arity: 3,
 		Flags: Write | DenyOOM | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Adds bytes to the end of a string, which is created if need be.",
 		Complexity: "O(1). The amortized time complexity is O(1) assuming the appended value is small and the already present value is of any size, since the dynamic string library used by Redis will double the free space available on every reallocation.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyInsert)},
 		Args:       []Arg{key("key", 0), str("value")},
@@ -13,7 +13,7 @@ var stringCommands = []*Command{
 	{
 		Name: "decr", Group: GroupString, Since: "1.0.0", Arity: 2,
 		Flags: Write | DenyOOM | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Subtracts 1 from the integer at a key, which starts at 0.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0)},
@@ -21,7 +21,7 @@ var stringCommands = []*Command{
 	{
 		Name: "decrby", Group: GroupString, Since: "1.0.0", Arity: 3,
 		Flags: Write | DenyOOM | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Subtracts a number from the integer at a key, which starts at 0.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("decrement")},
@@ -29,7 +29,7 @@ var stringCommands = []*Command{
 	{
 		Name: "get", Group: GroupString, Since: "1.0.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Returns the string at a key.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0)},
@@ -37,7 +37,7 @@ var stringCommands = []*Command{
 	{
 		Name: "getdel", Group: GroupString, Since: "6.2.0", Arity: 2,
 		Flags: Write | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Returns the string at a key and deletes the key.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete)},
 		Args:       []Arg{key("key", 0)},
@@ -45,7 +45,7 @@ var stringCommands = []*Command{
 	{
 		Name: "getex", Group: GroupString, Since: "6.2.0", Arity: -2,
 		Flags: Write | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Returns the string at a key and changes or removes its deadline.",
 		Complexity: "O(1)",
 		KeySpecs: []KeySpec{
 			at(1, RW|KeyAccess|KeyUpdate).note("RW and UPDATE because it changes the TTL"),
@@ -64,7 +64,7 @@ var stringCommands = []*Command{
 	{
 		Name: "getrange", Group: GroupString, Since: "2.4.0", Arity: 4,
 		Flags: ReadOnly, Categories: CatString,
-		Summary:    "",
+		Summary:    "Returns the bytes of a string between two offsets.",
 		Complexity: "O(N) where N is the length of the returned string. The complexity is ultimately determined by the returned length, but because creating a substring from an existing string is very cheap, it can be considered O(1) for small strings.",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args:       []Arg{key("key", 0), integer("start"), integer("end")},
@@ -72,7 +72,7 @@ var stringCommands = []*Command{
 	{
 		Name: "getset", Group: GroupString, Since: "1.0.0", Arity: 3,
 		Flags: Write | DenyOOM | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Sets a string and returns the one it replaces.",
 		Complexity: "O(1)",
 		DocFlags:   Deprecated, DeprecatedSince: "6.2.0",
 		ReplacedBy: "`SET` with the `!GET` argument",
@@ -82,7 +82,7 @@ var stringCommands = []*Command{
 	{
 		Name: "incr", Group: GroupString, Since: "1.0.0", Arity: 2,
 		Flags: Write | DenyOOM | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Adds 1 to the integer at a key, which starts at 0.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0)},
@@ -90,7 +90,7 @@ var stringCommands = []*Command{
 	{
 		Name: "incrby", Group: GroupString, Since: "1.0.0", Arity: 3,
 		Flags: Write | DenyOOM | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Adds a number to the integer at a key, which starts at 0.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("increment")},
@@ -98,7 +98,7 @@ var stringCommands = []*Command{
 	{
 		Name: "incrbyfloat", Group: GroupString, Since: "2.6.0", Arity: 3,
 		Flags: Write | DenyOOM | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Adds a floating-point number to the number at a key, which starts at 0.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyUpdate)},
 		Args:       []Arg{key("key", 0), double("increment")},
@@ -106,7 +106,7 @@ var stringCommands = []*Command{
 	{
 		Name: "lcs", Group: GroupString, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly, Categories: CatString,
-		Summary:    "",
+		Summary:    "Finds the longest subsequence that two strings share.",
 		Complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",
 		KeySpecs:   []KeySpec{keyRange(1, 1, 1, RO|KeyAccess)},
 		Args: []Arg{
@@ -121,7 +121,7 @@ var stringCommands = []*Command{
 	{
 		Name: "mget", Group: GroupString, Since: "1.0.0", Arity: -2,
 		Flags: ReadOnly | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Returns the strings at several keys.",
 		Complexity: "O(N) where N is the number of keys to retrieve.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RO|KeyAccess)},
 		Tips:       []string{"request_policy:multi_shard"},
@@ -130,7 +130,7 @@ var stringCommands = []*Command{
 	{
 		Name: "mset", Group: GroupString, Since: "1.0.1", Arity: -3,
 		Flags: Write | DenyOOM, Categories: CatString,
-		Summary:    "",
+		Summary:    "Sets several keys to strings in one atomic step.",
 		Complexity: "O(N) where N is the number of keys to set.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 2, OW|KeyUpdate)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:all_succeeded"},
@@ -139,7 +139,7 @@ var stringCommands = []*Command{
 	{
 		Name: "msetnx", Group: GroupString, Since: "1.0.1", Arity: -3,
 		Flags: Write | DenyOOM, Categories: CatString,
-		Summary:    "",
+		Summary:    "Sets several keys to strings if none of them exists.",
 		Complexity: "O(N) where N is the number of keys to set.",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 2, OW|KeyInsert)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_min"},
@@ -148,7 +148,7 @@ var stringCommands = []*Command{
 	{
 		Name: "psetex", Group: GroupString, Since: "2.6.0", Arity: 4,
 		Flags: Write | DenyOOM, Categories: CatString,
-		Summary:    "",
+		Summary:    "Sets a string that expires after a number of milliseconds.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("milliseconds"), str("value")},
@@ -156,7 +156,7 @@ var stringCommands = []*Command{
 	{
 		Name: "set", Group: GroupString, Since: "1.0.0", Arity: -3,
 		Flags: Write | DenyOOM, Categories: CatString,
-		Summary:    "",
+		Summary:    "Sets a key to a string, under conditions and with a deadline if asked.",
 		Complexity: "O(1)",
 		KeySpecs: []KeySpec{
 			at(1, RW|KeyAccess|KeyUpdate|VariableFlags).note("RW and ACCESS due to the optional `GET` argument"),
@@ -184,7 +184,7 @@ var stringCommands = []*Command{
 	{
 		Name: "setex", Group: GroupString, Since: "2.0.0", Arity: 4,
 		Flags: Write | DenyOOM, Categories: CatString,
-		Summary:    "",
+		Summary:    "Sets a string that expires after a number of seconds.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("seconds"), str("value")},
@@ -192,7 +192,7 @@ var stringCommands = []*Command{
 	{
 		Name: "setnx", Group: GroupString, Since: "1.0.0", Arity: 3,
 		Flags: Write | DenyOOM | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Sets a key to a string unless the key exists.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, OW|KeyInsert)},
 		Args:       []Arg{key("key", 0), str("value")},
@@ -200,7 +200,7 @@ var stringCommands = []*Command{
 	{
 		Name: "setrange", Group: GroupString, Since: "2.2.0", Arity: 4,
 		Flags: Write | DenyOOM, Categories: CatString,
-		Summary:    "",
+		Summary:    "Overwrites part of a string from an offset on, padding with zero bytes.",
 		Complexity: "O(1), not counting the time taken to copy the new string in place. Usually, this string is very small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the value argument.",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args:       []Arg{key("key", 0), integer("offset"), str("value")},
@@ -208,7 +208,7 @@ var stringCommands = []*Command{
 	{
 		Name: "strlen", Group: GroupString, Since: "2.2.0", Arity: 2,
 		Flags: ReadOnly | Fast, Categories: CatString,
-		Summary:    "",
+		Summary:    "Tells the length of a string in bytes.",
 		Complexity: "O(1)",
 		KeySpecs:   []KeySpec{at(1, RO)},
 		Args:       []Arg{key("key", 0)},
@@ -216,7 +216,7 @@ var stringCommands = []*Command{
 	{
 		Name: "substr", Group: GroupString, Since: "1.0.0", Arity: 4,
 		Flags: ReadOnly, Categories: CatString,
-		Summary:    "",
+		Summary:    "Returns the bytes of a string between two offsets (old name of GETRANGE).",
 		Complexity: "O(N) where N is the length of the returned string. The complexity is ultimately determined by the returned length, but because creating a substring from an existing string is very cheap, it can be considered O(1) for small strings.",
 		DocFlags:   Deprecated, DeprecatedSince: "2.0.0",
 		ReplacedBy: "`GETRANGE`",

@@ -13,6 +13,7 @@ func declared() [][]*Command {
 		genericCommands,
 		geoCommands,
 		hashCommands,
+		hashExpiryCommands,
 		hyperloglogCommands,
 		listCommands,
 		moduleCommands,
