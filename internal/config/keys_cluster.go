@@ -101,7 +101,7 @@ var clusterKeys = []*Key{
 	},
 	{
 		Name: "cluster.replica_max_lag_ms", Default: "10000", Mutable: true,
-		value: durationValue(func(c *Config) *time.Duration { return &c.Cluster.ReplicaMaxLag }, time.Millisecond, 0, math.MaxInt32),
+		value: millisValue(func(c *Config) *time.Duration { return &c.Cluster.ReplicaMaxLag }, 0, math.MaxInt32),
 		What:  "A replica that is further behind its primary redirects READONLY clients instead of answering. 0: it always answers.",
 		Raise: "Replicas answer more often, with older values.",
 		Lower: "Values are younger; primaries take more reads when the network is slow.",
@@ -123,8 +123,22 @@ var replicationKeys = []*Key{
 		Lower: "Less memory; more full copies.",
 	},
 	{
+		Name: "replication.link_timeout", Default: "5s",
+		value: durationValue(func(c *Config) *time.Duration { return &c.Replication.LinkTimeout }, time.Millisecond, 100, 600_000),
+		What:  "A replication link on which nothing was heard or could be written for this long is opened anew.",
+		Raise: "Slow networks break fewer links.",
+		Lower: "Links that died silently are replaced sooner.",
+	},
+	{
+		Name: "replication.copy_rate", Default: "0",
+		value: memoryValue(func(c *Config) *int64 { return &c.Replication.CopyRate }, 0, math.MaxInt64),
+		What:  "Bytes a second that all full copies of slots, sent by this node, may use together. 0: no limit.",
+		Raise: "New and returning replicas are complete sooner.",
+		Lower: "Clients feel copies less; slots lack a replica for longer.",
+	},
+	{
 		Name: "replication.max_lag_ms", Default: "0", Mutable: true,
-		value: durationValue(func(c *Config) *time.Duration { return &c.Replication.MaxLag }, time.Millisecond, 0, math.MaxInt32),
+		value: millisValue(func(c *Config) *time.Duration { return &c.Replication.MaxLag }, 0, math.MaxInt32),
 		What:  "Loss budget in time: writes to a slot whose replicas are all further behind are slowed, then refused with NOREPLICAS. 0: off.",
 		Raise: "A failover may lose more; slow replicas disturb less.",
 		Lower: "A failover loses less; writes are refused sooner.",

@@ -10,8 +10,9 @@ import (
 )
 
 // parseMemory reads a size as Redis writes it: digits, then nothing or b, k
-// (1000), kb (1024), m, mb, g, gb in any case.
-func parseMemory(s string) (int64, error) {
+// (1000), kb (1024), m, mb, g, gb in any case. Like Redis it takes no digits
+// for 0 and what does not fit for the largest number.
+func parseMemory(s string) (uint64, error) {
 	digits := len(s)
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
@@ -38,11 +39,14 @@ func parseMemory(s string) (int64, error) {
 	default:
 		return 0, errNotMemory
 	}
-	n, err := strconv.ParseUint(s[:digits], 10, 64)
-	if err != nil || n > math.MaxInt64/unit {
-		return 0, errNotMemory
+	if digits == 0 {
+		return 0, nil
 	}
-	return int64(n * unit), nil
+	n, err := strconv.ParseUint(s[:digits], 10, 64)
+	if err != nil || n > math.MaxUint64/unit {
+		return math.MaxUint64, nil // digits only, so the error is the range
+	}
+	return n * unit, nil
 }
 
 // formatMemory writes the largest power-of-two unit that keeps the size whole.
@@ -81,10 +85,13 @@ func (v memory) setRedis(s string) error {
 	if err != nil {
 		return err
 	}
-	if n < v.low || n > v.high {
+	if v.percent {
+		n = min(n, math.MaxInt64) // maxmemory is unsigned in Redis; no machine has so much
+	}
+	if n < uint64(v.low) || n > uint64(v.high) {
 		return errNotBetween(v.low, v.high)
 	}
-	*v.p = n
+	*v.p = int64(n)
 	return nil
 }
 
@@ -101,10 +108,17 @@ func (v memory) setShare(share string) error {
 	return nil
 }
 
-func (v memory) set(s string) error { return v.setRedis(strings.TrimSpace(s)) }
-func (v memory) text() string       { return formatMemory(*v.p) }
-func (v memory) redis() string      { return strconv.FormatInt(*v.p, 10) }
-func (v memory) kind() string       { return "memory size" }
+// set is stricter than CONFIG SET: an empty value in a file is a mistake.
+func (v memory) set(s string) error {
+	s = strings.TrimSpace(s)
+	if s == "" || s[0] < '0' || s[0] > '9' {
+		return errNotMemory
+	}
+	return v.setRedis(s)
+}
+func (v memory) text() string  { return formatMemory(*v.p) }
+func (v memory) redis() string { return strconv.FormatInt(*v.p, 10) }
+func (v memory) kind() string  { return "memory size" }
 
 func (v memory) allowed() string {
 	s := "a memory size (bytes, or with k, kb, m, mb, g, gb) from " + formatMemory(v.low)

@@ -252,10 +252,18 @@ type duration struct {
 	p         *time.Duration
 	unit      time.Duration
 	low, high int64 // in units
+	bare      bool  // written as a number of units, because the key's name says the unit
 }
 
 func durationValue(field func(*Config) *time.Duration, unit time.Duration, low, high int64) func(*Config) value {
-	return func(c *Config) value { return duration{field(c), unit, low, high} }
+	return func(c *Config) value { return duration{p: field(c), unit: unit, low: low, high: high} }
+}
+
+// millisValue is for keys whose name ends in _ms.
+func millisValue(field func(*Config) *time.Duration, low, high int64) func(*Config) value {
+	return func(c *Config) value {
+		return duration{p: field(c), unit: time.Millisecond, low: low, high: high, bare: true}
+	}
 }
 
 func (v duration) setRedis(s string) error {
@@ -285,6 +293,9 @@ func (v duration) set(s string) error {
 // text writes the largest unit that keeps the value whole: 10m, 1500ms.
 func (v duration) text() string {
 	d := *v.p
+	if v.bare {
+		return v.redis()
+	}
 	for _, u := range []struct {
 		size time.Duration
 		name string

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (v outputLimits) class(l *OutputLimits, name string) *OutputLimit {
 
 func (v outputLimits) setRedis(s string) error {
 	words := strings.Fields(s)
-	if len(words) == 0 || len(words)%4 != 0 {
+	if len(words)%4 != 0 {
 		return errors.New("Wrong number of arguments in buffer limit configuration.")
 	}
 	next := *v.p
@@ -42,10 +43,10 @@ func (v outputLimits) setRedis(s string) error {
 		hard, err1 := parseMemory(words[1])
 		soft, err2 := parseMemory(words[2])
 		seconds, err3 := strconv.ParseUint(words[3], 10, 31)
-		if err1 != nil || err2 != nil || err3 != nil {
+		if err1 != nil || err2 != nil || err3 != nil || hard > math.MaxInt64 || soft > math.MaxInt64 {
 			return errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
 		}
-		*limit = OutputLimit{Hard: hard, Soft: soft, SoftSeconds: time.Duration(seconds) * time.Second}
+		*limit = OutputLimit{Hard: int64(hard), Soft: int64(soft), SoftSeconds: time.Duration(seconds) * time.Second}
 	}
 	*v.p = next
 	return nil
