@@ -10,57 +10,6 @@ import (
 	"time"
 )
 
-// Log is ring, taps and positions of a node.
-type Log struct{ cfg Config }
-
-// NewLog returns a log without roles: no slot has a primary here yet.
-func NewLog(cfg Config) (*Log, error) { return &Log{cfg: cfg}, cfg.Validate() }
-
-// Append logs an effect of this node as primary. Shard lock held. args are copied.
-func (l *Log) Append(slot uint16, db int, flags uint8, args [][]byte) { panic("skeleton") }
-
-// Position may be called without the shard lock; under it, it is exact.
-func (l *Log) Position(slot uint16) Position { panic("skeleton") }
-
-// BeginEpoch makes this node primary of the slot from its position on. Shard lock held.
-// It fails when the slot's epoch is already higher.
-func (l *Log) BeginEpoch(slot uint16, epoch uint64) error { panic("skeleton") }
-
-// EndEpoch: this node is no longer primary of the slot; its data and position stay. Shard lock held.
-func (l *Log) EndEpoch(slot uint16) { panic("skeleton") }
-
-// Forget: the node dropped its copy of the slot; the position becomes zero. Shard lock held.
-func (l *Log) Forget(slot uint16) { panic("skeleton") }
-
-// IsPrimary reports whether this node is primary of the slot.
-func (l *Log) IsPrimary(slot uint16) bool { panic("skeleton") }
-
-// Contains reports whether pos is on the slot's history, i.e. its effect is part of this copy.
-func (l *Log) Contains(slot uint16, pos Position) bool { panic("skeleton") }
-
-// SetWanted says whether anybody could need the log. While false, only positions move.
-func (l *Log) SetWanted(wanted bool) { panic("skeleton") }
-
-// Flush moves everything appended so far to the ring, now.
-func (l *Log) Flush() { panic("skeleton") }
-
-// Resize changes the size of the ring, keeping the newest effects.
-func (l *Log) Resize(bytes int64) error { panic("skeleton") }
-
-// LogStats are the ring's numbers: master_repl_offset, repl_backlog_*.
-type LogStats struct {
-	Wanted                  bool
-	Offset, FirstOffset     uint64 // of the byte after the newest, of the oldest effect
-	SizeBytes, HistoryBytes int64
-	Effects, Oversized      uint64
-}
-
-// Stats returns the ring's numbers.
-func (l *Log) Stats() LogStats { panic("skeleton") }
-
-// Close ends the sweeper and frees the ring. No other method may run or follow.
-func (l *Log) Close() { panic("skeleton") }
-
 // SourceOptions are what a Source needs.
 type SourceOptions struct {
 	Config Config
