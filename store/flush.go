@@ -80,11 +80,12 @@ func (s *Store) FreeStep(i, max int) (more bool) {
 		g.tag += span
 		sh.freeSegment(g.ix, w)
 	}
-	if len(sh.garbage) == 0 {
-		sh.garbage = nil
-		return false
+	if len(sh.garbage) > 0 {
+		return true
 	}
-	return true
+	// Whole segments went through it: too large to keep 256 times.
+	sh.garbage, sh.scratch = nil, nil
+	return false
 }
 
 // SwapDB exchanges two databases. The caller holds all locks.

@@ -47,8 +47,9 @@ var (
 
 // Hooks are called by the store while the lock of the key's shard is held.
 type Hooks interface {
-	// Expired says that a key past its deadline was just removed. k.Name
-	// is valid during the call only. It must not call back into the store.
+	// Expired says that a key past its deadline is being removed; to other
+	// operations it is gone already. k.Name is valid during the call only.
+	// It must not call back into the store.
 	Expired(db int, k Key)
 }
 
