@@ -32,7 +32,6 @@ type Log struct {
 
 	signaled atomic.Bool   // the sweeper is awake, or wake holds a signal
 	wake     chan struct{} // capacity 1
-	hurry    chan struct{} // capacity 1: do not wait out the interval
 	closing  chan struct{}
 	closed   chan struct{}
 }
@@ -67,7 +66,6 @@ func NewLog(cfg Config) (*Log, error) {
 		ring:    newRing(cfg.LogBytes),
 		readers: make(map[*ringReader]struct{}),
 		wake:    make(chan struct{}, 1),
-		hurry:   make(chan struct{}, 1),
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
 	}
@@ -90,7 +88,7 @@ func (l *Log) Close() error {
 // SetWanted says whether anybody could need the effects. While nobody could,
 // Append only moves the position. The first call with true reserves the memory
 // of the ring, which is its only error. A Source sets it by itself when a
-// replica comes.
+// replica comes, and while there is one, false has no effect.
 func (l *Log) SetWanted(wanted bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +97,7 @@ func (l *Log) SetWanted(wanted bool) error {
 			return err
 		}
 	}
-	l.wanted.Store(wanted)
+	l.wanted.Store(wanted || len(l.readers) > 0)
 	return nil
 }
 

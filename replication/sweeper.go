@@ -38,7 +38,6 @@ func (l *Log) sweeper() {
 			timer.Reset(l.cfg.SweepInterval)
 			select {
 			case <-timer.C:
-			case <-l.hurry:
 			case <-l.closing:
 				return
 			}
@@ -95,15 +94,6 @@ func (l *Log) drain(t *tap) {
 	l.notify()
 }
 
-// expedite has the sweeper look at once.
-func (l *Log) expedite() {
-	select {
-	case l.hurry <- struct{}{}:
-	default:
-	}
-	l.signal()
-}
-
 // notify wakes the readers of the ring. Lock held.
 func (l *Log) notify() {
 	for r := range l.readers {
@@ -122,14 +112,18 @@ type ringReader struct {
 	buf    []byte
 }
 
-// reader returns a reader at the end of the ring.
-func (l *Log) reader() *ringReader {
+// reader returns a reader at the end of the ring. From here on the log is wanted.
+func (l *Log) reader() (*ringReader, error) {
 	r := &ringReader{log: l, more: make(chan struct{}, 1)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.ring.open(); err != nil {
+		return nil, err
+	}
+	l.wanted.Store(true)
 	r.offset = l.ring.end
 	l.readers[r] = struct{}{}
-	return r
+	return r, nil
 }
 
 func (r *ringReader) close() {
@@ -163,4 +157,11 @@ func (l *Log) age(offset uint64, now time.Time) time.Duration {
 		return 0
 	}
 	return now.Sub(l.ring.since(offset)) + l.cfg.SweepInterval
+}
+
+// end returns the offset after the newest record of the ring.
+func (l *Log) end() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ring.end
 }
