@@ -160,7 +160,7 @@ func (c *Client) received(n int) {
 	c.in.end += n
 	c.server.stats.input.add(c.ID, n)
 	c.lastActive.Store(c.server.clock.Load())
-	if !c.recent.Load() {
+	if c.raw != nil && !c.recent.Load() {
 		c.server.lookAgain(c)
 	}
 }

@@ -141,4 +141,3 @@ func TestLargeReply(t *testing.T) {
 		c.expectEOF()
 	})
 }
-

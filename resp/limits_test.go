@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -120,9 +121,10 @@ func TestProtectedMode(t *testing.T) {
 			t.Errorf("%s: local %v", addr, got)
 		}
 	}
-	passwordless := true
+	var passwordless atomic.Bool
+	passwordless.Store(true)
 	s := startServer(t, false, func(cfg *ServerConfig, _ *testExecutor) {
-		cfg.NoPassword = func() bool { return passwordless }
+		cfg.NoPassword = passwordless.Load
 	})
 	// From another address of this host, if it has one.
 	if host := otherAddress(); host != "" {
@@ -141,7 +143,7 @@ func TestProtectedMode(t *testing.T) {
 			t.Fatal(got)
 		}
 		s.SetLimits(func(l *Limits) { l.ProtectedMode = true })
-		passwordless = false
+		passwordless.Store(false)
 		if got := dial(t, "tcp", ln.Addr().String()).do("PING"); got != "+PONG" {
 			t.Fatal(got)
 		}
@@ -159,16 +161,16 @@ func otherAddress() string {
 }
 
 func TestListen(t *testing.T) {
-	opened, err := listenTCP([]string{"127.0.0.1", "-::1", "-192.0.2.1"}, 0)
+	opened, err := listenTCP([]string{"127.0.0.1", "-::1", "-192.0.2.1"}, 0, 16)
 	if err != nil || len(opened) == 0 {
 		t.Fatal(opened, err)
 	}
 	port := opened[0].Addr().(*net.TCPAddr).Port
-	if _, err := listenTCP([]string{"127.0.0.1"}, port); err == nil || !strings.Contains(err.Error(), fmt.Sprint(port)) {
+	if _, err := listenTCP([]string{"127.0.0.1"}, port, 0); err == nil || !strings.Contains(err.Error(), fmt.Sprint(port)) {
 		t.Errorf("port in use: %v", err)
 	}
 	closeAll(opened)
-	if _, err := listenTCP([]string{"192.0.2.1"}, port); err == nil {
+	if _, err := listenTCP([]string{"192.0.2.1"}, port, 0); err == nil {
 		t.Error("foreign address accepted")
 	}
 	path := t.TempDir() + "/socket"
