@@ -124,7 +124,20 @@ func TestParkedBeforeItsCommand(t *testing.T) {
 	})
 }
 
-func TestPushFollowsReplies(t *testing.T) {
+// What is pushed while a batch is executed comes after its replies: a
+// subscriber sees its confirmation first.
+func TestPushDuringBatch(t *testing.T) {
+	drivers(t, func(t *testing.T, generic bool) {
+		s := startServer(t, generic, nil)
+		c := s.dial(t)
+		for range 50 {
+			c.send("PING\r\nPUSHED\r\n")
+			c.expect("+PONG\r\n+OK\r\n>1\r\n+m\r\n")
+		}
+	})
+}
+
+func TestPushBetweenReplies(t *testing.T) {
 	drivers(t, func(t *testing.T, generic bool) {
 		s := startServer(t, generic, nil)
 		c := s.dial(t)

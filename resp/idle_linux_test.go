@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Idle connections hold no buffers. Counted is the Go heap and stacks of both
@@ -109,4 +111,22 @@ func switches(t *testing.T) (n int) {
 		}
 	}
 	return n
+}
+
+func TestBacklog(t *testing.T) {
+	opened, err := listenTCP([]string{"127.0.0.1"}, 0, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll(opened)
+	raw, err := opened[0].(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || info.Sacked != 7 { // of a listening socket: the limit of its queue
+			t.Errorf("%v, %v", info, err)
+		}
+	})
 }

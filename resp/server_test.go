@@ -120,8 +120,14 @@ func (e *testExecutor) run(c *Client, name string, args [][]byte) {
 		} else {
 			w.Int(0)
 		}
-	case "id":
-		w.Int(int64(c.ID))
+	case "pushed": // a message of another goroutine arrives before the reply is written
+		done := make(chan struct{})
+		go func() {
+			c.Push([]byte(">1\r\n+m\r\n"))
+			close(done)
+		}()
+		<-done
+		w.OK()
 	case "subscribe":
 		c.SetSubs(1, 0, 0)
 		w.OK()
