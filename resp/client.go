@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"respkv/resp/proto"
@@ -13,14 +14,14 @@ import (
 // LIST, the idle timeout, the output limits.
 type Flags uint32
 
-// Flags of a client. The letters are those of CLIENT LIST.
+// Flags of a client, in the order and with the letters of CLIENT LIST.
 const (
-	FlagReplica         Flags = 1 << iota // S: a replication link
-	FlagMaster                            // M: the link to the primary
+	FlagReplica         Flags = 1 << iota // S: the client is a replica
 	FlagMonitor                           // O
+	FlagMaster                            // M: the client is our primary
 	FlagPubSub                            // P: subscribed to something
 	FlagMulti                             // x: between MULTI and EXEC
-	FlagBlocked                           // b: waits in a blocking command; set by Park
+	FlagBlocked                           // b: parked; set by Park
 	FlagTracking                          // t
 	FlagTrackingBroken                    // R: the client it redirects to is gone
 	FlagTrackingBcast                     // B
@@ -32,15 +33,15 @@ const (
 	FlagReadOnly                          // r: READONLY was sent
 	FlagNoEvict                           // e
 	FlagNoTouch                           // T
-	FlagAsking                            // next command only; not printed
+	FlagAsking                            // not printed: the next command only
 )
 
 // ReplyMode is the state of CLIENT REPLY.
 type ReplyMode uint8
 
-// The modes of CLIENT REPLY. After CLIENT REPLY SKIP the mode is
-// ReplySkipNext; the dispatcher moves it to ReplySkip for the next command and
-// to ReplyOn after that.
+// The modes of CLIENT REPLY. CLIENT REPLY SKIP sets ReplySkipNext; the
+// dispatcher moves that to ReplySkip for the next command and to ReplyOn
+// after it.
 const (
 	ReplyOn ReplyMode = iota
 	ReplyOff
@@ -48,113 +49,191 @@ const (
 	ReplySkip
 )
 
-// Client is one connection. Fields without a word about other goroutines
-// belong to the connection's goroutine: the executor may use them within
-// Batch. Methods say which goroutine may call them.
+// Client is one connection. Exported fields belong to the connection's
+// goroutine: the executor may use them within Connected, Batch and
+// Disconnected. Methods may be called from any goroutine unless they say
+// "own goroutine".
 type Client struct {
-	// ID is unique for the life of the process and never changes.
-	ID uint64
-	// Created is when the connection was accepted.
+	// ID is unique for the life of the process, ascending in the order of
+	// accepting. Created is when that happened. Neither changes.
+	ID      uint64
 	Created time.Time
 
-	// W takes the replies of the batch being executed. Own goroutine only.
+	// W takes the replies of the batch being executed.
 	W proto.Writer
-	// Session belongs to the executor: whatever state it keeps per client
-	// (transaction, subscriptions, watched keys).
+	// Session is whatever the executor keeps per client.
 	Session any
-
-	// Reply is the state of CLIENT REPLY.
+	// Reply is the state of CLIENT REPLY; the executor acts on it.
 	Reply ReplyMode
 
 	server *Server
 	conn   net.Conn
-	addr   string // as CLIENT LIST prints it
+	raw    syscall.RawConn // nil: no non-blocking writes on this connection
+	fd     int             // for CLIENT LIST only
+	addr   string
 	laddr  string
+
+	in   input
+	out  output
+	park parking
+
+	// mark is the length of W before the current command.
+	mark int
+	// stop makes Interrupted true: something happened that ends the batch.
+	stop bool
+	// ending is set once the connection takes no more commands: close after
+	// reply, protocol error, end of input.
+	ending bool
+
+	// wakeMu orders the deadlines that wake and end the connection.
+	wakeMu sync.Mutex
+	state  atomic.Int32 // stateOpen...
+	recent atomic.Bool  // on the server's list for a second look
 
 	flags         atomic.Uint32
 	db            atomic.Int32
 	proto         atomic.Int32
 	authenticated atomic.Bool
-
-	mu      sync.Mutex // guards the strings below
-	name    string
-	libName string
-	libVer  string
-	user    string
+	lastActive    atomic.Int64 // Unix milliseconds
+	command       atomic.Pointer[string]
+	info          clientInfo
 }
 
-// Executor runs commands. All calls for one client come from the goroutine of
-// its connection, one at a time.
-type Executor interface {
-	// Connected is called before the first batch: it decides whether the
-	// client starts authenticated, and as whom.
-	Connected(c *Client)
-	// Batch executes commands in order, appending replies to c.W, and returns
-	// how many it consumed. It returns early, right after the command, when
-	// c.Interrupted says so. A command that is not consumed is handed in again
-	// later, with those after it: at once, or after Unpark when c is parked.
-	// So a command that must wait (CLIENT PAUSE) parks the client and is not
-	// consumed, a blocking command parks it and is.
-	//
-	// cmds and all it refers to is valid only until Batch returns.
-	Batch(c *Client, cmds [][][]byte) int
-	// Disconnected is called once after the last batch, parked or not.
-	Disconnected(c *Client)
+// The state of a connection only rises.
+const (
+	stateOpen     = iota
+	stateDraining // the batch being executed is the last; its replies are sent
+	stateKilled   // nothing more is executed or sent
+)
+
+// Addr is the peer's address as CLIENT LIST prints it.
+func (c *Client) Addr() string { return c.addr }
+
+// LocalAddr is the address the peer connected to.
+func (c *Client) LocalAddr() string { return c.laddr }
+
+// Server is the server that accepted the connection.
+func (c *Client) Server() *Server { return c.server }
+
+// DB is the selected database.
+func (c *Client) DB() int { return int(c.db.Load()) }
+
+// SetDB selects a database. Own goroutine.
+func (c *Client) SetDB(n int) { c.db.Store(int32(n)) }
+
+// Proto is the protocol version, 2 or 3.
+func (c *Client) Proto() int { return int(c.proto.Load()) }
+
+// SetProto selects RESP2 or RESP3 from the next reply on. Own goroutine.
+func (c *Client) SetProto(version int) {
+	c.proto.Store(int32(version))
+	c.W.SetVersion(version)
 }
 
-// ParkID names one period of being parked.
-type ParkID uint64
+// Authenticated reports whether the client may run commands; until then the
+// protocol limits of unauthenticated clients apply to it.
+func (c *Client) Authenticated() bool { return c.authenticated.Load() }
 
-// Park makes the connection stop after the current command. Own goroutine.
-func (c *Client) Park() ParkID { return 0 }
+// SetUser sets the user and whether the client is authenticated as that. It
+// ends the batch when the latter changes, because commands that follow must
+// be parsed by other limits. Own goroutine.
+func (c *Client) SetUser(name string, authenticated bool) {
+	c.info.set(&c.info.user, name)
+	if c.authenticated.Swap(authenticated) != authenticated {
+		c.stop = true
+	}
+}
 
-// Claim wins the right to answer the parked client: true for one caller per
-// ParkID. Any goroutine. The winner must call Resume.
-func (c *Client) Claim(id ParkID) bool { return false }
+// Flags returns all flags.
+func (c *Client) Flags() Flags { return Flags(c.flags.Load()) }
 
-// Resume sends reply, in wire format, and lets the connection go on. To be
-// called by the winner of Claim, once. reply is copied. Any goroutine.
-func (c *Client) Resume(reply []byte) {}
+// Has reports whether any of the flags is set.
+func (c *Client) Has(f Flags) bool { return c.Flags()&f != 0 }
 
-// Unpark is Claim and, when won, Resume.
-func (c *Client) Unpark(id ParkID, reply []byte) bool { return false }
+// SetFlag sets or clears flags.
+func (c *Client) SetFlag(f Flags, on bool) {
+	if on {
+		c.flags.Or(uint32(f))
+	} else {
+		c.flags.And(^uint32(f))
+	}
+}
 
-// Interrupted reports that Batch must return after the current command.
-func (c *Client) Interrupted() bool { return false }
+// Class selects the output buffer limit. A client in MONITOR counts as
+// normal, as in Redis.
+func (c *Client) Class() ClientClass {
+	f := c.Flags()
+	switch {
+	case f&FlagReplica != 0 && f&FlagMonitor == 0:
+		return ClassReplica
+	case f&FlagPubSub != 0:
+		return ClassPubSub
+	}
+	return ClassNormal
+}
 
-// Push sends a message of its own. Never blocks. b is copied. Any goroutine.
-func (c *Client) Push(b []byte) {}
+// SetCommand notes the command about to run, by its full name ("get",
+// "client|list"), for CLIENT LIST; what *name points to must not change. The
+// reply begins here: should the command panic, what it wrote is taken back.
+// Own goroutine.
+func (c *Client) SetCommand(name *string) {
+	c.command.Store(name)
+	c.mark = c.W.Len()
+}
 
-// Close ends the connection as soon as its goroutine can. Any goroutine.
-func (c *Client) Close() {}
+// Interrupted reports that Batch must return after the current command: the
+// client is parked or about to be closed, its limits changed, or its replies
+// should be sent before more are produced. Own goroutine.
+func (c *Client) Interrupted() bool {
+	return c.stop || c.W.Len() >= flushBytes || c.state.Load() != stateOpen
+}
 
 // CloseAfterReply ends the connection once the replies written so far are
 // sent. Own goroutine.
-func (c *Client) CloseAfterReply() {}
+func (c *Client) CloseAfterReply() {
+	c.SetFlag(FlagCloseAfterReply, true)
+	c.ending, c.stop = true, true
+}
 
-// Name and SetName: CLIENT SETNAME. Any goroutine.
-func (c *Client) Name() string     { return c.name }
-func (c *Client) SetName(s string) { c.name = s }
+// Close ends the connection: no further command is executed, replies not sent
+// yet are dropped. It does not wait for a command that is being executed.
+func (c *Client) Close() { c.raise(stateKilled) }
 
-// SetLib sets library name and version (CLIENT SETINFO).
-func (c *Client) SetLib(name, version string) {}
+// raise moves the connection towards its end and wakes its goroutine.
+func (c *Client) raise(state int32) {
+	c.wakeMu.Lock()
+	defer c.wakeMu.Unlock()
+	if c.state.Load() >= state {
+		return
+	}
+	c.state.Store(state)
+	if state == stateKilled {
+		c.SetFlag(FlagCloseASAP, true)
+		// A deadline, not Close: closing waits for the connection's goroutine,
+		// which may be waiting for the caller's locks, or be the caller.
+		c.conn.SetDeadline(past)
+		return
+	}
+	c.conn.SetReadDeadline(past)
+}
 
-// User and SetUser: the authenticated user, "default" at first.
-func (c *Client) User() string                                { return c.user }
-func (c *Client) SetUser(name string, authenticated bool)     {}
-func (c *Client) Authenticated() bool                         { return c.authenticated.Load() }
-func (c *Client) DB() int                                     { return int(c.db.Load()) }
-func (c *Client) SetDB(n int)                                 { c.db.Store(int32(n)) }
-func (c *Client) Proto() int                                  { return int(c.proto.Load()) }
-func (c *Client) SetProto(version int)                        {}
-func (c *Client) Flags() Flags                                { return Flags(c.flags.Load()) }
-func (c *Client) Has(f Flags) bool                            { return c.Flags()&f != 0 }
-func (c *Client) SetFlag(f Flags, on bool)                    {}
-func (c *Client) Addr() string                                { return c.addr }
-func (c *Client) LocalAddr() string                           { return c.laddr }
-func (c *Client) Server() *Server                             { return c.server }
-func (c *Client) Command(name string)                         {} // last command, for CLIENT LIST ("client|list"); name must be a constant
-func (c *Client) SetMulti(queued int, memBytes int)           {} // -1: no transaction
-func (c *Client) SetSubs(channels, patterns, shards int)      {}
-func (c *Client) SetRedirect(id int64)                        {}
-func (c *Client) AppendInfo(dst []byte, now time.Time) []byte { return dst } // the CLIENT LIST line without line break
+// past is a deadline that has passed: it interrupts waiting at once.
+var past = time.Unix(1, 0)
+
+// wake makes the connection's goroutine look at its state and its socket.
+func (c *Client) wake() {
+	c.wakeMu.Lock()
+	c.conn.SetReadDeadline(past)
+	c.wakeMu.Unlock()
+}
+
+// rearm makes waiting for input possible again after wake. False: the
+// connection is at its end.
+func (c *Client) rearm() bool {
+	c.wakeMu.Lock()
+	defer c.wakeMu.Unlock()
+	if c.state.Load() != stateOpen {
+		return false
+	}
+	return c.conn.SetReadDeadline(time.Time{}) == nil
+}

@@ -2,49 +2,221 @@ package resp
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
 	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/redcon"
 )
 
-// Server accepts connections and runs their commands through an Executor.
-type Server struct{}
-
-// NewServer returns a server that does not listen yet.
-func NewServer(cfg ServerConfig, exec Executor) (*Server, error) { return &Server{}, nil }
-
-// Start opens the configured listeners and accepts in the background.
-func (s *Server) Start() error { return nil }
-
-// Serve adds a listener of the caller's.
-func (s *Server) Serve(ln net.Listener) {}
-
-// Shutdown stops accepting, lets running batches finish, closes all clients.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
-
-// Clients is the registry: ID order, find, kill.
-func (s *Server) Clients() *Clients { return nil }
-
-// Limits and SetLimits: what CONFIG SET may change while running.
-func (s *Server) Limits() Limits                 { return Limits{} }
-func (s *Server) SetLimits(change func(*Limits)) {}
-
-// ServerConfig is fixed at start.
+// ServerConfig is what the network layer is told at start.
 type ServerConfig struct {
-	Bind           []string
-	Port           int
+	// Bind lists the addresses to listen on in Redis's notation ("*", "::*",
+	// "-::1" for optional); Port is their TCP port, 0 for no TCP.
+	Bind []string
+	Port int
+	// TLSPort is the port for TLS on the same addresses, 0 for none; TLS must
+	// be set with it.
+	TLSPort int
+	TLS     *tls.Config
+	// UnixSocket is the path of a unix socket, "" for none, UnixSocketPerm its
+	// permissions, 0 to leave them to the umask.
 	UnixSocket     string
-	UnixSocketPerm uint32
-	Limits         Limits
+	UnixSocketPerm os.FileMode
+	// NoPassword reports whether the default user needs no password, which is
+	// what protected mode looks at. nil: it needs none.
+	NoPassword func() bool
+	// Limits are those in effect at start.
+	Limits Limits
+	// Log gets the server's messages; nil is slog.Default.
+	Log *slog.Logger
+
+	// genericIO drives all connections through net.Conn.
+	genericIO bool
 }
 
-// Limits can change while the server runs.
-type Limits struct {
-	MaxClients int
+// Server accepts connections, cuts their input into commands and runs these
+// through an Executor. One goroutine per connection, in redcon's care.
+type Server struct {
+	cfg     ServerConfig
+	exec    Executor
+	log     *slog.Logger
+	limits  atomic.Pointer[Limits]
+	clients Clients
+	stats   stats
+	blocked atomic.Int64
+	clock   atomic.Int64 // Unix milliseconds, a tick old at most
+	recent  recentClients
+	pause   pause
+	merged  *mergedListener
+
+	mu        sync.Mutex // guards below
+	listeners []net.Listener
+	closed    bool
+
+	done       chan struct{}  // closed by Shutdown
+	accepting  sync.WaitGroup // goroutines of acceptLoop
+	background sync.WaitGroup // cron and redcon
 }
 
-// Clients is the registry of connected clients. Safe for concurrent use.
-type Clients struct{}
+// NewServer returns a server that does not listen yet. It takes care of
+// listeners given to Serve at once.
+func NewServer(cfg ServerConfig, exec Executor) (*Server, error) {
+	if err := cfg.Limits.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.TLSPort != 0 && cfg.TLS == nil {
+		return nil, errors.New("resp: a TLS port without TLS configuration")
+	}
+	s := &Server{
+		cfg:    cfg,
+		exec:   exec,
+		log:    cfg.Log,
+		merged: &mergedListener{conns: make(chan net.Conn), done: make(chan struct{})},
+		done:   make(chan struct{}),
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	limits := cfg.Limits
+	s.limits.Store(&limits)
+	s.clock.Store(time.Now().UnixMilli())
+	s.background.Add(2)
+	go func() {
+		defer s.background.Done()
+		// The handler is never called: Read gives redcon no byte.
+		redcon.Serve(s.merged, func(redcon.Conn, redcon.Command) {}, nil, nil)
+	}()
+	go func() {
+		defer s.background.Done()
+		s.cron()
+	}()
+	return s, nil
+}
 
-func (r *Clients) Len() int                                       { return 0 }
-func (r *Clients) Find(id uint64) *Client                         { return nil }
-func (r *Clients) All() []*Client                                 { return nil } // oldest first
-func (r *Clients) Kill(match func(*Client) bool, not *Client) int { return 0 }
+// Start opens the configured listeners and accepts connections in the
+// background. On an error none is open.
+func (s *Server) Start() error {
+	opened, err := s.listen()
+	if err != nil {
+		closeAll(opened)
+		return err
+	}
+	for _, ln := range opened {
+		s.Serve(ln)
+	}
+	return nil
+}
+
+func (s *Server) listen() (opened []net.Listener, err error) {
+	if s.cfg.Port != 0 {
+		plain, err := listenTCP(s.cfg.Bind, s.cfg.Port)
+		if err != nil {
+			return opened, err
+		}
+		opened = append(opened, plain...)
+	}
+	if s.cfg.TLSPort != 0 {
+		secure, err := listenTCP(s.cfg.Bind, s.cfg.TLSPort)
+		if err != nil {
+			return opened, err
+		}
+		for _, ln := range secure {
+			opened = append(opened, tls.NewListener(ln, s.cfg.TLS))
+		}
+	}
+	if s.cfg.UnixSocket != "" {
+		ln, err := listenUnix(s.cfg.UnixSocket, s.cfg.UnixSocketPerm)
+		if err != nil {
+			return opened, err
+		}
+		opened = append(opened, ln)
+	}
+	return opened, nil
+}
+
+// Serve accepts connections from ln in the background, until Shutdown closes
+// it.
+func (s *Server) Serve(ln net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		ln.Close()
+		return
+	}
+	s.listeners = append(s.listeners, ln)
+	s.accepting.Add(1)
+	go s.acceptLoop(ln)
+}
+
+// Addrs returns the addresses the server listens on.
+func (s *Server) Addrs() []net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addrs := make([]net.Addr, 0, len(s.listeners))
+	for _, ln := range s.listeners {
+		addrs = append(addrs, ln.Addr())
+	}
+	return addrs
+}
+
+// Shutdown stops accepting, lets batches that are being executed finish and
+// send their replies, and closes all clients. When ctx ends first, it closes
+// the rest without waiting and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	closeAll(s.listeners)
+	close(s.done)
+	s.mu.Unlock()
+	s.accepting.Wait() // no new client from here on
+	s.Unpause()
+	for _, c := range s.clients.All() {
+		c.raise(stateDraining)
+	}
+	var err error
+	select {
+	case <-s.clients.gone():
+	case <-ctx.Done():
+		err = ctx.Err()
+		for _, c := range s.clients.All() {
+			c.Close()
+		}
+	}
+	s.merged.Close()
+	if err == nil {
+		s.background.Wait()
+	}
+	return err
+}
+
+// Clients is the registry of connected clients.
+func (s *Server) Clients() *Clients { return &s.clients }
+
+// Limits returns the limits in effect.
+func (s *Server) Limits() Limits { return *s.limits.Load() }
+
+// SetLimits changes limits (CONFIG SET). On an error nothing changes.
+func (s *Server) SetLimits(change func(*Limits)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := *s.limits.Load()
+	change(&next)
+	if err := next.Validate(); err != nil {
+		return err
+	}
+	s.limits.Store(&next)
+	return nil
+}
+
+// forget takes a client that is gone out of the registry.
+func (s *Server) forget(c *Client) { s.clients.remove(c) }

@@ -157,8 +157,8 @@ var clientCommands = []*Command{
 				},
 				Args: []Arg{
 					oneOf("attr",
-						str("libname").token("LIB-NAME"),
-						str("libver").token("LIB-VER"),
+						str("libname").token("lib-name"),
+						str("libver").token("lib-ver"),
 					),
 				},
 			},

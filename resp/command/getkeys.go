@@ -55,7 +55,7 @@ func (c *Command) AppendKeyRefs(dst []KeyRef, args [][]byte) ([]KeyRef, error) {
 	start := len(dst)
 	for i := range c.KeySpecs {
 		var ok bool
-		if dst, ok = c.KeySpecs[i].appendRefs(dst, args); !ok {
+		if dst, ok = c.KeySpecs[i].appendRefs(dst, args, c.Flags&NoMandatoryKeys != 0); !ok {
 			return dst[:start], ErrKeys
 		}
 	}
@@ -130,8 +130,9 @@ func compileKeys(c *Command) keyPlan {
 }
 
 // appendRefs appends the keys that one spec finds. A keyword that is not there
-// means no keys; anything else that doesn't fit makes ok false.
-func (s *KeySpec) appendRefs(dst []KeyRef, args [][]byte) (_ []KeyRef, ok bool) {
+// means no keys, and so does a count of 0 where noneOK; anything else that
+// doesn't fit makes ok false.
+func (s *KeySpec) appendRefs(dst []KeyRef, args [][]byte, noneOK bool) (_ []KeyRef, ok bool) {
 	var first int
 	switch s.Begin {
 	case BeginIndex:
@@ -165,7 +166,7 @@ func (s *KeySpec) appendRefs(dst []KeyRef, args [][]byte) (_ []KeyRef, ok bool) 
 			return dst, false
 		}
 		if n == 0 {
-			return dst, true
+			return dst, noneOK
 		}
 		first += s.FirstKey
 		last = first + (n-1)*s.KeyStep
@@ -182,17 +183,17 @@ func (s *KeySpec) appendRefs(dst []KeyRef, args [][]byte) (_ []KeyRef, ok bool) 
 }
 
 // afterKeyword finds the argument after the keyword, forwards from StartFrom
-// or backwards when that is negative.
+// or backwards when that is negative. As the last argument it has none.
 func (s *KeySpec) afterKeyword(args [][]byte) (int, bool) {
 	if s.StartFrom >= 0 {
-		for i := s.StartFrom; i < len(args); i++ {
+		for i := s.StartFrom; i+1 < len(args); i++ {
 			if equalFold(args[i], s.Keyword) {
 				return i + 1, true
 			}
 		}
 		return 0, false
 	}
-	for i := len(args) + s.StartFrom; i > 0; i-- {
+	for i := min(len(args)+s.StartFrom, len(args)-2); i > 0; i-- {
 		if equalFold(args[i], s.Keyword) {
 			return i + 1, true
 		}
@@ -240,9 +241,9 @@ func bitfieldKeys(dst []KeyRef, args [][]byte) ([]KeyRef, error) {
 	flags := RO | KeyAccess
 	for i := 2; i < len(args); i++ {
 		switch {
-		case equalFold(args[i], "get"):
+		case equalFold(args[i], "get") && i+2 < len(args):
 			i += 2
-		case equalFold(args[i], "overflow"):
+		case equalFold(args[i], "overflow") && i+1 < len(args):
 			i++
 		default: // SET, INCRBY, or a syntax error
 			flags = RW | KeyAccess | KeyUpdate
@@ -291,8 +292,8 @@ func migrateKeys(dst []KeyRef, args [][]byte) ([]KeyRef, error) {
 			i++
 		case equalFold(args[i], "auth2"):
 			i += 2
-		case equalFold(args[i], "keys"):
-			if len(args[3]) > 0 || i+1 == len(args) {
+		case equalFold(args[i], "keys") && i+1 < len(args):
+			if len(args[3]) > 0 {
 				return dst, ErrKeys
 			}
 			for i++; i < len(args); i++ {

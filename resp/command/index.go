@@ -115,19 +115,22 @@ func (x *nameIndex) find(name []byte) *Command {
 	}
 }
 
-// equalFold compares a word as sent with a lower-case ASCII word, ignoring the
-// case of ASCII letters only.
-func equalFold(word []byte, lowerCase string) bool {
-	if len(word) != len(lowerCase) {
+// equalFold compares two words, ignoring the case of ASCII letters only.
+func equalFold(word []byte, other string) bool {
+	if len(word) != len(other) {
 		return false
 	}
 	for i, b := range word {
-		if b >= 'A' && b <= 'Z' {
-			b += 'a' - 'A'
-		}
-		if b != lowerCase[i] {
+		if b != other[i] && lowerByte(b) != lowerByte(other[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func lowerByte(b byte) byte {
+	if b >= 'A' && b <= 'Z' {
+		b += 'a' - 'A'
+	}
+	return b
 }

@@ -14,9 +14,6 @@ const (
 	// may send before it has authenticated.
 	UnauthenticatedMaxArgs = 10
 	UnauthenticatedMaxBulk = 16 * 1024
-	// MinBulk is the smallest limit that applies to a single argument:
-	// proto-max-bulk-len can't be set lower.
-	MinBulk = 1024 * 1024
 	// BigArg is the length in bytes from which an argument counts as big:
 	// the read buffer grows for it and is not kept.
 	BigArg = 32 * 1024

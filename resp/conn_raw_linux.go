@@ -1,0 +1,91 @@
+package resp
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// rawSupported: connections with a socket of their own are driven from within
+// the poller's callback.
+const rawSupported = true
+
+// serveRaw drives the connection within one callback of its RawConn: on each
+// wake it reads, executes and writes directly on the descriptor, and holds no
+// buffer while it waits. net.Conn's read path costs 1.3 times the CPU and a
+// multiple of the tail latency (docs/architecture.md).
+//
+// It leaves the callback only to end, or when a deadline wakes it.
+func (c *Client) serveRaw() {
+	onReadable := func(fd uintptr) bool { return !c.pump(int(fd)) }
+	for {
+		err := c.raw.Read(onReadable)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.rearm() {
+			return
+		}
+	}
+}
+
+// pump handles one wake: input that waited for the client to be resumed, then
+// what the socket holds. It returns whether to wait for more.
+//
+// After a short read the socket is empty and it returns without the read that
+// would say so: the poller is edge-triggered and reports what comes later. It
+// does not report again what came together with the bytes read, though: the
+// end of input, if the peer sent it at once. Therefore the server's clock
+// gives connections that fall silent a second look (Server.lookAgain), and a
+// parked connection reads until the socket is empty.
+func (c *Client) pump(fd int) (wait bool) {
+	b := getBuffers()
+	defer func() { putBuffers(b, c) }()
+	c.borrow(b)
+	if c.in.held() && !c.process(b, fd) {
+		return false
+	}
+	for {
+		if c.state.Load() != stateOpen {
+			return false
+		}
+		room := c.room(b)
+		if room == nil {
+			return false
+		}
+		n, err := unix.Read(fd, room)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.EAGAIN {
+			return true
+		}
+		if n <= 0 {
+			return false
+		}
+		c.received(n)
+		if !c.process(b, fd) {
+			return false
+		}
+		if n < len(room) && !c.Parked() {
+			return true
+		}
+	}
+}
+
+// writeFD writes without blocking: n bytes were taken; ok is false when the
+// connection is broken.
+func writeFD(fd int, b []byte) (n int, ok bool) {
+	for n < len(b) {
+		m, err := unix.Write(fd, b[n:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.EAGAIN {
+			return n, true
+		}
+		if err != nil {
+			return n, false
+		}
+		n += m
+	}
+	return n, true
+}

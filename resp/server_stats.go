@@ -1,0 +1,66 @@
+package resp
+
+import "sync/atomic"
+
+// Stats is a snapshot of the counters that INFO prints.
+type Stats struct {
+	ConnectionsReceived     int64 // total_connections_received
+	ConnectionsRejected     int64 // rejected_connections: maxclients, protected mode
+	InputBytes              int64 // total_net_input_bytes
+	OutputBytes             int64 // total_net_output_bytes
+	QueryBufferDisconnects  int64 // client_query_buffer_limit_disconnections
+	OutputBufferDisconnects int64 // client_output_buffer_limit_disconnections
+	ConnectedClients        int   // connected_clients
+	BlockedClients          int   // blocked_clients
+}
+
+type stats struct {
+	received, rejected, queryLimit, outputLimit atomic.Int64
+	input, output                               counter
+}
+
+// counter is spread over cache lines: it is added to by all connections.
+type counter [8]struct {
+	n atomic.Int64
+	_ [56]byte
+}
+
+func (c *counter) add(id uint64, n int) { c[id%uint64(len(c))].n.Add(int64(n)) }
+
+func (c *counter) sum() (n int64) {
+	for i := range c {
+		n += c[i].n.Load()
+	}
+	return n
+}
+
+func (c *counter) reset() {
+	for i := range c {
+		c[i].n.Store(0)
+	}
+}
+
+// Stats reads the counters.
+func (s *Server) Stats() Stats {
+	return Stats{
+		ConnectionsReceived:     s.stats.received.Load(),
+		ConnectionsRejected:     s.stats.rejected.Load(),
+		InputBytes:              s.stats.input.sum(),
+		OutputBytes:             s.stats.output.sum(),
+		QueryBufferDisconnects:  s.stats.queryLimit.Load(),
+		OutputBufferDisconnects: s.stats.outputLimit.Load(),
+		ConnectedClients:        s.clients.Len(),
+		BlockedClients:          int(s.blocked.Load()),
+	}
+}
+
+// ResetStats sets the counters to zero (CONFIG RESETSTAT); numbers of clients
+// are not counters.
+func (s *Server) ResetStats() {
+	s.stats.received.Store(0)
+	s.stats.rejected.Store(0)
+	s.stats.queryLimit.Store(0)
+	s.stats.outputLimit.Store(0)
+	s.stats.input.reset()
+	s.stats.output.reset()
+}
