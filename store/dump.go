@@ -1,0 +1,69 @@
+package store
+
+// A payload is a value in the internal form: version (1 byte), type and
+// encoding (4 bits each), access information (3 bytes, little-endian), value
+// bytes. Only nodes of one version exchange it.
+const (
+	payloadVersion = 1
+	payloadHeader  = 5
+)
+
+// DumpValue appends the value of k to buf in the internal form that LoadValue
+// of the same version reads. The deadline is -1 when there is none. The access
+// time stays.
+func (tx *Tx) DumpValue(k Key, buf []byte) (payload []byte, deadline int64, ok bool) {
+	it := tx.look(k)
+	if !it.live {
+		return buf, noDeadline, false
+	}
+	return it.sh.dump(&it.rec, buf), it.rec.deadline(), true
+}
+
+func (sh *shard) dump(rec *record, buf []byte) []byte {
+	a := rec.access()
+	buf = append(buf, payloadVersion, uint8(rec.typ())<<4|uint8(plainEncoding(rec.encoding())),
+		byte(a), byte(a>>8), byte(a>>16))
+	return append(buf, sh.value(rec)...)
+}
+
+// LoadValue sets k to the value of a payload of DumpValue, access information
+// included. A deadline <= 0 is none. Errors: ErrBadPayload, ErrKeyExists when
+// replace is not set, ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
+func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) error {
+	if len(payload) < payloadHeader || payload[0] != payloadVersion {
+		return ErrBadPayload
+	}
+	typ, encoding, value := Type(payload[1]>>4), Encoding(payload[1]&15), payload[payloadHeader:]
+	if typ != TypeString || !validString(encoding, value) {
+		return ErrBadPayload
+	}
+	it := tx.look(k)
+	if it.live && !replace {
+		return ErrKeyExists
+	}
+	if deadline <= 0 {
+		deadline = noDeadline
+	}
+	dst, _, err := tx.write(&it, k, newValue{
+		typ: typ, encoding: encoding, length: len(value), deadline: deadline,
+		access: uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16,
+	})
+	if err == nil {
+		copy(dst, value)
+	}
+	return err
+}
+
+func validString(e Encoding, value []byte) bool {
+	switch e {
+	case EncodingInt:
+		_, ok := parseInt(value)
+		return ok
+	case EncodingEmbStr:
+		return len(value) <= maxEmbStr
+	case EncodingRaw:
+		return true
+	default:
+		return false
+	}
+}

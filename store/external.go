@@ -1,0 +1,61 @@
+package store
+
+import "encoding/binary"
+
+// externals are the values of a shard that have a mapping of their own.
+type externals struct {
+	regions [][]byte // by number; nil: free
+	free    []uint32
+	bytes   int64 // mapped
+}
+
+const pageSize = 4096
+
+// newRegion maps a region for n bytes of value; all zero.
+func newRegion(n int, hugePages bool) ([]byte, error) {
+	mem, err := mapMemory((n+pageSize-1)&^(pageSize-1), hugePages)
+	if err != nil {
+		return nil, ErrOutOfMemory
+	}
+	return mem, nil
+}
+
+// freeRegion cannot fail for a whole mapping that newRegion made.
+func freeRegion(mem []byte) { _ = unmapMemory(mem) }
+
+// adopt takes over a region and returns its number.
+func (x *externals) adopt(mem []byte) uint32 {
+	x.bytes += int64(len(mem))
+	if n := len(x.free); n > 0 {
+		id := x.free[n-1]
+		x.free = x.free[:n-1]
+		x.regions[id] = mem
+		return id
+	}
+	x.regions = append(x.regions, mem)
+	return uint32(len(x.regions) - 1)
+}
+
+// release hands the region to the caller; its number is free.
+func (x *externals) release(id uint32) []byte {
+	mem := x.regions[id]
+	x.regions[id] = nil
+	x.free = append(x.free, id)
+	x.bytes -= int64(len(mem))
+	return mem
+}
+
+func (x *externals) drop(id uint32) { freeRegion(x.release(id)) }
+
+// external returns region number and length of the value; only for
+// encodingRawExternal.
+func (r *record) external() (id uint32, n int) {
+	v := r.inline()
+	return binary.LittleEndian.Uint32(v), int(binary.LittleEndian.Uint64(v[4:]))
+}
+
+func (r *record) setExternal(id uint32, n int) {
+	v := r.inline()
+	binary.LittleEndian.PutUint32(v, id)
+	binary.LittleEndian.PutUint64(v[4:], uint64(n))
+}

@@ -1,0 +1,86 @@
+package store
+
+import "sync/atomic"
+
+// Store is the keyspace of a node. Methods say which locks the caller holds.
+//
+// Lock order: shards in ascending order, then the mutex of one shared heap,
+// then that of the arena.
+type Store struct {
+	shards    [Shards]shard
+	groups    [Shards / groupShards]heap // cells of 129 bytes to 2 KB
+	large     heap                       // cells to 64 KB
+	arena     *arena
+	databases int
+	hooks     Hooks
+	policy    atomic.Pointer[AccessPolicy]
+	maxString atomic.Int64
+	avgTTL    []atomic.Int64 // by database
+	stats     counters
+}
+
+// Open returns an empty store. Errors name the option that is out of range;
+// ErrOutOfMemory when not even the first memory can be had.
+func Open(o Options) (*Store, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	a, err := newArena(o.HugePages)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{arena: a, databases: o.Databases, hooks: o.Hooks, avgTTL: make([]atomic.Int64, o.Databases)}
+	s.SetAccessPolicy(AccessPolicy{LogFactor: 10, DecayTime: 1})
+	s.SetMaxStringLength(o.MaxStringLength)
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.id, sh.store = i, s
+		sh.dbs = make([]atomic.Pointer[index], o.Databases)
+		sh.heap.init(a, 0, shardClasses, true)
+	}
+	for i := range s.groups {
+		s.groups[i].init(a, shardClasses, groupClasses, false)
+	}
+	s.large.init(a, groupClasses, numClasses, false)
+	return s, nil
+}
+
+// Close gives all memory back to the system. No other call may overlap or
+// follow it, the lock-free prefetches included.
+func (s *Store) Close() error {
+	for i := range s.shards {
+		for _, mem := range s.shards[i].external.regions {
+			if mem != nil {
+				freeRegion(mem)
+			}
+		}
+		s.shards[i].external = externals{}
+	}
+	return s.arena.close()
+}
+
+// Databases returns the number of databases.
+func (s *Store) Databases() int { return s.databases }
+
+// SetMaxStringLength changes Options.MaxStringLength. Safe at any time.
+func (s *Store) SetMaxStringLength(n int64) { s.maxString.Store(n) }
+
+// LockShard locks shard i. Several shards are locked in ascending order.
+func (s *Store) LockShard(i int) { s.shards[i].mu.Lock() }
+
+// UnlockShard unlocks shard i.
+func (s *Store) UnlockShard(i int) { s.shards[i].mu.Unlock() }
+
+// LockAll locks every shard, in ascending order.
+func (s *Store) LockAll() {
+	for i := range s.shards {
+		s.shards[i].mu.Lock()
+	}
+}
+
+// UnlockAll unlocks every shard.
+func (s *Store) UnlockAll() {
+	for i := range s.shards {
+		s.shards[i].mu.Unlock()
+	}
+}
