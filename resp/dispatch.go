@@ -31,18 +31,20 @@ type Dispatcher struct {
 	table   *command.Table
 	entries []*entry // by Command.ID; nil: not built
 
-	server *Server // set by Attach
-	stats  Stats
-	pause  pauseState
-	memory memoryGate
+	server  *Server // set by Attach
+	stats   commandCounters
+	memory  memoryGate
+	blocked blockedClients
+	cron    cron
 
 	shutdown func(ShutdownOptions) error
+	version  string
+	ending   atomic.Bool // SHUTDOWN was accepted
 	started  time.Time
 	runID    string
 
-	activeExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
-	rates        rates
-	batches      sync.Pool
+	rates   rates
+	batches sync.Pool
 }
 
 // entry is a table entry with what belongs to it at run time.
@@ -192,7 +194,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 		d.refuseUnknown(c, e, args)
 		return true
 	}
-	client.Command(e.cmd.Name)
+	client.SetCommand(&e.cmd.Name)
 	if !e.cmd.ArityOK(len(args)) {
 		e.stats.rejected.Add(1)
 		c.W.Error(errArity(e.cmd.Name))
@@ -214,7 +216,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 		c.W.Error(errOOM)
 		return true
 	}
-	if d.pause.holds() && !d.pause.wait(client, e) {
+	if d.heldBack(client, e) {
 		return false
 	}
 	if !e.keyed {
@@ -364,7 +366,13 @@ func (d *Dispatcher) primaryOf(slot uint16) bool {
 	return d.routing == nil || d.routing.Map().Slot(slot).Primary == d.routing.ID()
 }
 
-func (d *Dispatcher) invoke(c *Ctx) { c.entry.handler(c) }
+func (d *Dispatcher) invoke(c *Ctx) {
+	mark := c.W.Len()
+	c.entry.handler(c)
+	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
+		c.entry.stats.failed.Add(1)
+	}
+}
 
 // logEffects hands the outcome of a command to replication. The caller holds
 // the locks under which the command ran, so that the log has the order of
