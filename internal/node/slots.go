@@ -46,7 +46,7 @@ func (ks *keyspace) SnapshotStep(slot uint16, cursor uint64, budget int, emit fu
 	emitted := false
 	for ; db < ks.store.Databases(); db++ {
 		if ks.store.CountSlot(db, slot) > 0 {
-			tx := store.Tx{Store: ks.store, DB: db, IgnoreExpired: true, NoTouch: true}
+			tx := store.Tx{Store: ks.store, DB: db, IgnoreDeadlines: true, NoTouch: true}
 			position = tx.SlotScan(slot, position, snapshotKeys, max(budget, 1), func(k store.Key, payload []byte, deadline int64) {
 				entry = appendPresent(entry[:0], db, k.Name, payload, deadline)
 				budget -= len(entry)
@@ -81,7 +81,7 @@ func (ks *keyspace) SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entr
 			return fmt.Errorf("node: key %q is of slot %d, not %d", name, k.Slot, slot)
 		}
 		for db := range ks.store.Databases() {
-			tx := store.Tx{Store: ks.store, DB: db, IgnoreExpired: true, NoTouch: true}
+			tx := store.Tx{Store: ks.store, DB: db, IgnoreDeadlines: true, NoTouch: true}
 			var deadline int64
 			var ok bool
 			payload, deadline, ok = tx.DumpValue(k, payload[:0])
@@ -136,7 +136,7 @@ func (ks *keyspace) LoadEntry(slot uint16, entry []byte) error {
 	if k.Slot != slot {
 		return fmt.Errorf("%w: key of slot %d in slot %d", errEntry, k.Slot, slot)
 	}
-	tx := store.Tx{Store: ks.store, DB: int(db), IgnoreExpired: true, NoTouch: true}
+	tx := store.Tx{Store: ks.store, DB: int(db), IgnoreDeadlines: true, NoTouch: true}
 	shard := k.Shard()
 	switch kind {
 	case entryAbsent:
