@@ -104,7 +104,7 @@ func storeErrorText(err error) string {
 		return errStringTooLong
 	case errors.Is(err, store.ErrNoSuchKey):
 		return errNoSuchKey
-	case errors.Is(err, store.ErrSameDatabase):
+	case errors.Is(err, store.ErrSameObject):
 		return errSameObject
 	case errors.Is(err, store.ErrOutOfMemory):
 		return errOutOfMemory

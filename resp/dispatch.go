@@ -32,13 +32,13 @@ type Dispatcher struct {
 	entries []*entry // by Command.ID; nil: not built
 
 	server *Server // set by Attach
-	stats  Stats
-	pause  pauseState
+	stats  commandCounters
 	memory memoryGate
 
-	shutdown func(ShutdownOptions) error
-	started  time.Time
-	runID    string
+	reclaimer reclaimer // of flushed keys
+	shutdown  func(ShutdownOptions) error
+	started   time.Time
+	runID     string
 
 	activeExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
 	rates        rates
@@ -192,7 +192,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 		d.refuseUnknown(c, e, args)
 		return true
 	}
-	client.Command(e.cmd.Name)
+	client.SetCommand(&e.cmd.Name)
 	if !e.cmd.ArityOK(len(args)) {
 		e.stats.rejected.Add(1)
 		c.W.Error(errArity(e.cmd.Name))
@@ -214,7 +214,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 		c.W.Error(errOOM)
 		return true
 	}
-	if d.pause.holds() && !d.pause.wait(client, e) {
+	if d.heldBack(client, e) {
 		return false
 	}
 	if !e.keyed {

@@ -202,7 +202,7 @@ func (f *slotFlush) slot(slot uint16) (done bool) {
 // some removes keys of a large slot.
 func (f *slotFlush) some(slot uint16, db int) {
 	tx := f.c.Tx
-	tx.DB, tx.IgnoreExpired = db, true
+	tx.DB, tx.IgnoreDeadlines = db, true
 	names := tx.Store.SlotKeys(db, slot, flushStep)
 	for _, name := range names {
 		tx.Delete(store.MakeKey(name))

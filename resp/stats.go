@@ -27,9 +27,9 @@ func (s *CommandStats) reset() {
 	s.failed.Store(0)
 }
 
-// Stats are the counters of INFO stats that belong to commands. Safe for
-// concurrent use.
-type Stats struct {
+// commandCounters are the counters of INFO stats that belong to commands. Safe
+// for concurrent use.
+type commandCounters struct {
 	commands atomic.Int64
 	hits     atomic.Int64
 	misses   atomic.Int64
@@ -45,7 +45,7 @@ type Stats struct {
 const errorKinds = 128
 
 // countError counts an error reply by its first word.
-func (s *Stats) countError(reply []byte) {
+func (s *commandCounters) countError(reply []byte) {
 	end := 0
 	for end < len(reply) && reply[end] != ' ' && reply[end] != '\r' {
 		end++
@@ -62,7 +62,7 @@ func (s *Stats) countError(reply []byte) {
 }
 
 // errorCounts returns the counters of errors, ordered by prefix.
-func (s *Stats) errorCounts() (names []string, counts []int64) {
+func (s *commandCounters) errorCounts() (names []string, counts []int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name := range s.byError {
@@ -75,7 +75,7 @@ func (s *Stats) errorCounts() (names []string, counts []int64) {
 	return names, counts
 }
 
-func (s *Stats) reset() {
+func (s *commandCounters) reset() {
 	s.commands.Store(0)
 	s.hits.Store(0)
 	s.misses.Store(0)
@@ -99,6 +99,8 @@ const (
 	rateCommands = iota
 	rateInput
 	rateOutput
+	rateReplInput
+	rateReplOutput
 	rateMetrics
 
 	rateSamples = 16 // as Redis: 1.6 s at ten samples a second
@@ -111,7 +113,7 @@ func (r *rates) sample(now time.Time, totals [rateMetrics]int64) {
 	if !r.at.IsZero() {
 		if seconds := now.Sub(r.at).Seconds(); seconds > 0 {
 			for i := range totals {
-				r.samples[i][r.next] = float64(totals[i]-r.last[i]) / seconds
+				r.samples[i][r.next] = float64(max(0, totals[i]-r.last[i])) / seconds // below 0 after CONFIG RESETSTAT
 			}
 			r.next = (r.next + 1) % rateSamples
 		}
