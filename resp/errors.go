@@ -37,6 +37,20 @@ const (
 	errClusterCopyDB  = "ERR Copying to another database is not allowed in cluster mode"
 	errDebugDisabled  = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 	errInternal       = "ERR internal error"
+
+	errInt32Range    = "ERR value is out of range, value must between -2147483648 and 2147483647"
+	errFirstDB       = "ERR invalid first DB index"
+	errSecondDB      = "ERR invalid second DB index"
+	errExpireNX      = "ERR NX and XX, GT or LT options at the same time are not compatible"
+	errExpireGTLT    = "ERR GT and LT options at the same time are not compatible"
+	errLCSTypes      = "ERR The specified keys must contain string values"
+	errLCSBoth       = "ERR If you want both the length and indexes, please just use IDX."
+	errLCSMemory     = "ERR Insufficient memory, failed allocating transient memory for LCS"
+	errNoIdleTime    = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+	errNoFrequency   = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+	errReadOnlyNode  = "READONLY You can't write against a read only replica."
+	errClusterDown   = "CLUSTERDOWN The cluster is down"
+	errSlotsInFlight = "TRYAGAIN Slots of this node are being handed over"
 )
 
 // errUnknownCommand names the command and the beginning of its arguments, both
@@ -64,6 +78,10 @@ func errUnknownSubcommand(container string, sub []byte) string {
 
 func errArity(fullName string) string {
 	return "ERR wrong number of arguments for '" + fullName + "' command"
+}
+
+func errUnsupportedOption(option []byte) string {
+	return "ERR Unsupported option " + errorSafe(string(option))
 }
 
 func errInvalidExpire(command string) string {

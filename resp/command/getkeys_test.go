@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// vector splits a command line at blanks; '' stands for an empty argument.
+// vector splits a command line at blanks; ” stands for an empty argument.
 func vector(line string) [][]byte {
 	var args [][]byte
 	for _, w := range strings.Fields(line) {

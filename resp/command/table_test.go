@@ -54,7 +54,8 @@ func checkKeySpec(c *Command, s *KeySpec, bad func(string, ...any)) {
 	if a := s.Flags & access; s.Flags&NotKey == 0 && (a == 0 || a&(a-1) != 0) {
 		bad("flags %v need exactly one of RO, RW, OW, RM", s.Flags.Names())
 	}
-	if c.Flags&ReadOnly != 0 && s.Flags&^(RO|KeyAccess|VariableFlags|Incomplete|NotKey) != 0 {
+	// PFCOUNT, a read, keeps its result in the value and replicates that.
+	if c.Flags&ReadOnly != 0 && c.Flags&MayReplicate == 0 && s.Flags&^(RO|KeyAccess|VariableFlags|Incomplete|NotKey) != 0 {
 		bad("a read with flags %v", s.Flags.Names())
 	}
 	if s.Flags&RO != 0 && s.Flags&(KeyUpdate|KeyInsert|KeyDelete) != 0 {

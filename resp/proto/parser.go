@@ -174,14 +174,25 @@ func (p *Parser) bulkHeader(buf []byte) (ok bool, err error) {
 	return true, nil
 }
 
-// invalidLength stands for a length line that is no number: no valid length
-// is negative except for the multibulk lengths that are ignored.
-const invalidLength = -1 << 63
+// invalidLength stands for a length line that is no number. Negative numbers,
+// which all mean the same, are -1.
+const invalidLength = -2
 
 // length reads the line at p.pos: a type byte and a decimal number, up to a
 // '\r' and one more byte. ok is false when the line is incomplete.
 func (p *Parser) length(buf []byte, tooBig Error) (n int64, ok bool, err error) {
 	line := buf[p.pos:]
+	// Nearly all lines are short, whole and well-formed.
+	d := 1
+	for d < len(line) && d < 10 && line[d]-'0' <= 9 {
+		n = n*10 + int64(line[d]-'0')
+		d++
+	}
+	if d > 1 && d+1 < len(line) && line[d] == '\r' && (line[1] != '0' || d == 2) {
+		p.pos += d + 2
+		p.scanned = 0
+		return n, true, nil
+	}
 	i := bytes.IndexByte(line[p.scanned:], '\r')
 	if i < 0 {
 		p.scanned = len(line)
@@ -200,6 +211,8 @@ func (p *Parser) length(buf []byte, tooBig Error) (n int64, ok bool, err error) 
 	}
 	if n, ok = parseInt(line[min(1, i):i]); !ok {
 		n = invalidLength
+	} else {
+		n = max(n, -1)
 	}
 	p.pos += i + 2
 	p.scanned = 0

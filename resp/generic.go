@@ -1,0 +1,108 @@
+package resp
+
+import (
+	"bytes"
+	"time"
+
+	"respkv/store"
+)
+
+func init() {
+	handle(map[string]Handler{
+		"del":      del,
+		"unlink":   del,
+		"exists":   exists,
+		"touch":    touch,
+		"type":     typeOf,
+		"rename":   rename,
+		"renamenx": renameNX,
+		"echo":     func(c *Ctx) { c.W.Bulk(c.Args[1]) },
+		"time":     timeOfDay,
+	})
+}
+
+func del(c *Ctx) {
+	n := 0
+	for i := 1; i < len(c.Args); i++ {
+		if c.Tx.Delete(c.Key(i)) {
+			n++
+		}
+	}
+	c.Dirty(n)
+	c.W.Int(int64(n))
+}
+
+// exists counts a key as often as it is named.
+func exists(c *Ctx) {
+	n := int64(0)
+	for i := 1; i < len(c.Args); i++ {
+		found := c.Tx.Exists(c.Key(i))
+		c.Hit(found)
+		if found {
+			n++
+		}
+	}
+	c.W.Int(n)
+}
+
+func touch(c *Ctx) {
+	n := int64(0)
+	for i := 1; i < len(c.Args); i++ {
+		found := c.Tx.Touch(c.Key(i))
+		c.Hit(found)
+		if found {
+			n++
+		}
+	}
+	c.W.Int(n)
+}
+
+func typeOf(c *Ctx) {
+	t := c.Tx.Type(c.Key(1))
+	c.Hit(t != store.TypeNone)
+	c.W.Simple(t.String())
+}
+
+func rename(c *Ctx) {
+	if renameKey(c, false) {
+		c.W.OK()
+	}
+}
+
+func renameNX(c *Ctx) {
+	if renameKey(c, true) {
+		c.W.Int(1)
+	}
+}
+
+// renameKey is RENAME and RENAMENX. False: it replied.
+func renameKey(c *Ctx, ifMissing bool) bool {
+	from, to := c.Key(1), c.Key(2)
+	switch {
+	case !c.Tx.Exists(from):
+		c.W.Error(errNoSuchKey)
+		return false
+	case bytes.Equal(from.Name, to.Name) && !ifMissing:
+		return true // nothing changes
+	case ifMissing && c.Tx.Exists(to):
+		c.W.Int(0)
+		return false
+	}
+	if err := c.Tx.Rename(from, to); err != nil {
+		c.StoreError(err)
+		return false
+	}
+	c.Dirty(1)
+	if c.logged() {
+		c.Effect(wordRename, from.Name, to.Name)
+	}
+	return true
+}
+
+// timeOfDay reads the clock itself: the time of the batch has milliseconds.
+func timeOfDay(c *Ctx) {
+	now := time.Now()
+	c.W.Array(2)
+	c.W.BulkInt(now.Unix())
+	c.W.BulkInt(int64(now.Nanosecond() / 1000))
+}

@@ -1,0 +1,131 @@
+package resp
+
+import "bytes"
+
+func init() {
+	handle(map[string]Handler{
+		"select": selectDB,
+		"copy":   copyKey,
+		"move":   moveKey,
+		"swapdb": swapDB,
+	})
+}
+
+// dbArg is argument i as the number of a database. Not ok: it replied with the
+// error.
+func (c *Ctx) dbArg(i int) (db int, ok bool) {
+	db, ok = c.int32Arg(i)
+	if ok && !c.hasDB(db) {
+		c.W.Error(errDBIndex)
+		return 0, false
+	}
+	return db, ok
+}
+
+func (c *Ctx) hasDB(db int) bool { return db >= 0 && db < c.d.store.Databases() }
+
+// clustered says whether there is only database 0.
+func (c *Ctx) clustered() bool { return c.d.routing != nil }
+
+func selectDB(c *Ctx) {
+	db, ok := c.int32Arg(1)
+	switch {
+	case !ok:
+	case c.clustered() && db != 0:
+		c.W.Error(errClusterSelect)
+	case !c.hasDB(db):
+		c.W.Error(errDBIndex)
+	default:
+		c.Client.SetDB(db)
+		c.W.OK()
+	}
+}
+
+func copyKey(c *Ctx) {
+	db, replace := c.Tx.DB, false
+	for i := 3; i < len(c.Args); i++ {
+		switch arg := c.Args[i]; {
+		case isWord(arg, "replace"):
+			replace = true
+		case isWord(arg, "db") && i+1 < len(c.Args):
+			i++
+			var ok bool
+			if db, ok = c.dbArg(i); !ok {
+				return
+			}
+		default:
+			c.W.Error(errSyntax)
+			return
+		}
+	}
+	from, to := c.Key(1), c.Key(2)
+	switch {
+	case c.clustered() && (c.Tx.DB != 0 || db != 0):
+		c.W.Error(errClusterCopyDB)
+		return
+	case db == c.Tx.DB && bytes.Equal(from.Name, to.Name):
+		c.W.Error(errSameObject)
+		return
+	}
+	c.Hit(c.Tx.Exists(from))
+	c.replyChanged(c.Tx.Copy(from, db, to, replace))
+}
+
+func moveKey(c *Ctx) {
+	if c.clustered() {
+		c.W.Error(errClusterMove)
+		return
+	}
+	db, ok := c.dbArg(2)
+	if !ok {
+		return
+	}
+	if db == c.Tx.DB {
+		c.W.Error(errSameObject)
+		return
+	}
+	c.replyChanged(c.Tx.Move(c.Key(1), db))
+}
+
+// replyChanged replies 1 when something was changed, 0 when not.
+func (c *Ctx) replyChanged(changed bool, err error) {
+	switch {
+	case err != nil:
+		c.StoreError(err)
+	case changed:
+		c.Dirty(1)
+		c.W.Int(1)
+	default:
+		c.W.Int(0)
+	}
+}
+
+// swapDB is not replicated: outside cluster mode nothing is, and inside there is
+// one database.
+func swapDB(c *Ctx) {
+	if c.clustered() {
+		c.W.Error(errClusterSwapDB)
+		return
+	}
+	a, ok := parseLong(c.Args[1])
+	if !ok || a != int64(int32(a)) {
+		c.W.Error(errFirstDB)
+		return
+	}
+	b, ok := parseLong(c.Args[2])
+	if !ok || b != int64(int32(b)) {
+		c.W.Error(errSecondDB)
+		return
+	}
+	if !c.hasDB(int(a)) || !c.hasDB(int(b)) {
+		c.W.Error(errDBIndex)
+		return
+	}
+	if !c.Tx.AllLocked {
+		c.d.store.LockAll()
+		defer c.d.store.UnlockAll()
+	}
+	c.d.store.SwapDB(int(a), int(b))
+	c.d.stats.dirty.Add(1)
+	c.W.OK()
+}

@@ -1,0 +1,298 @@
+package resp
+
+import (
+	"sync"
+
+	"respkv/cluster"
+	"respkv/cluster/slotmap"
+	"respkv/store"
+)
+
+func init() {
+	handle(map[string]Handler{
+		"flushdb":  flushDB,
+		"flushall": flushAll,
+	})
+}
+
+// flushStep is the number of keys that are removed or freed under a shard's
+// lock at a time, some 100 µs.
+const flushStep = 512
+
+func flushDB(c *Ctx) { flush(c, c.Tx.DB, c.Tx.DB+1) }
+
+func flushAll(c *Ctx) { flush(c, 0, c.d.store.Databases()) }
+
+// flush removes all keys of the databases from first up to before end. The keys
+// are gone when it replies; their memory is free then too (SYNC), or soon after
+// (ASYNC).
+func flush(c *Ctx, first, end int) {
+	async := c.d.config.Config().Store.LazyFreeLazyUserFlush
+	switch {
+	case len(c.Args) == 1:
+	case len(c.Args) == 2 && isWord(c.Args[1], "async"):
+		async = true
+	case len(c.Args) == 2 && isWord(c.Args[1], "sync"):
+		async = false
+	default:
+		c.W.Error(errSyntax)
+		return
+	}
+	if c.clustered() {
+		f := slotFlush{c: c, first: first, end: end}
+		if refused := f.run(); refused != "" {
+			c.W.Error(refused)
+			return
+		}
+	} else {
+		c.flushEverything(first, end)
+	}
+	if async {
+		c.d.reclaimer.start(c.d.store)
+	} else {
+		reclaim(c.d.store, c.Tx.AllLocked, nil)
+	}
+	c.W.OK()
+}
+
+// flushEverything takes all locks, for constant time, so that no other client
+// sees half of it.
+func (c *Ctx) flushEverything(first, end int) {
+	st := c.d.store
+	if !c.Tx.AllLocked {
+		st.LockAll()
+		defer st.UnlockAll()
+	}
+	for db := first; db < end; db++ {
+		c.d.stats.dirty.Add(st.DBSize(db))
+		st.FlushDB(db)
+	}
+}
+
+// slotFlush empties the slots that this node is primary of, one shard after the
+// other. Each slot is emptied when it is this node's to write: what is paused by
+// a handoff waits for its end, what went to another node is left to that one.
+type slotFlush struct {
+	c          *Ctx
+	first, end int // databases
+
+	shard     int
+	todo      []uint16 // slots of shard
+	leaseLost bool     // a slot of this node could not be written
+}
+
+// run returns the error to reply with, or "".
+func (f *slotFlush) run() (refused string) {
+	routing := f.c.d.routing
+	mine := len(routing.Map().PrimaryOf(routing.ID())) > 0
+	switch {
+	case !mine && len(routing.Map().ReplicaOf(routing.ID())) > 0:
+		return errReadOnlyNode
+	case mine && !routing.Serving():
+		return errClusterDown
+	case f.c.Tx.AllLocked && f.pausedSlot():
+		return errSlotsInFlight // what it would wait for may wait for these locks
+	}
+	for f.shard = range store.Shards {
+		f.todo = slotsOfShard(f.todo[:0], f.shard)
+		for len(f.todo) > 0 {
+			if wait := f.pass(); wait != nil {
+				<-wait
+			}
+		}
+	}
+	if f.leaseLost {
+		return errClusterDown
+	}
+	return ""
+}
+
+func slotsOfShard(dst []uint16, shard int) []uint16 {
+	for i := range store.SlotsPerShard {
+		dst = append(dst, uint16(shard*store.SlotsPerShard+i))
+	}
+	return dst
+}
+
+// pausedSlot says whether a handoff is finishing. The caller holds all locks.
+func (f *slotFlush) pausedSlot() bool {
+	routing := f.c.d.routing
+	for _, r := range routing.Map().PrimaryOf(routing.ID()) {
+		for slot := int(r.First); slot <= int(r.Last); slot++ {
+			if routing.Admit(uint16(slot), true).Gate == cluster.Paused {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// pass takes the lock of the shard once and does what it can. It leaves in todo
+// what is still to be done, after wait if that is set.
+func (f *slotFlush) pass() (wait <-chan struct{}) {
+	d := f.c.d
+	if !f.c.Tx.AllLocked {
+		d.store.LockShard(f.shard)
+		defer d.store.UnlockShard(f.shard)
+	}
+	m, self := d.routing.Map(), d.routing.ID()
+	var mine, later []uint16
+	for _, slot := range f.todo {
+		switch a := d.routing.Admit(slot, true); {
+		case a.Gate == cluster.Paused:
+			later, wait = append(later, slot), a.Wait
+		case a.Gate == cluster.Run && isPrimary(m, slot, self):
+			mine = append(mine, slot)
+		case a.Gate == cluster.Reroute && isPrimary(d.routing.Map(), slot, self):
+			f.leaseLost = true
+		}
+	}
+	if len(mine) == store.SlotsPerShard {
+		f.wholeShard(mine)
+		f.todo = later
+		return wait
+	}
+	for i, slot := range mine {
+		if !f.slot(slot) {
+			f.todo = append(later, mine[i:]...) // give the lock up
+			return nil
+		}
+	}
+	f.todo = later
+	return wait
+}
+
+func isPrimary(m *slotmap.Map, slot uint16, id slotmap.NodeID) bool {
+	return m.Slot(slot).Primary == id
+}
+
+// wholeShard empties a shard in constant time.
+func (f *slotFlush) wholeShard(slots []uint16) {
+	for db := f.first; db < f.end; db++ {
+		for _, slot := range slots {
+			if n := f.c.d.store.CountSlot(db, slot); n > 0 {
+				f.log(slot, db, n, wordFlushDB)
+			}
+		}
+		f.c.d.store.FlushShard(db, f.shard)
+	}
+}
+
+// slot empties a slot, or, of a large one, removes some keys. Then it returns
+// false, and wants to be called again once the lock was given up. At each
+// return the log says what was done, whatever becomes of the slot meanwhile.
+func (f *slotFlush) slot(slot uint16) (done bool) {
+	st := f.c.d.store
+	for db := f.first; db < f.end; db++ {
+		n := st.CountSlot(db, slot)
+		if n == 0 {
+			continue
+		}
+		if n > flushStep && !f.c.Tx.AllLocked {
+			f.some(slot, db)
+			return false
+		}
+		for st.FlushSlot(db, slot, flushStep) > 0 {
+		}
+		f.log(slot, db, n, wordFlushDB)
+	}
+	return true
+}
+
+// some removes keys of a large slot.
+func (f *slotFlush) some(slot uint16, db int) {
+	tx := f.c.Tx
+	tx.DB, tx.IgnoreDeadlines = db, true
+	names := tx.Store.SlotKeys(db, slot, flushStep)
+	for _, name := range names {
+		tx.Delete(store.MakeKey(name))
+	}
+	f.log(slot, db, len(names), append([][]byte{wordDel}, names...)...)
+}
+
+// log replicates what was done to n keys of a slot. The caller holds the lock
+// of its shard.
+func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
+	d := f.c.d
+	d.stats.dirty.Add(int64(n))
+	if d.repl != nil {
+		f.c.session().wrote(slot)
+		d.repl.Append(slot, db, 0, effect)
+	}
+}
+
+// reclaim frees the memory of flushed keys in short steps, until stop is closed.
+// The caller holds no lock, or, with allLocked, all.
+func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
+	for shard := range store.Shards {
+		for more := true; more; {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if !allLocked {
+				st.LockShard(shard)
+			}
+			more = st.FreeStep(shard, flushStep)
+			if !allLocked {
+				st.UnlockShard(shard)
+			}
+		}
+	}
+}
+
+// reclaimer frees the memory of keys flushed with ASYNC in the background. At
+// most one goroutine does, and only while there is something to free.
+type reclaimer struct {
+	mu      sync.Mutex // guards below; a leaf
+	running bool
+	again   bool // a flush came after the running round began
+	stop    chan struct{}
+	stopped bool
+	done    sync.WaitGroup
+}
+
+func (r *reclaimer) start(st *store.Store) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return
+	}
+	if r.running {
+		r.again = true
+		return
+	}
+	if r.stop == nil {
+		r.stop = make(chan struct{})
+	}
+	r.running = true
+	stop := r.stop
+	r.done.Go(func() {
+		for more := true; more; more = r.next() {
+			reclaim(st, false, stop)
+		}
+	})
+}
+
+// next says whether to go round once more.
+func (r *reclaimer) next() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running = r.again && !r.stopped
+	r.again = false
+	return r.running
+}
+
+// close ends the work and waits for that. The store may be closed after it.
+func (r *reclaimer) close() {
+	r.mu.Lock()
+	if !r.stopped {
+		r.stopped = true
+		if r.stop != nil {
+			close(r.stop)
+		}
+	}
+	r.mu.Unlock()
+	r.done.Wait()
+}

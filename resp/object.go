@@ -1,0 +1,66 @@
+package resp
+
+import (
+	"strings"
+
+	"respkv/store"
+)
+
+func init() {
+	handle(map[string]Handler{
+		"object|encoding": objectEncoding,
+		"object|refcount": objectRefcount,
+		"object|idletime": objectIdleTime,
+		"object|freq":     objectFreq,
+		"object|help":     func(c *Ctx) { c.Cmd.Parent.ReplyHelp(c.W) },
+	})
+}
+
+// object looks up the key of an OBJECT sub-command. Not ok: there is none, and
+// null was replied.
+func (c *Ctx) object() (info store.ObjectInfo, ok bool) {
+	info, ok = c.Tx.ObjectInfo(c.Key(2))
+	c.Hit(ok)
+	if !ok {
+		c.W.Null()
+	}
+	return info, ok
+}
+
+func (c *Ctx) tracksFrequency() bool {
+	return strings.HasSuffix(c.d.config.Config().Store.MaxMemoryPolicy, "-lfu")
+}
+
+func objectEncoding(c *Ctx) {
+	if info, ok := c.object(); ok {
+		c.W.BulkString(info.Encoding.String())
+	}
+}
+
+func objectRefcount(c *Ctx) {
+	if info, ok := c.object(); ok {
+		c.W.Int(int64(info.Refcount))
+	}
+}
+
+func objectIdleTime(c *Ctx) {
+	info, ok := c.object()
+	switch {
+	case !ok:
+	case c.tracksFrequency():
+		c.W.Error(errNoIdleTime)
+	default:
+		c.W.Int(info.IdleSeconds)
+	}
+}
+
+func objectFreq(c *Ctx) {
+	info, ok := c.object()
+	switch {
+	case !ok:
+	case !c.tracksFrequency():
+		c.W.Error(errNoFrequency)
+	default:
+		c.W.Int(int64(info.Freq))
+	}
+}

@@ -1,0 +1,210 @@
+package differential
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Check says how the two replies to one command are compared. The zero value
+// asks for the same bytes; the others are for replies that Redis documents as
+// unordered, random or dependent on time.
+type Check struct {
+	Kind      CheckKind
+	Tolerance float64        // Near
+	Pattern   *regexp.Regexp // Like
+	Fields    []string       // SameFields
+}
+
+// CheckKind is the kind of comparison.
+type CheckKind uint8
+
+// The kinds of comparison. Errors compare byte for byte in all of them, except
+// in SameErrorCode and Ignore.
+const (
+	Exact         CheckKind = iota
+	Ignore                  // not compared
+	Unordered               // elements in any order
+	UnorderedPair           // pairs of elements in any order
+	UnorderedDeep           // elements in any order, at all levels
+	ScanPage                // [cursor, elements in any order], cursor not compared
+	Near                    // numbers within Tolerance of each other
+	SameShape               // same types and lengths, other values
+	SameErrorCode           // errors with the same first word
+	Like                    // both match Pattern
+	SameFields              // the same values of Fields in "k:v" or "k=v" text
+)
+
+// Compare returns "" when the replies agree, otherwise what is wrong.
+func (c Check) Compare(redis, respkv []byte) string {
+	if c.Kind != Like && bytes.Equal(redis, respkv) || c.Kind == Ignore {
+		return ""
+	}
+	const differ = "replies differ"
+	if c.Kind == Exact {
+		return differ
+	}
+	a, errA := ParseReply(redis)
+	b, errB := ParseReply(respkv)
+	if errA != nil || errB != nil {
+		return "a reply can't be parsed"
+	}
+	if c.Kind == SameErrorCode && a.IsError() && b.IsError() {
+		codeA, _, _ := strings.Cut(a.Text, " ")
+		codeB, _, _ := strings.Cut(b.Text, " ")
+		if codeA == codeB {
+			return ""
+		}
+		return "error codes differ"
+	}
+	if a.IsError() || b.IsError() || a.Kind != b.Kind {
+		return differ
+	}
+	same := false
+	switch c.Kind {
+	case Unordered:
+		same = slices.Equal(sortedKeys(a.Elements, 1), sortedKeys(b.Elements, 1))
+	case UnorderedPair:
+		same = slices.Equal(sortedKeys(a.Elements, 2), sortedKeys(b.Elements, 2))
+	case UnorderedDeep:
+		same = a.canonical() == b.canonical()
+	case ScanPage:
+		same = len(a.Elements) == 2 && len(b.Elements) == 2 &&
+			slices.Equal(sortedKeys(a.Elements[1].Elements, 1), sortedKeys(b.Elements[1].Elements, 1))
+	case Near:
+		same = near(a, b, c.Tolerance)
+	case SameShape:
+		same = sameShape(a, b)
+	case Like:
+		for _, v := range []Reply{a, b} {
+			if !c.Pattern.MatchString(v.Text) {
+				return fmt.Sprintf("%q does not match %s", v.Text, c.Pattern)
+			}
+		}
+		same = true
+	case SameFields:
+		for _, f := range c.Fields {
+			va, okA := field(a.Text, f)
+			vb, okB := field(b.Text, f)
+			if va != vb || okA != okB {
+				return fmt.Sprintf("field %s: redis %q, respkv %q", f, va, vb)
+			}
+		}
+		same = true
+	}
+	if same {
+		return ""
+	}
+	return differ
+}
+
+// sortedKeys turns groups of n elements into sorted strings.
+func sortedKeys(elements []Reply, n int) []string {
+	var keys []string
+	for i := 0; i < len(elements); i += n {
+		key := ""
+		for _, e := range elements[i:min(i+n, len(elements))] {
+			key += e.String() + " "
+		}
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// canonical is the reply with the elements of every aggregate sorted, as text.
+func (v Reply) canonical() string {
+	if v.Elements == nil {
+		return v.String()
+	}
+	n := 1
+	if v.Kind == '%' {
+		n = 2
+	}
+	var parts []string
+	for i := 0; i < len(v.Elements); i += n {
+		part := ""
+		for _, e := range v.Elements[i : i+n] {
+			part += e.canonical() + " "
+		}
+		parts = append(parts, part)
+	}
+	slices.Sort(parts)
+	return string(v.Kind) + "(" + strings.Join(parts, ",") + ")"
+}
+
+// near compares numbers, or texts that are numbers, with a tolerance; negative
+// numbers are codes (-1: no deadline) and must be equal.
+func near(a, b Reply, tolerance float64) bool {
+	if a.Kind != b.Kind || len(a.Elements) != len(b.Elements) {
+		return false
+	}
+	for i := range a.Elements {
+		if !near(a.Elements[i], b.Elements[i], tolerance) {
+			return false
+		}
+	}
+	if a.Text == b.Text {
+		return true
+	}
+	x, errX := strconv.ParseFloat(a.Text, 64)
+	y, errY := strconv.ParseFloat(b.Text, 64)
+	return errX == nil && errY == nil && x >= 0 && y >= 0 && math.Abs(x-y) <= tolerance
+}
+
+func sameShape(a, b Reply) bool {
+	if a.Kind != b.Kind || len(a.Elements) != len(b.Elements) {
+		return false
+	}
+	for i := range a.Elements {
+		if !sameShape(a.Elements[i], b.Elements[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// field finds "name:value" or "name=value" in lines or words of text.
+func field(text, name string) (string, bool) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' || r == ' ' }) {
+		if rest, ok := strings.CutPrefix(word, name); ok && rest != "" && (rest[0] == ':' || rest[0] == '=') {
+			return rest[1:], true
+		}
+	}
+	return "", false
+}
+
+// directive is the transcript line for the check, "" for Exact.
+func (c Check) directive() string {
+	switch c.Kind {
+	case Exact:
+		return ""
+	case Near:
+		return "@time " + strconv.FormatFloat(c.Tolerance, 'f', -1, 64)
+	case Like:
+		return "@like " + c.Pattern.String()
+	case SameFields:
+		return "@fields " + strings.Join(c.Fields, " ")
+	}
+	for word, kind := range checkWords {
+		if kind == c.Kind {
+			return word
+		}
+	}
+	return ""
+}
+
+// checkWords are the directives of checks without a parameter.
+var checkWords = map[string]CheckKind{
+	"@skip-reply":   Ignore,
+	"@sorted":       Unordered,
+	"@sorted-pairs": UnorderedPair,
+	"@sorted-deep":  UnorderedDeep,
+	"@scan":         ScanPage,
+	"@shape":        SameShape,
+	"@error-code":   SameErrorCode,
+}
