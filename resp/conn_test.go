@@ -41,7 +41,7 @@ func TestPipelineInOneWrite(t *testing.T) {
 		var in, want strings.Builder
 		for i := range n {
 			arg := strings.Repeat("v", i%300)
-			in.WriteString(command("ECHO", arg))
+			in.WriteString(wireCommand("ECHO", arg))
 			fmt.Fprintf(&want, "$%d\r\n%s\r\n", len(arg), arg)
 		}
 		go io.WriteString(c.Conn, in.String())
@@ -53,7 +53,7 @@ func TestByteByByte(t *testing.T) {
 	drivers(t, func(t *testing.T, generic bool) {
 		s := startServer(t, generic, nil)
 		c := s.dial(t)
-		for _, b := range []byte(command("ECHO", "one") + "ECHO 'two'\r\n" + command("ECHO", "")) {
+		for _, b := range []byte(wireCommand("ECHO", "one") + "ECHO 'two'\r\n" + wireCommand("ECHO", "")) {
 			c.send(string(b))
 		}
 		c.expect("$3\r\none\r\n$3\r\ntwo\r\n$0\r\n\r\n")
@@ -70,10 +70,10 @@ func TestBigArguments(t *testing.T) {
 			lens = append(lens, fmt.Sprintf(":%d\r\n", n))
 		}
 		for i := range args {
-			go c.send(command("LEN", args[i]) + command("PING"))
+			go c.send(wireCommand("LEN", args[i]) + wireCommand("PING"))
 			c.expect("*1\r\n" + lens[i] + "+PONG\r\n")
 		}
-		go c.send(command(append([]string{"LEN"}, args...)...) + command("PING"))
+		go c.send(wireCommand(append([]string{"LEN"}, args...)...) + wireCommand("PING"))
 		c.expect(fmt.Sprintf("*%d\r\n%s+PONG\r\n", len(args), strings.Join(lens, "")))
 		eventually(t, "big buffers given back", func() bool {
 			client := s.Clients().All()[0]

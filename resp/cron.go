@@ -28,12 +28,11 @@ type cron struct {
 
 	// Of the cron's goroutine alone.
 	expireNext  int // shard where expiry goes on
-	freeNext    int // shard where freeing goes on
 	compactNext int
 	compacting  bool
 	nextRates   time.Time
 	nextMemory  time.Time
-	nextFree    time.Time
+	nextUpkeep  time.Time
 	nextCompact time.Time
 }
 
@@ -43,21 +42,20 @@ const (
 	// and with a limit: the sum takes every shard's lock once, some 10 µs.
 	memoryPeriod = time.Second
 	limitPeriod  = 100 * time.Millisecond
-	// freePeriod is how often shards are asked for emptied databases. While
-	// there is something to free, every round goes on with it.
-	freePeriod = time.Second
+	// upkeepPeriod is how often it is looked whether memory is wasted. While it
+	// is, every round goes on with the work.
+	upkeepPeriod = time.Second
 	// compactPause lies between two passes of compaction: what a pass could
 	// not free will not be free a moment later.
 	compactPause = 10 * time.Second
 
-	// Work under one lock: 2,000 keys freed, 1,000 records moved or 200 keys
-	// looked at take some 100 to 500 µs at most.
-	freeStep    = 2000
+	// Work at a time: 1,000 records moved under a shard's lock, 4 MB given back
+	// without any, are each less than a millisecond.
 	compactStep = 1000
 	releaseStep = 4 << 20
 
-	// upkeepShare is the part of the time that freeing and compacting may
-	// take, of one core, while there is something to do.
+	// upkeepShare is the part of one core that upkeep may take while there is
+	// something to do.
 	upkeepShare = 0.10
 	// slackBytes is how much unused memory is kept for the next writes in any
 	// case, and below which compacting is not worth it.

@@ -13,18 +13,14 @@ func (d *Dispatcher) mayRemove(slot uint16) bool {
 	return d.primaryOf(slot) && d.routing.Admit(slot, true).Gate == cluster.Run
 }
 
-// upkeep frees what FLUSHALL and the like left behind, closes the holes of the
-// heap and gives unused memory back to the system, each in short steps, for
-// about as long as budget.
+// upkeep closes the holes of the heap and gives unused memory back to the
+// system, each in short steps, for about as long as budget.
 func (c *cron) upkeep(d *Dispatcher, now time.Time, budget time.Duration) {
-	if now.Before(c.nextFree) && !c.compacting {
+	if now.Before(c.nextUpkeep) && !c.compacting {
 		return
 	}
+	c.nextUpkeep = now.Add(upkeepPeriod)
 	deadline := now.Add(budget)
-	if !c.free(d, deadline) {
-		return // more to do in the next round
-	}
-	c.nextFree = now.Add(freePeriod)
 	m := c.memory.last.Load()
 	if !c.compacting && m.store.Free > slackBytes+m.store.Data/8 && !now.Before(c.nextCompact) {
 		c.compacting = true
@@ -35,25 +31,6 @@ func (c *cron) upkeep(d *Dispatcher, now time.Time, budget time.Duration) {
 		c.nextCompact = time.Now().Add(compactPause)
 	}
 	c.release(d, deadline)
-}
-
-// free goes once through all shards. False: out of time.
-func (c *cron) free(d *Dispatcher, deadline time.Time) (done bool) {
-	for ; c.freeNext < store.Shards; c.freeNext++ {
-		for d.freeStep(c.freeNext) {
-			if time.Now().After(deadline) {
-				return false
-			}
-		}
-	}
-	c.freeNext = 0
-	return true
-}
-
-func (d *Dispatcher) freeStep(shard int) (more bool) {
-	d.store.LockShard(shard)
-	defer d.store.UnlockShard(shard)
-	return d.store.FreeStep(shard, freeStep)
 }
 
 // compact goes once through all shards. False: out of time.

@@ -31,11 +31,12 @@ type Dispatcher struct {
 	table   *command.Table
 	entries []*entry // by Command.ID; nil: not built
 
-	server  *Server // set by Attach
-	stats   commandCounters
-	memory  memoryGate
-	blocked blockedClients
-	cron    cron
+	server    *Server // set by Attach
+	stats     commandCounters
+	memory    memoryGate
+	blocked   blockedClients
+	cron      cron
+	reclaimer reclaimer // of flushed keys
 
 	shutdown func(ShutdownOptions) error
 	version  string

@@ -62,7 +62,10 @@ func (d *Dispatcher) Attach(s *Server) {
 
 // Close ends the background work. The server has been shut down, or never
 // started.
-func (d *Dispatcher) Close() { d.cron.stop() }
+func (d *Dispatcher) Close() {
+	d.cron.stop()
+	d.reclaimer.close()
+}
 
 // Connected implements Executor.
 func (d *Dispatcher) Connected(client *Client) {

@@ -264,7 +264,7 @@ func (c *testConn) expectEOF() {
 // header.
 func (c *testConn) do(args ...string) string {
 	c.t.Helper()
-	c.send(command(args...))
+	c.send(wireCommand(args...))
 	return c.reply()
 }
 
@@ -286,7 +286,7 @@ func (c *testConn) reply() string {
 	return string(body[:n])
 }
 
-func command(args ...string) string {
+func wireCommand(args ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(args))
 	for _, a := range args {

@@ -19,17 +19,6 @@ func Match(pattern, name []byte) bool { return match(pattern, name, false) }
 // for a byte after \ in a set.
 func MatchFold(pattern, name []byte) bool { return match(pattern, name, true) }
 
-// HasMeta reports whether pattern can match anything but itself.
-func HasMeta(pattern []byte) bool {
-	for _, b := range pattern {
-		switch b {
-		case '*', '?', '[', '\\':
-			return true
-		}
-	}
-	return false
-}
-
 // match goes back to the last * only: every element but * takes exactly one
 // byte, so what an earlier * could still reach, the last one reaches too.
 func match(pattern, name []byte, fold bool) bool {
