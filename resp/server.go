@@ -55,6 +55,7 @@ type Server struct {
 	blocked atomic.Int64
 	clock   atomic.Int64 // Unix milliseconds, a tick old at most
 	recent  recentClients
+	pause   pause
 	merged  *mergedListener
 
 	mu        sync.Mutex // guards below
@@ -181,6 +182,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	close(s.done)
 	s.mu.Unlock()
 	s.accepting.Wait() // no new client from here on
+	s.Unpause()
 	for _, c := range s.clients.All() {
 		c.raise(stateDraining)
 	}
