@@ -47,7 +47,9 @@ type Node struct {
 
 // Start builds a node and begins to serve. When it returns without an error the
 // node accepts clients; a clustered node may still be looking for its cluster.
-func Start(live *config.Live, log *slog.Logger) (n *Node, err error) {
+//
+// version is the program's own, for INFO.
+func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err error) {
 	cfg := live.Config()
 	n = &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -66,7 +68,7 @@ func Start(live *config.Live, log *slog.Logger) (n *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	options := resp.DispatcherOptions{Store: n.store, Config: live, Shutdown: n.requestShutdown, Logger: log}
+	options := resp.DispatcherOptions{Store: n.store, Config: live, Shutdown: n.requestShutdown, Version: version, Logger: log}
 	if cfg.Cluster.Enabled {
 		if err := n.buildCluster(cfg); err != nil {
 			return nil, err
@@ -78,7 +80,7 @@ func Start(live *config.Live, log *slog.Logger) (n *Node, err error) {
 		return nil, err
 	}
 	hooks.dispatcher = n.dispatcher
-	n.server, err = resp.NewServer(serverConfig(cfg), n.dispatcher)
+	n.server, err = resp.NewServer(n.serverConfig(cfg), n.dispatcher)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +164,9 @@ func (n *Node) close() {
 		n.source.Close()
 	}
 	if n.repl != nil {
-		n.repl.Close()
+		if err := n.repl.Close(); err != nil {
+			n.log.Warn("closing the replication log", "error", err)
+		}
 	}
 	if n.store != nil {
 		if err := n.store.Close(); err != nil {
@@ -180,13 +184,16 @@ func (n *Node) Cluster() *cluster.Node { return n.cluster }
 // Store is the keyspace.
 func (n *Node) Store() *store.Store { return n.store }
 
-func serverConfig(cfg *config.Config) resp.ServerConfig {
+func (n *Node) serverConfig(cfg *config.Config) resp.ServerConfig {
 	return resp.ServerConfig{
 		Bind:           cfg.Server.Bind,
 		Port:           cfg.Server.Port,
+		Backlog:        cfg.Server.TCPBacklog,
 		UnixSocket:     cfg.Server.UnixSocket,
-		UnixSocketPerm: cfg.Server.UnixSocketPerm,
+		UnixSocketPerm: uint32(cfg.Server.UnixSocketPerm),
+		NoPassword:     func() bool { return n.live.Config().Server.RequirePass == "" },
 		Limits:         resp.LimitsOf(cfg),
+		Log:            n.log,
 	}
 }
 
@@ -215,7 +222,7 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 func (n *Node) startCluster() error {
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
-		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.EffectKeys,
+		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
 		NodeID: string(n.cluster.ID()), BootID: n.plane.boot, Logger: n.log,
 	})
 	if err != nil {

@@ -19,12 +19,12 @@ import (
 //
 // Each slot has a role here:
 //
-//	           gained by formation,            lost by handoff,
-//	           failover, handoff               failover
-//	  none ------------------------> primary ------------------> replica or none
-//	   ^  \--------> replica ----------^                              |
-//	   |   copies      |  promoted                                    |
-//	   +---------------+---- dropped: position forgotten, data cleared+
+//	         gained by formation,            lost by handoff,
+//	         failover, handoff               failover
+//	none ------------------------> primary ------------------> replica or none
+//	 ^  \--------> replica ----------^                              |
+//	 |   copies      |  promoted                                    |
+//	 +---------------+---- dropped: position forgotten, data cleared+
 type plane struct {
 	node     *Node
 	cfg      replication.Config
@@ -131,7 +131,9 @@ func (p *plane) Apply(m *slotmap.Map) {
 	p.roles = roles
 	p.follow(follows)
 	p.follows = follows
-	p.node.repl.SetWanted(p.logWanted(m))
+	if err := p.node.repl.SetWanted(logWanted(m)); err != nil {
+		p.log.Error("no memory for the replication log: replicas will need full resyncs", "error", err)
+	}
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -139,7 +141,7 @@ func (p *plane) Apply(m *slotmap.Map) {
 }
 
 // logWanted says whether any node could ever ask for the effects of this one.
-func (p *plane) logWanted(m *slotmap.Map) bool {
+func logWanted(m *slotmap.Map) bool {
 	return m.ReplicationFactor() > 0 || len(m.Nodes()) > 1
 }
 
@@ -228,7 +230,7 @@ func (p *plane) clearStale(slot int) {
 		return
 	}
 	p.stale[slot] = false
-	if err := p.keyspace.ClearSlot(uint16(slot), func() {}); err != nil {
+	if err := p.keyspace.ClearSlot(uint16(slot)); err != nil {
 		p.log.Error("cannot clear a slot", "slot", slot, "error", err)
 	}
 }
@@ -359,7 +361,7 @@ func (p *plane) Status() []cluster.RangeStatus {
 		case roleReplica:
 			if l := p.links[p.follows[slot]]; l != nil {
 				status := l.SlotStatus(uint16(slot))
-				s.CaughtUp = status.Readable
+				s.CaughtUp = status.State == replication.SlotStreaming
 				s.LagMs = status.Staleness.Milliseconds()
 			}
 		}
