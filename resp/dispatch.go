@@ -31,18 +31,21 @@ type Dispatcher struct {
 	table   *command.Table
 	entries []*entry // by Command.ID; nil: not built
 
-	server *Server // set by Attach
-	stats  commandCounters
-	memory memoryGate
-
+	server    *Server // set by Attach
+	stats     commandCounters
+	memory    memoryGate
+	blocked   blockedClients
+	cron      cron
 	reclaimer reclaimer // of flushed keys
-	shutdown  func(ShutdownOptions) error
-	started   time.Time
-	runID     string
 
-	activeExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE
-	rates        rates
-	batches      sync.Pool
+	shutdown func(ShutdownOptions) error
+	version  string
+	ending   atomic.Bool // SHUTDOWN was accepted
+	started  time.Time
+	runID    string
+
+	rates   rates
+	batches sync.Pool
 }
 
 // entry is a table entry with what belongs to it at run time.
@@ -364,7 +367,13 @@ func (d *Dispatcher) primaryOf(slot uint16) bool {
 	return d.routing == nil || d.routing.Map().Slot(slot).Primary == d.routing.ID()
 }
 
-func (d *Dispatcher) invoke(c *Ctx) { c.entry.handler(c) }
+func (d *Dispatcher) invoke(c *Ctx) {
+	mark := c.W.Len()
+	c.entry.handler(c)
+	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
+		c.entry.stats.failed.Add(1)
+	}
+}
 
 // logEffects hands the outcome of a command to replication. The caller holds
 // the locks under which the command ran, so that the log has the order of

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
@@ -23,7 +24,9 @@ type DispatcherOptions struct {
 	Config *config.Live
 	// Shutdown begins to end the node; called by SHUTDOWN. It does not wait.
 	Shutdown func(o ShutdownOptions) error
-	Logger   *slog.Logger
+	// Version is this program's version, for INFO; empty: "unknown".
+	Version string
+	Logger  *slog.Logger
 }
 
 // ShutdownOptions are the arguments of SHUTDOWN.
@@ -39,19 +42,30 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		store: o.Store, routing: o.Routing, repl: o.Replicator, config: o.Config,
-		log: o.Logger, shutdown: o.Shutdown,
+		log: o.Logger, shutdown: o.Shutdown, version: cmp.Or(o.Version, "unknown"),
 		started: time.Now(), runID: randomID(),
 		batches: sync.Pool{New: newBatch},
 	}
-	d.activeExpire.Store(true)
 	if err := d.bind(); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// Attach tells the dispatcher which server it serves.
-func (d *Dispatcher) Attach(s *Server) { d.server = s }
+// Attach tells the dispatcher which server it serves, and starts its background
+// work. Call it once, before the server starts; Close ends that work.
+func (d *Dispatcher) Attach(s *Server) {
+	d.server = s
+	d.observe()
+	d.cron.start(d)
+}
+
+// Close ends the background work. The server has been shut down, or never
+// started.
+func (d *Dispatcher) Close() {
+	d.cron.stop()
+	d.reclaimer.close()
+}
 
 // Connected implements Executor.
 func (d *Dispatcher) Connected(client *Client) {
@@ -60,13 +74,16 @@ func (d *Dispatcher) Connected(client *Client) {
 }
 
 // Disconnected implements Executor.
-func (d *Dispatcher) Disconnected(client *Client) {}
+func (d *Dispatcher) Disconnected(client *Client) { d.blocked.disconnected(client) }
 
 // session is the dispatcher's state of one client, kept in Client.Session.
 type session struct {
 	// written holds a bit for each slot that the client wrote to since the
 	// last WAIT; nil until it writes on a node that replicates.
 	written *[slotWords]uint64
+	// waited are the positions of its earlier writes, by slot: what WAIT waits
+	// for includes them.
+	waited map[uint16]Mark
 }
 
 const slotWords = 16384 / 64

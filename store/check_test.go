@@ -157,7 +157,7 @@ func (c *checker) cell(sh *shard, r ref, size int) {
 	}
 	class := classOf(size)
 	h := sh.heapFor(class)
-	id := h.runOf(r)
+	id := h.runOf(r, class)
 	hd := h.header(id)
 	if int(hd.class) != class {
 		c.t.Fatalf("cell of class %d in a run of class %d", class, hd.class)
@@ -208,7 +208,7 @@ func (c *checker) heap(h *heap) (blocks int64) {
 		if h.isSub(id) {
 			divided[id&^(subRuns-1)] |= 1 << (id % subRuns)
 		} else {
-			blocks += int64(h.blocks)
+			blocks += int64(runBlocks(int(hd.class)))
 		}
 	}
 	blocks += int64(len(divided))

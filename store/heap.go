@@ -7,18 +7,34 @@ import (
 )
 
 // Size classes: steps of 8 bytes to 256, then eighths of the power of two
-// below (288, 320, ... 512, 576, ...) to 64 KB.
+// below (288, 320, ... 512, 576, ...) to 64 KB. Few small ones belong to heaps
+// of single shards: 256 shards times many classes would hold a partly used run
+// each, more than the data where that is little.
 const (
-	smallClasses = 32                 // ..256 bytes: heap of the shard
-	groupClasses = smallClasses + 3*8 // ..2 KB: heap of a group of shards
-	numClasses   = groupClasses + 5*8 // ..64 KB: heap of the store
-	maxCell      = 64 << 10           // larger: blocks of the arena
-	groupShards  = 16                 // shards that share a group heap
-	subRunShift  = 11                 // sub-runs of 2 KB
-	subRunSize   = 1 << subRunShift
-	subRunsFirst = 4 // runs of a class that are sub-runs before whole runs are taken
-	subRuns      = blockSize / subRunSize
+	linearClasses = 32                  // ..256 bytes
+	shardClasses  = 16                  // ..128 bytes: heap of the shard
+	groupClasses  = linearClasses + 3*8 // ..2 KB: heap of a group of shards
+	numClasses    = groupClasses + 5*8  // ..64 KB: heap of the store
+	maxCell       = 64 << 10            // larger: blocks of the arena
+	groupShards   = 16                  // shards that share a group heap
+	subRunShift   = 11                  // sub-runs of 2 KB
+	subRunSize    = 1 << subRunShift
+	subRunsFirst  = 4 // runs of a class that are sub-runs before whole runs are taken
+	subRuns       = blockSize / subRunSize
 )
+
+// runBlocks is the size of a run in blocks, a power of two, so that a run of
+// the largest cells still has some: 31 of 512 bytes or 2 KB, 3 of 64 KB.
+func runBlocks(class int) int {
+	switch {
+	case classSize(class) <= 512:
+		return 1
+	case class < groupClasses:
+		return 4
+	default:
+		return 16
+	}
+}
 
 func classOf(size int) int {
 	if size <= 256 {
@@ -26,14 +42,14 @@ func classOf(size int) int {
 	}
 	s := size - 1
 	e := bits.Len(uint(s)) - 1
-	return smallClasses + (e-8)*8 + s>>(e-3)&7
+	return linearClasses + (e-8)*8 + s>>(e-3)&7
 }
 
 func classSize(c int) int {
-	if c < smallClasses {
+	if c < linearClasses {
 		return (c + 1) * 8
 	}
-	c -= smallClasses
+	c -= linearClasses
 	e := 8 + c/8
 	return 1<<e + (c%8+1)<<(e-3)
 }
@@ -98,12 +114,11 @@ type classLists struct {
 }
 
 // heap hands out cells of fixed size classes from runs of blocks. It is guarded
-// by the lock of its shard (classes to 256 bytes) or by its own (shared ones).
+// by the lock of its shard (classes to 128 bytes) or by its own (shared ones).
 type heap struct {
 	mu      sync.Mutex // shared heaps only; taken under shard locks, before the arena's
 	arena   *arena
 	base    int // first class
-	blocks  int // per run; a power of two
 	subRuns bool
 	shapes  []runShape
 	sub     []runShape
@@ -113,9 +128,9 @@ type heap struct {
 	held    int64 // bytes of blocks held
 }
 
-func (h *heap) init(a *arena, first, end, blocks int, subRuns bool) {
-	*h = heap{arena: a, base: first, blocks: blocks, subRuns: subRuns, classes: make([]classLists, end-first)}
-	h.shapes = shapesFor(first, end, blocks<<blockShift)
+func (h *heap) init(a *arena, first, end int, subRuns bool) {
+	*h = heap{arena: a, base: first, subRuns: subRuns, classes: make([]classLists, end-first)}
+	h.shapes = shapesFor(first, end, 0)
 	if subRuns {
 		h.sub = shapesFor(first, end, subRunSize)
 	}
@@ -125,6 +140,7 @@ type shapeKey struct{ first, end, size int }
 
 var shapeTables sync.Map // shapeKey → []runShape: 256 shard heaps share one
 
+// shapesFor returns the shapes of runs of the given size, 0: as runBlocks says.
 func shapesFor(first, end, size int) []runShape {
 	key := shapeKey{first, end, size}
 	if t, ok := shapeTables.Load(key); ok {
@@ -132,7 +148,11 @@ func shapesFor(first, end, size int) []runShape {
 	}
 	t := make([]runShape, 0, end-first)
 	for c := first; c < end; c++ {
-		t = append(t, shapeOf(size, c))
+		if size == 0 {
+			t = append(t, shapeOf(runBlocks(c)<<blockShift, c))
+		} else {
+			t = append(t, shapeOf(size, c))
+		}
 	}
 	shapeTables.Store(key, t)
 	return t
@@ -162,8 +182,8 @@ func (h *heap) shape(id runID, c int) runShape {
 }
 
 // runOf returns the run that the cell r lies in.
-func (h *heap) runOf(r ref) runID {
-	block := idOf(r) &^ runID(h.blocks*subRuns-1)
+func (h *heap) runOf(r ref, class int) runID {
+	block := idOf(r) &^ runID(runBlocks(class)*subRuns-1)
 	if h.subRuns && h.header(block).divided != 0 {
 		return idOf(r)
 	}
@@ -204,7 +224,7 @@ func (h *heap) alloc(class int) (ref, error) {
 // free takes a cell of the class back.
 func (h *heap) free(r ref, class int) {
 	c := class - h.base
-	id := h.runOf(r)
+	id := h.runOf(r, class)
 	hd := h.header(id)
 	sh := h.shape(id, c)
 	off := int(r-runIDRef(id).ref())<<3 - sh.first
@@ -282,11 +302,12 @@ func (h *heap) newRun(c int) (runID, error) {
 		}
 		sh = h.sub[c]
 	} else {
-		r, err := h.arena.alloc(h.blocks, h.blocks)
+		n := runBlocks(c + h.base)
+		r, err := h.arena.alloc(n, n)
 		if err != nil {
 			return 0, err
 		}
-		h.held += int64(h.blocks) << blockShift
+		h.held += int64(n) << blockShift
 		id = idOf(r)
 		*h.header(id) = runHeader{}
 	}
@@ -308,8 +329,9 @@ func (h *heap) dropRun(id runID, hd *runHeader, sh runShape, c int) {
 		h.putSub(id)
 		return
 	}
-	h.arena.free(runIDRef(id).ref(), h.blocks)
-	h.held -= int64(h.blocks) << blockShift
+	n := runBlocks(c + h.base)
+	h.arena.free(runIDRef(id).ref(), n)
+	h.held -= int64(n) << blockShift
 }
 
 // takeSub returns a free sub-run, dividing another block when there is none.
@@ -371,7 +393,7 @@ func (h *heap) unlinkDivided(bh *runHeader) {
 // worthMoving says whether moving the cell r elsewhere helps to empty its run:
 // the run is sparse and another one has room.
 func (h *heap) worthMoving(r ref, class int) bool {
-	id := h.runOf(r)
+	id := h.runOf(r, class)
 	if h.header(id).list != listSparse {
 		return false
 	}

@@ -8,7 +8,7 @@ import "sync/atomic"
 // then that of the arena.
 type Store struct {
 	shards    [Shards]shard
-	groups    [Shards / groupShards]heap // cells of 257 bytes to 2 KB
+	groups    [Shards / groupShards]heap // cells of 129 bytes to 2 KB
 	large     heap                       // cells to 64 KB
 	arena     *arena
 	databases int
@@ -18,11 +18,6 @@ type Store struct {
 	avgTTL    []atomic.Int64 // by database
 	stats     counters
 }
-
-const (
-	groupRunBlocks = 4  // 64 KB
-	largeRunBlocks = 16 // 256 KB
-)
 
 // Open returns an empty store. Errors name the option that is out of range;
 // ErrOutOfMemory when not even the first memory can be had.
@@ -41,12 +36,12 @@ func Open(o Options) (*Store, error) {
 		sh := &s.shards[i]
 		sh.id, sh.store = i, s
 		sh.dbs = make([]atomic.Pointer[index], o.Databases)
-		sh.heap.init(a, 0, smallClasses, 1, true)
+		sh.heap.init(a, 0, shardClasses, true)
 	}
 	for i := range s.groups {
-		s.groups[i].init(a, smallClasses, groupClasses, groupRunBlocks, false)
+		s.groups[i].init(a, shardClasses, groupClasses, false)
 	}
-	s.large.init(a, groupClasses, numClasses, largeRunBlocks, false)
+	s.large.init(a, groupClasses, numClasses, false)
 	return s, nil
 }
 

@@ -72,7 +72,7 @@ func (s *Store) allocFor(sh *shard, size int) (ref, error) {
 
 func (sh *shard) heapFor(class int) *heap {
 	switch {
-	case class < smallClasses:
+	case class < shardClasses:
 		return &sh.heap
 	case class < groupClasses:
 		return &sh.store.groups[sh.id/groupShards]

@@ -1,0 +1,98 @@
+package resp
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"respkv/resp/proto"
+)
+
+// blockedClients are the clients whose current command goes on in the
+// background while they are parked: WAIT, and what asks the cluster. Their
+// connection goes on when the command is done, when its time is up, by CLIENT
+// UNBLOCK, and the work ends when they disconnect.
+type blockedClients struct {
+	mu   sync.Mutex // guards byID; a leaf
+	byID map[uint64]*blockedClient
+}
+
+type blockedClient struct {
+	client *Client
+	park   ParkID
+	cancel context.CancelFunc
+	// timedOut writes the reply that the command gives when its time is up.
+	// nil: CLIENT UNBLOCK leaves the command alone.
+	timedOut func(w *proto.Writer)
+}
+
+// background parks the client and runs work on a goroutine of its own; what
+// work writes is the reply. ctx ends after timeout (0: never), when the client
+// disconnects and when it is unblocked. work must return soon after that, must
+// not touch the Ctx, and copies the arguments it needs. timedOut: see
+// blockedClient.
+func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), work func(ctx context.Context, w *proto.Writer)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if timeout > 0 {
+		ctx, cancel = context.WithTimeout(context.Background(), timeout)
+	}
+	client, blocked, version := c.Client, &c.d.blocked, c.W.Version()
+	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut}
+	blocked.add(b)
+	go func() {
+		defer blocked.remove(b)
+		w := proto.NewWriter(nil, version)
+		work(ctx, w)
+		client.Unpark(b.park, w.Bytes())
+	}()
+}
+
+func (s *blockedClients) add(b *blockedClient) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID == nil {
+		s.byID = make(map[uint64]*blockedClient)
+	}
+	s.byID[b.client.ID] = b
+}
+
+// remove forgets b. The client may be blocked anew by then, which stays.
+func (s *blockedClients) remove(b *blockedClient) {
+	b.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID[b.client.ID] == b {
+		delete(s.byID, b.client.ID)
+	}
+}
+
+func (s *blockedClients) find(id uint64) *blockedClient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byID[id]
+}
+
+// unblock is CLIENT UNBLOCK. It returns false when there is no such client or
+// its command can't time out.
+func (s *blockedClients) unblock(id uint64, asError bool) bool {
+	b := s.find(id)
+	if b == nil || b.timedOut == nil || !b.client.Claim(b.park) {
+		return false
+	}
+	w := proto.NewWriter(nil, b.client.Proto())
+	if asError {
+		w.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+	} else {
+		b.timedOut(w)
+	}
+	b.client.Resume(w.Bytes())
+	b.cancel()
+	return true
+}
+
+// disconnected ends the work of a client that is gone.
+func (s *blockedClients) disconnected(client *Client) {
+	if b := s.find(client.ID); b != nil {
+		b.cancel()
+	}
+}

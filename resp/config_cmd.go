@@ -1,0 +1,129 @@
+package resp
+
+import (
+	"respkv/internal/config"
+	"respkv/internal/glob"
+	"respkv/store"
+)
+
+func init() {
+	handle(map[string]Handler{
+		"config|get":       configGet,
+		"config|set":       configSet,
+		"config|resetstat": configResetStat,
+		"config|rewrite":   configRewrite,
+		"config|help":      containerHelp,
+	})
+}
+
+func configGet(c *Ctx) {
+	patterns := make([]string, len(c.Args)-2)
+	for i, arg := range c.Args[2:] {
+		patterns[i] = string(arg)
+	}
+	pairs := c.d.config.Get(patterns, func(pattern, name string) bool {
+		return glob.MatchFold([]byte(pattern), []byte(name))
+	})
+	c.W.Map(len(pairs))
+	for _, p := range pairs {
+		c.W.BulkString(p.Name)
+		c.W.BulkString(p.Value)
+	}
+}
+
+func configSet(c *Ctx) {
+	if len(c.Args)%2 != 0 {
+		c.W.Error(errSyntax)
+		return
+	}
+	pairs := make([]config.Pair, 0, len(c.Args)/2-1)
+	for i := 2; i < len(c.Args); i += 2 {
+		pairs = append(pairs, config.Pair{Name: string(c.Args[i]), Value: string(c.Args[i+1])})
+	}
+	if err := c.d.config.Set(pairs); err != nil {
+		c.W.Error("ERR " + errorSafe(err.Error()))
+		return
+	}
+	c.W.OK()
+}
+
+func configRewrite(c *Ctx) {
+	if err := c.d.config.Rewrite(); err != nil {
+		c.d.log.Warn("CONFIG REWRITE failed", "error", err)
+		c.W.Error("ERR " + errorSafe(err.Error()))
+		return
+	}
+	c.d.log.Info("configuration file rewritten", "file", c.d.config.File())
+	c.W.OK()
+}
+
+func configResetStat(c *Ctx) {
+	d := c.d
+	d.stats.reset()
+	for _, e := range d.entries {
+		if e != nil {
+			e.stats.reset()
+		}
+	}
+	d.store.ResetStats()
+	d.server.ResetStats()
+	d.cron.resetStats()
+	c.W.OK()
+}
+
+// LimitsOf is what the configuration says about the network layer.
+func LimitsOf(c *config.Config) Limits {
+	s := &c.Server
+	l := Limits{
+		MaxClients:    s.MaxClients,
+		Timeout:       s.Timeout,
+		KeepAlive:     s.TCPKeepAlive,
+		MaxBulk:       int(s.ProtoMaxBulkLen),
+		QueryBuffer:   int(s.ClientQueryBufferLimit),
+		ProtectedMode: s.ProtectedMode,
+	}
+	l.Output[ClassNormal] = outputLimit(s.ClientOutputBufferLimit.Normal)
+	l.Output[ClassReplica] = outputLimit(s.ClientOutputBufferLimit.Replica)
+	l.Output[ClassPubSub] = outputLimit(s.ClientOutputBufferLimit.PubSub)
+	return l
+}
+
+func outputLimit(o config.OutputLimit) OutputLimit {
+	return OutputLimit{HardBytes: o.Hard, SoftBytes: o.Soft, SoftSeconds: o.SoftSeconds}
+}
+
+// observe makes changes by CONFIG SET take effect, and the present values. What
+// is not named here is read from the configuration whenever it is used
+// (requirepass, hz, maxmemory, active-expire-effort).
+func (d *Dispatcher) observe() {
+	limits := func(_, next *config.Config) error {
+		return d.server.SetLimits(func(l *Limits) { *l = LimitsOf(next) })
+	}
+	d.config.Observe(limits, "server.maxclients", "server.timeout", "server.tcp_keepalive",
+		"server.protected_mode", "server.proto_max_bulk_len", "server.client_query_buffer_limit",
+		"server.client_output_buffer_limit")
+	keyspace := func(_, next *config.Config) error {
+		d.configureStore(next)
+		return nil
+	}
+	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.maxmemory_policy",
+		"store.lfu_log_factor", "store.lfu_decay_time")
+	d.config.Observe(func(_, next *config.Config) error {
+		d.limitChanged(next.Store.MaxMemory)
+		return nil
+	}, "store.maxmemory")
+	d.configureStore(d.config.Config())
+}
+
+func (d *Dispatcher) configureStore(c *config.Config) {
+	d.store.SetMaxStringLength(c.Server.ProtoMaxBulkLen)
+	d.store.SetAccessPolicy(store.AccessPolicy{
+		LFU:       usesFrequency(c.Store.MaxMemoryPolicy),
+		LogFactor: c.Store.LFULogFactor,
+		DecayTime: c.Store.LFUDecayTime,
+	})
+}
+
+func usesFrequency(policy string) bool {
+	return policy == "allkeys-lfu" || policy == "volatile-lfu"
+}

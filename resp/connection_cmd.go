@@ -1,0 +1,196 @@
+package resp
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+
+	"respkv/resp/proto"
+)
+
+// RedisVersion is the version of Redis whose behaviour this server follows, and
+// the one it names to clients: they derive from it what they may use.
+const RedisVersion = "7.0.15"
+
+// defaultUser is the only user there is: requirepass is its password.
+const defaultUser = "default"
+
+const errHelloNoAuth = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+
+func init() {
+	handle(map[string]Handler{
+		"ping":  ping,
+		"quit":  quit,
+		"reset": reset,
+		"hello": hello,
+		"auth":  auth,
+	})
+}
+
+func ping(c *Ctx) {
+	switch {
+	case len(c.Args) > 2:
+		c.W.Error(errArity(c.Cmd.Name))
+	case c.Client.Has(FlagPubSub) && !c.W.RESP3():
+		// Such a client takes everything it reads for a message.
+		c.W.Array(2)
+		c.W.BulkString("pong")
+		if len(c.Args) == 2 {
+			c.W.Bulk(c.Args[1])
+		} else {
+			c.W.RawString(proto.ReplyEmptyBulk)
+		}
+	case len(c.Args) == 2:
+		c.W.Bulk(c.Args[1])
+	default:
+		c.W.RawString(proto.ReplyPong)
+	}
+}
+
+func quit(c *Ctx) {
+	c.W.OK()
+	c.Client.CloseAfterReply()
+}
+
+// reset makes the connection what it was when it was accepted.
+func reset(c *Ctx) {
+	client := c.Client
+	if client.Has(FlagReplica | FlagMaster) {
+		c.W.Error("ERR can only reset normal client connections")
+		return
+	}
+	client.SetFlag(FlagAsking|FlagReadOnly|FlagNoTouch|FlagNoEvict, false)
+	if client.Reply != ReplySkip { // this reply is still to be skipped
+		client.Reply = ReplyOn
+	}
+	client.SetName("")
+	client.SetDB(0)
+	client.SetProto(2)
+	client.SetUser(defaultUser, c.d.openToAll())
+	c.W.Simple("RESET")
+}
+
+// helloOptions are the arguments of HELLO after the protocol version.
+type helloOptions struct {
+	user, password, name []byte
+	auth, setName        bool
+}
+
+func hello(c *Ctx) {
+	version := int64(0)
+	if len(c.Args) > 1 {
+		var ok bool
+		if version, ok = parseLong(c.Args[1]); !ok {
+			c.W.Error("ERR Protocol version is not an integer or out of range")
+			return
+		}
+		if version != 2 && version != 3 {
+			c.W.Error(errNoProto)
+			return
+		}
+	}
+	o, problem := parseHello(c.Args)
+	if problem != "" {
+		c.W.Error(problem)
+		return
+	}
+	if o.auth && !c.login(o.user, o.password) {
+		return
+	}
+	if !c.Client.Authenticated() {
+		c.W.Error(errHelloNoAuth)
+		return
+	}
+	if o.setName {
+		c.Client.SetName(string(o.name))
+	}
+	if version != 0 {
+		c.Client.SetProto(int(version))
+	}
+	c.W.Map(7)
+	c.W.BulkString("server")
+	c.W.BulkString("redis")
+	c.W.BulkString("version")
+	c.W.BulkString(RedisVersion)
+	c.W.BulkString("proto")
+	c.W.Int(int64(c.W.Version()))
+	c.W.BulkString("id")
+	c.W.Int(int64(c.Client.ID))
+	c.W.BulkString("mode")
+	c.W.BulkString(c.d.mode())
+	c.W.BulkString("role")
+	if c.d.role().replica {
+		c.W.BulkString("replica")
+	} else {
+		c.W.BulkString("master")
+	}
+	c.W.BulkString("modules")
+	c.W.Array(0)
+}
+
+func parseHello(args [][]byte) (o helloOptions, problem string) {
+	for i := 2; i < len(args); i++ {
+		more := len(args) - 1 - i
+		switch {
+		case isWord(args[i], "auth") && more >= 2:
+			o.auth, o.user, o.password = true, args[i+1], args[i+2]
+			i += 2
+		case isWord(args[i], "setname") && more >= 1:
+			o.setName, o.name = true, args[i+1]
+			if !plainText(o.name) {
+				return o, errClientName
+			}
+			i++
+		default:
+			return o, "ERR Syntax error in HELLO option '" + errorSafe(string(args[i])) + "'"
+		}
+	}
+	return o, ""
+}
+
+func auth(c *Ctx) {
+	switch len(c.Args) {
+	case 2:
+		if c.d.openToAll() {
+			c.W.Error(errNoPassSet)
+			return
+		}
+		if c.login([]byte(defaultUser), c.Args[1]) {
+			c.W.OK()
+		}
+	case 3:
+		if c.login(c.Args[1], c.Args[2]) {
+			c.W.OK()
+		}
+	default:
+		c.W.Error(errSyntax)
+	}
+}
+
+// login authenticates the client or replies with the error.
+func (c *Ctx) login(user, password []byte) bool {
+	want := c.d.config.Config().Server.RequirePass
+	if string(user) != defaultUser || want != "" && !sameSecret(password, want) {
+		c.W.Error(errWrongPass)
+		return false
+	}
+	c.Client.SetUser(defaultUser, true)
+	return true
+}
+
+// sameSecret compares in a time that depends on neither secret: both are hashed
+// first, so that their lengths don't show either.
+func sameSecret(given []byte, want string) bool {
+	a, b := sha256.Sum256(given), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// openToAll says that no password is asked for.
+func (d *Dispatcher) openToAll() bool { return d.config.Config().Server.RequirePass == "" }
+
+// mode is redis_mode of INFO and "mode" of HELLO.
+func (d *Dispatcher) mode() string {
+	if d.routing != nil {
+		return "cluster"
+	}
+	return "standalone"
+}

@@ -1,0 +1,219 @@
+package resp
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"respkv/store"
+)
+
+// cron is the dispatcher's background work: active expiry, giving memory back,
+// the memory limit, rates for INFO. It runs on one goroutine, hz times a second
+// (config server.hz). Whatever it does under a shard's lock takes well under a
+// millisecond, so that no command waits longer for it.
+type cron struct {
+	stopOnce sync.Once
+	quit     chan struct{}
+	ended    chan struct{}
+
+	noExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
+
+	// For INFO.
+	expireNanos atomic.Int64  // expire_cycle_cpu_milliseconds
+	capReached  atomic.Int64  // expired_time_cap_reached_count
+	stale       atomic.Uint64 // expired_stale_perc / 100, as float bits
+	memory      memorySampler
+
+	// Of the cron's goroutine alone.
+	expireNext  int // shard where expiry goes on
+	compactNext int
+	compacting  bool
+	nextRates   time.Time
+	nextMemory  time.Time
+	nextUpkeep  time.Time
+	nextCompact time.Time
+}
+
+const (
+	ratesPeriod = 100 * time.Millisecond // as Redis
+	// memoryPeriod and limitPeriod are how often memory is summed up, without
+	// and with a limit: the sum takes every shard's lock once, some 10 µs.
+	memoryPeriod = time.Second
+	limitPeriod  = 100 * time.Millisecond
+	// upkeepPeriod is how often it is looked whether memory is wasted. While it
+	// is, every round goes on with the work.
+	upkeepPeriod = time.Second
+	// compactPause lies between two passes of compaction: what a pass could
+	// not free will not be free a moment later.
+	compactPause = 10 * time.Second
+
+	// Work at a time: 1,000 records moved under a shard's lock, 4 MB given back
+	// without any, are each less than a millisecond.
+	compactStep = 1000
+	releaseStep = 4 << 20
+
+	// upkeepShare is the part of one core that upkeep may take while there is
+	// something to do.
+	upkeepShare = 0.10
+	// slackBytes is how much unused memory is kept for the next writes in any
+	// case, and below which compacting is not worth it.
+	slackBytes = 16 << 20
+)
+
+func (c *cron) start(d *Dispatcher) {
+	c.quit, c.ended = make(chan struct{}), make(chan struct{})
+	c.memory.sample(d)
+	go func() {
+		defer close(c.ended)
+		c.run(d)
+	}()
+}
+
+// stop ends the work and waits for it. Without start it does nothing.
+func (c *cron) stop() {
+	if c.quit == nil {
+		return
+	}
+	c.stopOnce.Do(func() { close(c.quit) })
+	<-c.ended
+}
+
+func (c *cron) run(d *Dispatcher) {
+	period := func() time.Duration { return time.Second / time.Duration(d.config.Config().Server.Hz) }
+	timer := time.NewTimer(period())
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.quit:
+			return
+		case <-timer.C:
+			p := period()
+			c.round(d, time.Now(), p)
+			timer.Reset(p)
+		}
+	}
+}
+
+// round is one run of all work that is due.
+func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
+	if !now.Before(c.nextRates) {
+		c.nextRates = now.Add(ratesPeriod)
+		d.sampleRates(now)
+	}
+	if !now.Before(c.nextMemory) {
+		c.nextMemory = now.Add(memoryPeriod)
+		limit := d.config.Config().Store.MaxMemory
+		if limit > 0 {
+			c.nextMemory = now.Add(limitPeriod)
+		}
+		d.memory.update(limit, c.memory.sample(d))
+	}
+	if !c.noExpire.Load() && d.server.Paused() == PauseOff {
+		c.expire(d, period)
+	}
+	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
+}
+
+// expiryEffort is what active-expire-effort means, in Redis's numbers.
+type expiryEffort struct {
+	keys  int           // keys looked at in a shard before going on to the next
+	limit time.Duration // longest work in one round
+}
+
+func effortOf(effort int, period time.Duration) expiryEffort {
+	e := float64(effort - 1) // 0..9
+	return expiryEffort{
+		keys:  20 + 5*(effort-1),
+		limit: time.Duration((25 + 2*e) / 100 * float64(period)),
+	}
+}
+
+// expire removes keys past their deadline. A quiet round looks at few keys in
+// as many shards as make all shards have their turn once a second; where much
+// is found to be expired it stays, and then goes through all shards as far as
+// the time allows.
+func (c *cron) expire(d *Dispatcher, period time.Duration) {
+	withDeadline := int64(0)
+	for db := range d.store.Databases() {
+		withDeadline += d.store.Expires(db)
+	}
+	if withDeadline == 0 {
+		return
+	}
+	effort := effortOf(d.config.Config().Store.ActiveExpireEffort, period)
+	start := time.Now()
+	defer func() { c.expireNanos.Add(int64(time.Since(start))) }()
+
+	visits := int(math.Ceil(store.Shards * period.Seconds()))
+	sampled, expired, much := 0, 0, false
+	for visited := 0; visited < store.Shards && (visited < visits || much); visited++ {
+		i := c.expireNext
+		c.expireNext = (i + 1) % store.Shards
+		for more := true; more; {
+			now := time.Now()
+			if now.Sub(start) > effort.limit {
+				c.capReached.Add(1)
+				c.noteStale(sampled, expired)
+				return
+			}
+			r := d.expireShard(i, now.UnixMilli(), effort.keys)
+			sampled += r.Sampled
+			expired += r.Expired
+			more = r.More
+			much = much || more
+		}
+	}
+	c.noteStale(sampled, expired)
+}
+
+// noteStale keeps the running mean of the share of expired keys, with Redis's
+// weights.
+func (c *cron) noteStale(sampled, expired int) {
+	share := 0.0
+	if sampled > 0 {
+		share = float64(expired) / float64(sampled)
+	}
+	old := math.Float64frombits(c.stale.Load())
+	c.stale.Store(math.Float64bits(0.05*share + 0.95*old))
+}
+
+// expireShard looks at some keys of shard i that have a deadline.
+func (d *Dispatcher) expireShard(i int, now int64, keys int) store.ExpireResult {
+	d.store.LockShard(i)
+	defer d.store.UnlockShard(i)
+	return d.store.ExpireCycle(i, now, keys, d.ownedSlots())
+}
+
+// ownedSlots tells for which slots of one shard this node may remove keys by
+// itself: those it serves as primary now, no handoff being under way. nil: all.
+// Call with the lock of the shard held, use it only as long.
+func (d *Dispatcher) ownedSlots() func(slot uint16) bool {
+	if d.routing == nil {
+		return nil
+	}
+	var known, owned uint64 // by slot within the shard
+	return func(slot uint16) bool {
+		bit := uint64(1) << (slot % store.SlotsPerShard)
+		if known&bit == 0 {
+			known |= bit
+			if d.mayRemove(slot) {
+				owned |= bit
+			}
+		}
+		return owned&bit != 0
+	}
+}
+
+// limitChanged makes a new maxmemory hold at once.
+func (d *Dispatcher) limitChanged(limit int64) {
+	d.memory.update(limit, d.cron.memory.sample(d))
+}
+
+func (c *cron) resetStats() {
+	c.expireNanos.Store(0)
+	c.capReached.Store(0)
+	c.stale.Store(0)
+	c.memory.resetPeak()
+}

@@ -1,0 +1,92 @@
+package resp
+
+import (
+	"fmt"
+	"strconv"
+
+	"respkv/cluster"
+)
+
+// infoReplication prints what Redis prints, for a node whose role is that of
+// nodeRole, and more about the links under names of our own: a node may be
+// primary of some slots and replica of others.
+func (d *Dispatcher) infoReplication(w *infoWriter) {
+	role, info := d.role(), d.replicationInfo()
+	if role.replica {
+		w.str("role", "slave")
+		w.str("master_host", role.primary.Host)
+		w.int("master_port", int64(cluster.PortOf(role.primary, false)))
+		w.primaryLink(info.primaryLink(role.primary.ID))
+		w.str("slave_priority", "100")
+		w.str("slave_read_only", "1")
+		w.str("replica_announced", "1")
+	} else {
+		w.str("role", "master")
+	}
+	w.int("connected_slaves", int64(len(info.Replicas)))
+	for i, r := range info.Replicas {
+		w.str("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d",
+			r.Host, r.Port, r.State, r.Offset, r.LagSeconds))
+	}
+	w.str("master_failover_state", "no-failover")
+	w.str("master_replid", info.ReplID)
+	w.str("master_replid2", "0000000000000000000000000000000000000000")
+	w.str("master_repl_offset", strconv.FormatUint(info.Offset, 10))
+	w.str("second_repl_offset", "-1")
+	w.bool("repl_backlog_active", d.repl != nil)
+	size := info.BacklogSize
+	if d.repl == nil {
+		size = d.config.Config().Replication.LogSize
+	}
+	w.int("repl_backlog_size", size)
+	w.str("repl_backlog_first_byte_offset", strconv.FormatUint(info.BacklogFirst, 10))
+	w.int("repl_backlog_histlen", info.BacklogHistory)
+	if d.repl == nil {
+		return
+	}
+	w.str("respkv_lost_effects", strconv.FormatUint(info.LostEffects, 10))
+	w.int("respkv_replica_links", int64(len(info.Primaries)))
+	for i, p := range info.Primaries {
+		state := "down"
+		switch {
+		case p.Up && p.Syncing:
+			state = "sync"
+		case p.Up:
+			state = "online"
+		}
+		w.str("respkv_primary"+strconv.Itoa(i), fmt.Sprintf("id=%s,ip=%s,port=%d,state=%s,slots=%d,offset=%d,last_io=%d,copied_bytes=%d,copy_keys_left=%d",
+			p.NodeID, p.Host, p.Port, state, p.Slots, p.Offset, p.LastIOSeconds, p.CopiedBytes, p.CopyKeysLeft))
+	}
+	for i, r := range info.Replicas {
+		w.str("respkv_replica"+strconv.Itoa(i), fmt.Sprintf("id=%s,state=%s,slots=%d", r.NodeID, r.State, r.Slots))
+	}
+}
+
+// primaryLink prints the fields that only a replica has.
+func (w *infoWriter) primaryLink(l PrimaryLink) {
+	status := "down"
+	if l.Up {
+		status = "up"
+	}
+	lastIO := int64(-1)
+	if l.Up {
+		lastIO = l.LastIOSeconds
+	}
+	offset := strconv.FormatUint(l.Offset, 10)
+	w.str("master_link_status", status)
+	w.int("master_last_io_seconds_ago", lastIO)
+	w.bool("master_sync_in_progress", l.Syncing)
+	w.str("slave_read_repl_offset", offset)
+	w.str("slave_repl_offset", offset)
+	if l.Syncing {
+		// How much a copy will be in all is known for keys only, not for bytes.
+		w.zeros("master_sync_total_bytes")
+		w.str("master_sync_read_bytes", strconv.FormatUint(l.CopiedBytes, 10))
+		w.zeros("master_sync_left_bytes")
+		w.float("master_sync_perc", 0, 2)
+		w.int("master_sync_last_io_seconds_ago", l.LastIOSeconds)
+	}
+	if !l.Up {
+		w.int("master_link_down_since_seconds", l.DownSeconds)
+	}
+}

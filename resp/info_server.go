@@ -1,0 +1,280 @@
+package resp
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"respkv/resp/command"
+)
+
+func (d *Dispatcher) infoServer(w *infoWriter) {
+	now, cfg := time.Now(), d.config.Config()
+	build := thisBuild()
+	w.str("redis_version", RedisVersion)
+	w.str("redis_git_sha1", build.revision)
+	w.str("redis_git_dirty", build.dirty)
+	w.str("redis_build_id", build.id)
+	w.str("redis_mode", d.mode())
+	w.str("os", systemName())
+	w.int("arch_bits", bits.UintSize)
+	w.str("monotonic_clock", "POSIX clock_gettime")
+	w.str("multiplexing_api", multiplexingAPI)
+	w.str("atomicvar_api", "sync/atomic")
+	w.str("gcc_version", "0.0.0")
+	w.int("process_id", int64(os.Getpid()))
+	w.str("process_supervised", "no")
+	w.str("run_id", d.runID)
+	w.int("tcp_port", int64(cfg.Server.Port))
+	w.int("server_time_usec", now.UnixMicro())
+	uptime := int64(now.Sub(d.started).Seconds())
+	w.int("uptime_in_seconds", uptime)
+	w.int("uptime_in_days", uptime/(24*3600))
+	w.int("hz", int64(cfg.Server.Hz))
+	w.int("configured_hz", int64(cfg.Server.Hz))
+	w.int("lru_clock", now.Unix()&(1<<24-1))
+	executable, _ := os.Executable() // empty where the system does not tell
+	w.str("executable", executable)
+	w.str("config_file", absolutePath(d.config.File()))
+	w.str("io_threads_active", "0")
+	w.str("respkv_version", d.version)
+	w.str("go_version", runtime.Version())
+}
+
+func absolutePath(file string) string {
+	if file == "" {
+		return ""
+	}
+	if abs, err := filepath.Abs(file); err == nil {
+		return abs
+	}
+	return file
+}
+
+// buildInfo is what the Go tool recorded about the build.
+type buildInfo struct{ revision, dirty, id string }
+
+func thisBuild() buildInfo {
+	b := buildInfo{revision: "00000000", dirty: "0"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		b.id = "0"
+		return b
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 8:
+			b.revision = s.Value[:8]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			b.dirty = "1"
+		}
+	}
+	h := fnv.New64a()
+	h.Write([]byte(info.String()))
+	b.id = strconv.FormatUint(h.Sum64(), 16)
+	return b
+}
+
+func (d *Dispatcher) infoClients(w *infoWriter) {
+	s, limits := d.server.Stats(), d.server.Limits()
+	w.int("connected_clients", int64(s.ConnectedClients))
+	connections := 0
+	if d.routing != nil {
+		connections = len(d.routing.Info().Links)
+	}
+	w.int("cluster_connections", int64(connections))
+	w.int("maxclients", int64(limits.MaxClients))
+	w.zeros("client_recent_max_input_buffer", "client_recent_max_output_buffer")
+	w.int("blocked_clients", int64(s.BlockedClients))
+	w.zeros("tracking_clients", "clients_in_timeout_table")
+}
+
+func (d *Dispatcher) infoMemory(w *infoWriter) {
+	d.cron.memory.sample(d)
+	m, cfg := d.cron.memory.last.Load(), d.config.Config()
+	used, overhead := m.used(), m.overhead()
+	startup, peak := d.cron.memory.startup.Load(), d.cron.memory.peak.Load()
+	w.size("used_memory", used)
+	w.size("used_memory_rss", m.rss)
+	w.size("used_memory_peak", peak)
+	w.percent("used_memory_peak_perc", used, peak)
+	w.int("used_memory_overhead", overhead)
+	w.int("used_memory_startup", startup)
+	w.int("used_memory_dataset", used-overhead)
+	w.percent("used_memory_dataset_perc", used-overhead, max(used-startup, used-overhead))
+	w.int("allocator_allocated", used)
+	w.int("allocator_active", m.active())
+	w.int("allocator_resident", m.resident())
+	w.size("total_system_memory", systemMemory())
+	w.zeros("used_memory_lua", "used_memory_vm_eval")
+	w.str("used_memory_lua_human", humanBytes(0))
+	w.zeros("used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
+		"number_of_libraries", "used_memory_vm_functions")
+	w.size("used_memory_vm_total", 0)
+	w.zeros("used_memory_functions")
+	w.size("used_memory_scripts", 0)
+	w.size("maxmemory", cfg.Store.MaxMemory)
+	w.str("maxmemory_policy", cfg.Store.MaxMemoryPolicy)
+	w.float("allocator_frag_ratio", ratio(m.active(), used), 2)
+	w.int("allocator_frag_bytes", m.active()-used)
+	w.float("allocator_rss_ratio", ratio(m.resident(), m.active()), 2)
+	w.int("allocator_rss_bytes", m.resident()-m.active())
+	w.float("rss_overhead_ratio", ratio(m.rss, m.resident()), 2)
+	w.int("rss_overhead_bytes", m.rss-m.resident())
+	w.float("mem_fragmentation_ratio", ratio(m.rss, used), 2)
+	w.int("mem_fragmentation_bytes", m.rss-used)
+	w.zeros("mem_not_counted_for_evict")
+	backlog := int64(0)
+	if d.repl != nil {
+		backlog = d.replicationInfo().BacklogSize
+	}
+	w.int("mem_replication_backlog", backlog)
+	w.int("mem_total_replication_buffers", backlog)
+	replicas, normal := d.clientMemory()
+	w.int("mem_clients_slaves", replicas)
+	w.int("mem_clients_normal", normal)
+	links := int64(0)
+	if d.routing != nil {
+		for _, l := range d.routing.Info().Links {
+			links += l.SendBufferBytes
+		}
+	}
+	w.int("mem_cluster_links", links)
+	w.zeros("mem_aof_buffer")
+	w.str("mem_allocator", "mmap+go")
+	w.zeros("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
+	w.int("respkv_memory_data", m.store.Data)
+	w.int("respkv_memory_index", m.store.Index)
+	w.int("respkv_memory_go", m.goUsed)
+}
+
+// clientMemory sums up what connections occupy.
+func (d *Dispatcher) clientMemory() (replicas, normal int64) {
+	for _, client := range d.server.Clients().All() {
+		if replicaClient.is(client) {
+			replicas += client.Memory()
+		} else {
+			normal += client.Memory()
+		}
+	}
+	return replicas, normal
+}
+
+// infoPersistence: nothing is kept on disk, so these are the values that Redis
+// shows while nothing was ever saved or loaded.
+func (d *Dispatcher) infoPersistence(w *infoWriter) {
+	w.zeros("loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	w.str("current_fork_perc", "0.00")
+	w.zeros("current_save_keys_processed", "current_save_keys_total")
+	w.int("rdb_changes_since_last_save", d.stats.dirty.Load())
+	w.zeros("rdb_bgsave_in_progress")
+	w.int("rdb_last_save_time", d.started.Unix())
+	w.str("rdb_last_bgsave_status", "ok")
+	w.str("rdb_last_bgsave_time_sec", "-1")
+	w.str("rdb_current_bgsave_time_sec", "-1")
+	w.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
+		"aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+	w.str("aof_last_rewrite_time_sec", "-1")
+	w.str("aof_current_rewrite_time_sec", "-1")
+	w.str("aof_last_bgrewrite_status", "ok")
+	w.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
+	w.str("aof_last_write_status", "ok")
+	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+}
+
+func (d *Dispatcher) infoStats(w *infoWriter) {
+	s, kv, r, c := d.server.Stats(), d.store.Stats(), d.replicationInfo(), &d.cron
+	w.int("total_connections_received", s.ConnectionsReceived)
+	w.int("total_commands_processed", d.stats.commands.Load())
+	w.int("instantaneous_ops_per_sec", int64(d.rates.mean(rateCommands)))
+	w.int("total_net_input_bytes", s.InputBytes+int64(r.BytesIn))
+	w.int("total_net_output_bytes", s.OutputBytes+int64(r.BytesOut))
+	w.int("total_net_repl_input_bytes", int64(r.BytesIn))
+	w.int("total_net_repl_output_bytes", int64(r.BytesOut))
+	w.float("instantaneous_input_kbps", d.rates.mean(rateInput)/1024, 2)
+	w.float("instantaneous_output_kbps", d.rates.mean(rateOutput)/1024, 2)
+	w.float("instantaneous_input_repl_kbps", d.rates.mean(rateReplInput)/1024, 2)
+	w.float("instantaneous_output_repl_kbps", d.rates.mean(rateReplOutput)/1024, 2)
+	w.int("rejected_connections", s.ConnectionsRejected)
+	w.int("sync_full", int64(r.FullSyncs))
+	w.int("sync_partial_ok", int64(r.PartialOK))
+	w.int("sync_partial_err", int64(r.PartialErr))
+	w.int("expired_keys", kv.Expired)
+	w.float("expired_stale_perc", 100*math.Float64frombits(c.stale.Load()), 2)
+	w.int("expired_time_cap_reached_count", c.capReached.Load())
+	w.int("expire_cycle_cpu_milliseconds", time.Duration(c.expireNanos.Load()).Milliseconds())
+	w.zeros("evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time")
+	w.int("keyspace_hits", d.stats.hits.Load())
+	w.int("keyspace_misses", d.stats.misses.Load())
+	w.zeros("pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
+		"migrate_cached_sockets", "slave_expires_tracked_keys",
+		"active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
+		"total_active_defrag_time", "current_active_defrag_time",
+		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
+	w.int("total_error_replies", d.stats.errors.Load())
+	w.zeros("dump_payload_sanitizations", "total_reads_processed", "total_writes_processed",
+		"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
+	w.int("client_query_buffer_limit_disconnections", s.QueryBufferDisconnects)
+	w.int("client_output_buffer_limit_disconnections", s.OutputBufferDisconnects)
+}
+
+// infoCPU: commands run on all threads, so that none is the main thread, and
+// the process has no children.
+func (d *Dispatcher) infoCPU(w *infoWriter) {
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // fails for bad arguments only
+	seconds := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
+	w.float("used_cpu_sys", seconds(r.Stime), 6)
+	w.float("used_cpu_user", seconds(r.Utime), 6)
+	for _, name := range []string{"used_cpu_sys_children", "used_cpu_user_children",
+		"used_cpu_sys_main_thread", "used_cpu_user_main_thread"} {
+		w.float(name, 0, 6)
+	}
+}
+
+func (d *Dispatcher) infoCommandStats(w *infoWriter) {
+	line := func(cmd *command.Command) {
+		e := d.entries[cmd.ID]
+		if e == nil {
+			return
+		}
+		calls, rejected, failed := e.stats.calls.Load(), e.stats.rejected.Load(), e.stats.failed.Load()
+		if calls+rejected+failed == 0 {
+			return
+		}
+		micros := e.stats.nanos.Load() / 1000
+		w.str("cmdstat_"+cmd.Name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			calls, micros, ratio(micros, calls), rejected, failed))
+	}
+	for _, cmd := range d.table.Commands() {
+		line(cmd)
+		for _, sub := range cmd.Subcommands {
+			line(sub)
+		}
+	}
+}
+
+func (d *Dispatcher) infoErrorStats(w *infoWriter) {
+	names, counts := d.stats.errorCounts()
+	for i, name := range names {
+		w.str("errorstat_"+name, "count="+strconv.FormatInt(counts[i], 10))
+	}
+}
+
+func (d *Dispatcher) infoCluster(w *infoWriter) { w.bool("cluster_enabled", d.routing != nil) }
+
+func (d *Dispatcher) infoKeyspace(w *infoWriter) {
+	for db := range d.store.Databases() {
+		if keys := d.store.DBSize(db); keys > 0 {
+			w.str("db"+strconv.Itoa(db), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", keys, d.store.Expires(db), d.store.AvgTTL(db)))
+		}
+	}
+}

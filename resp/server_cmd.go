@@ -1,0 +1,76 @@
+package resp
+
+import (
+	"context"
+
+	"respkv/resp/proto"
+)
+
+func init() {
+	handle(map[string]Handler{
+		"shutdown": shutdown,
+		"lolwut":   lolwut,
+	})
+}
+
+// shutdown: SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]. There is no reply when
+// it succeeds: the client waits until the connection ends with the process.
+func shutdown(c *Ctx) {
+	var o ShutdownOptions
+	var save, noSave, abort bool
+	for _, arg := range c.Args[1:] {
+		switch {
+		case isWord(arg, "nosave"):
+			noSave = true
+		case isWord(arg, "save"):
+			save = true
+		case isWord(arg, "now"):
+			o.Now = true
+		case isWord(arg, "force"):
+			o.Force = true
+		case isWord(arg, "abort"):
+			abort = true
+		default:
+			c.W.Error(errSyntax)
+			return
+		}
+	}
+	switch {
+	case abort && (save || noSave || o.Now || o.Force), save && noSave:
+		c.W.Error(errSyntax)
+	case abort && c.d.ending.Load():
+		c.W.Error("ERR the shutdown in progress can't be aborted")
+	case abort:
+		c.W.Error("ERR No shutdown in progress.")
+	case save:
+		c.W.Error("ERR SHUTDOWN SAVE is not possible: this server keeps its data in memory only")
+	case c.d.shutdown == nil:
+		c.W.Error("ERR this server can't be shut down by its clients")
+	default:
+		c.endServer(o)
+	}
+}
+
+func (c *Ctx) endServer(o ShutdownOptions) {
+	c.d.log.Warn("a client asked for shutdown", "addr", c.Client.Addr(), "now", o.Now, "force", o.Force)
+	c.d.ending.Store(true)
+	if err := c.d.shutdown(o); err != nil {
+		c.d.ending.Store(false)
+		c.d.log.Error("shutdown failed", "error", err)
+		c.W.Error("ERR Errors trying to SHUTDOWN. Check logs.")
+		return
+	}
+	c.background(0, nil, func(ctx context.Context, _ *proto.Writer) { <-ctx.Done() })
+}
+
+// lolwut: there is no art in this server, so every version shows what Redis
+// shows for versions that have none.
+func lolwut(c *Ctx) {
+	if len(c.Args) >= 3 && isWord(c.Args[1], "version") {
+		if _, ok := parseLong(c.Args[2]); !ok {
+			c.W.Error(errNotInteger)
+			return
+		}
+	}
+	c.W.Verbatim("txt", "Redis ver. "+RedisVersion+"\n")
+}
