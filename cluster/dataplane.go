@@ -2,8 +2,8 @@ package cluster
 
 import (
 	"context"
-	"time"
 
+	"respkv/cluster/control"
 	"respkv/cluster/slotmap"
 )
 
@@ -141,37 +141,11 @@ type Admission struct {
 	Wait <-chan struct{}
 }
 
-// Event is something an operator or a client may want to know. Fields that do
-// not apply are zero.
-type Event struct {
-	Kind   EventKind
-	Node   slotmap.NodeID // the node it is about
-	Peer   slotmap.NodeID // the other node: who took over, who receives
-	Slots  slotmap.Ranges
-	Epoch  uint64
-	Reason string
-	Took   time.Duration
-}
+// Event is something an operator or a client may want to know.
+type Event = control.Event
 
-// EventKind names an event; its value is the name used in logs and channels.
-type EventKind string
-
-// Events.
-const (
-	EventFormed      EventKind = "cluster-formed"
-	EventNodeUp      EventKind = "node-up"
-	EventNodeSuspect EventKind = "node-suspect"
-	EventNodeDown    EventKind = "node-down"
-	EventNodeJoined  EventKind = "node-joined"
-	EventNodeLeft    EventKind = "node-left"
-	EventFailover    EventKind = "failover"
-	EventMoveBegin   EventKind = "move-begin"
-	EventMoveEnd     EventKind = "move-end"
-	EventMoveAbort   EventKind = "move-abort"
-	EventSlotsLost   EventKind = "slots-lost"
-	EventLeaseLost   EventKind = "lease-lost"
-	EventLeaseBack   EventKind = "lease-back"
-)
+// EventKind names an event; the kinds are in package control.
+type EventKind = control.EventKind
 
 // FailoverMode is the argument of CLUSTER FAILOVER.
 type FailoverMode uint8

@@ -44,10 +44,9 @@ type Slots interface {
 	// complete state of each named key in every database, an entry that says
 	// "does not exist" where it does not, then calls at under the same lock.
 	SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entry []byte), at func()) error
-	// ClearSlot removes every key of the slot, in all databases, and calls
-	// after under the same lock, at the end. It may take the lock several
-	// times.
-	ClearSlot(slot uint16, after func()) error
+	// ClearSlot removes every key of the slot, in all databases. It may take
+	// the lock several times.
+	ClearSlot(slot uint16) error
 	// LoadEntry makes one key what entry says, replacing whatever is there.
 	// entry comes from the network: it has to be checked. The memory is the
 	// caller's again on return.

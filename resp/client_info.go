@@ -59,9 +59,9 @@ func (c *Client) SetMulti(queued int, memBytes int64) {
 	c.info.multiMem.Store(memBytes)
 }
 
-// SetSubscriptions notes the numbers of channels, patterns and shard channels
+// SetSubs notes the numbers of channels, patterns and shard channels
 // subscribed to.
-func (c *Client) SetSubscriptions(channels, patterns, shards int) {
+func (c *Client) SetSubs(channels, patterns, shards int) {
 	c.info.subs.Store(int32(channels))
 	c.info.patterns.Store(int32(patterns))
 	c.info.shards.Store(int32(shards))

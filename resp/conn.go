@@ -58,14 +58,14 @@ func (c *conn) Close() error {
 // serve is the life of a connection.
 func (c *Client) serve() {
 	defer c.leave()
-	if !c.guard(func() { c.server.exec.Connected(c) }) {
-		return
-	}
-	if c.raw != nil {
-		c.serveRaw()
-	} else {
-		c.serveNet()
-	}
+	c.guard(func() {
+		c.server.exec.Connected(c)
+		if c.raw != nil {
+			c.serveRaw()
+		} else {
+			c.serveNet()
+		}
+	})
 }
 
 // leave takes the client out of everything that could reach it.

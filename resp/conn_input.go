@@ -160,26 +160,23 @@ func (c *Client) received(n int) {
 	c.in.end += n
 	c.server.stats.input.add(c.ID, n)
 	c.lastActive.Store(c.server.clock.Load())
-	if !c.recent.Load() {
+	if c.raw != nil && !c.recent.Load() {
 		c.server.lookAgain(c)
 	}
 }
 
 // parse cuts the next commands from the input, at most a batch. end is where
 // the last one ends, with empty requests that follow. An error concerns what
-// comes after the commands; it will be found again.
+// comes after the commands; it is found again when these were executed, if
+// the limits it goes by still apply (AUTH may have lifted them).
 func (c *Client) parse(b *buffers) (cmds [][][]byte, end int, err error) {
 	in := &c.in
 	in.parser.MaxBulk = c.server.limits.Load().MaxBulk
 	in.parser.Unauthenticated = !c.Authenticated()
-	most := batchCommands
-	if in.parser.Unauthenticated {
-		most = 1 // the next one may be parsed by other limits
-	}
 	args := b.args[:0]
 	cmds, b.ends = b.cmds[:0], b.ends[:0]
 	end = in.off
-	for len(cmds) < most {
+	for len(cmds) < batchCommands {
 		first := len(args)
 		var n int
 		args, n, err = in.parser.Parse(in.buf[end:in.end], args)

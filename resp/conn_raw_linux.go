@@ -2,7 +2,9 @@ package resp
 
 import (
 	"errors"
+	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,4 +90,21 @@ func writeFD(fd int, b []byte) (n int, ok bool) {
 		n += m
 	}
 	return n, true
+}
+
+// setBacklog changes the accept queue of a listening socket: listening again
+// does, and net chooses the system's maximum by itself.
+func setBacklog(ln net.Listener, n int) error {
+	sc, ok := ln.(syscall.Conn)
+	if n <= 0 || !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := raw.Control(func(fd uintptr) { err = unix.Listen(int(fd), n) }); cerr != nil {
+		return cerr
+	}
+	return err
 }

@@ -2,9 +2,14 @@
 
 package resp
 
+import "net"
+
 // rawSupported: elsewhere all connections are driven through net.Conn.
 const rawSupported = false
 
 func (c *Client) serveRaw() { c.serveNet() }
 
 func writeFD(int, []byte) (int, bool) { return 0, false }
+
+// setBacklog leaves the accept queue to the system.
+func setBacklog(net.Listener, int) error { return nil }

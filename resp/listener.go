@@ -2,6 +2,7 @@ package resp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -62,7 +63,10 @@ func (mergedAddr) String() string  { return "respkv" }
 // listenTCP opens the addresses of bind, in Redis's notation: "*" is every
 // IPv4 address, "::*" every IPv6 address, a "-" in front makes an address
 // optional.
-func listenTCP(bind []string, port int) (_ []net.Listener, err error) {
+//
+// backlog is the length of the queue of connections not accepted yet
+// (tcp-backlog), 0 for the system's.
+func listenTCP(bind []string, port, backlog int) (_ []net.Listener, err error) {
 	var opened []net.Listener
 	defer func() {
 		if err != nil {
@@ -90,6 +94,9 @@ func listenTCP(bind []string, port int) (_ []net.Listener, err error) {
 			return nil, fmt.Errorf("resp: listen on %s port %d: %w", addr, port, err)
 		}
 		opened = append(opened, ln)
+		if err := setBacklog(ln, backlog); err != nil {
+			return nil, fmt.Errorf("resp: tcp-backlog %d: %w", backlog, err)
+		}
 		if port == 0 {
 			port = ln.Addr().(*net.TCPAddr).Port // the same for all addresses
 		}
@@ -160,9 +167,9 @@ func (s *Server) accept(nc net.Conn) {
 	s.stats.received.Add(1)
 	limits := s.limits.Load()
 	c := s.newClient(nc)
-	if tcp, ok := nc.(*net.TCPConn); ok && limits.KeepAlive > 0 {
+	if tcp, ok := socket(nc).(*net.TCPConn); ok {
 		// Redis's choice: three probes, a third of the time apart.
-		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: limits.KeepAlive,
+		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: limits.KeepAlive > 0, Idle: limits.KeepAlive,
 			Interval: max(time.Second, limits.KeepAlive/3), Count: 3})
 	}
 	if !s.clients.add(c, limits.MaxClients) {
@@ -204,6 +211,14 @@ func isLocal(nc net.Conn) bool {
 	return ip.Unmap().IsLoopback()
 }
 
+// socket is the connection below TLS, or nc itself.
+func socket(nc net.Conn) net.Conn {
+	if t, ok := nc.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return nc
+}
+
 // newClient builds the client of a connection; it is not registered yet.
 func (s *Server) newClient(nc net.Conn) *Client {
 	c := &Client{Created: time.Now(), server: s, conn: nc, addr: nc.RemoteAddr().String(), laddr: nc.LocalAddr().String()}
@@ -217,10 +232,10 @@ func (s *Server) newClient(nc net.Conn) *Client {
 		c.laddr = c.addr
 		c.SetFlag(FlagUnixSocket, true)
 	}
-	if sc, ok := nc.(syscall.Conn); ok {
+	if sc, ok := socket(nc).(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			raw.Control(func(fd uintptr) { c.fd = int(fd) })
-			if rawSupported && !s.cfg.genericIO {
+			if rawSupported && !s.cfg.genericIO && socket(nc) == nc {
 				c.raw = raw
 			}
 		}

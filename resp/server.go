@@ -20,6 +20,9 @@ type ServerConfig struct {
 	// "-::1" for optional); Port is their TCP port, 0 for no TCP.
 	Bind []string
 	Port int
+	// Backlog is how many connections may wait to be accepted (tcp-backlog),
+	// 0 for what the system allows, which is also the most.
+	Backlog int
 	// TLSPort is the port for TLS on the same addresses, 0 for none; TLS must
 	// be set with it.
 	TLSPort int
@@ -27,7 +30,7 @@ type ServerConfig struct {
 	// UnixSocket is the path of a unix socket, "" for none, UnixSocketPerm its
 	// permissions, 0 to leave them to the umask.
 	UnixSocket     string
-	UnixSocketPerm os.FileMode
+	UnixSocketPerm uint32
 	// NoPassword reports whether the default user needs no password, which is
 	// what protected mode looks at. nil: it needs none.
 	NoPassword func() bool
@@ -115,14 +118,14 @@ func (s *Server) Start() error {
 
 func (s *Server) listen() (opened []net.Listener, err error) {
 	if s.cfg.Port != 0 {
-		plain, err := listenTCP(s.cfg.Bind, s.cfg.Port)
+		plain, err := listenTCP(s.cfg.Bind, s.cfg.Port, s.cfg.Backlog)
 		if err != nil {
 			return opened, err
 		}
 		opened = append(opened, plain...)
 	}
 	if s.cfg.TLSPort != 0 {
-		secure, err := listenTCP(s.cfg.Bind, s.cfg.TLSPort)
+		secure, err := listenTCP(s.cfg.Bind, s.cfg.TLSPort, s.cfg.Backlog)
 		if err != nil {
 			return opened, err
 		}
@@ -131,7 +134,7 @@ func (s *Server) listen() (opened []net.Listener, err error) {
 		}
 	}
 	if s.cfg.UnixSocket != "" {
-		ln, err := listenUnix(s.cfg.UnixSocket, s.cfg.UnixSocketPerm)
+		ln, err := listenUnix(s.cfg.UnixSocket, os.FileMode(s.cfg.UnixSocketPerm))
 		if err != nil {
 			return opened, err
 		}

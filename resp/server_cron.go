@@ -18,7 +18,7 @@ type recentClients struct {
 	clients []*Client
 }
 
-// lookAgain lists a client that has sent something. Once it is silent for a
+// lookAgain lists a client driven by serveRaw that has sent something. Once it is silent for a
 // tick its goroutine is woken to read once more: the end of input that came
 // together with data is not reported by an edge-triggered poller. Busy
 // connections never pay for that, silent ones once.

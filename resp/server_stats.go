@@ -2,8 +2,8 @@ package resp
 
 import "sync/atomic"
 
-// Stats is a snapshot of the counters that INFO prints.
-type Stats struct {
+// ServerStats is a snapshot of the counters that INFO prints.
+type ServerStats struct {
 	ConnectionsReceived     int64 // total_connections_received
 	ConnectionsRejected     int64 // rejected_connections: maxclients, protected mode
 	InputBytes              int64 // total_net_input_bytes
@@ -41,8 +41,8 @@ func (c *counter) reset() {
 }
 
 // Stats reads the counters.
-func (s *Server) Stats() Stats {
-	return Stats{
+func (s *Server) Stats() ServerStats {
+	return ServerStats{
 		ConnectionsReceived:     s.stats.received.Load(),
 		ConnectionsRejected:     s.stats.rejected.Load(),
 		InputBytes:              s.stats.input.sum(),

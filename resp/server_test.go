@@ -20,10 +20,11 @@ import (
 type testExecutor struct {
 	password string
 
-	mu      sync.Mutex
-	parked  map[string]parkedClient // by the key they wait for
-	gone    []uint64
-	batches int
+	mu     sync.Mutex
+	parked map[string]parkedClient // by the key they wait for
+	gone   []uint64
+	hold   bool
+	held   []parkedClient
 }
 
 type parkedClient struct {
@@ -45,7 +46,7 @@ func (e *testExecutor) Batch(c *Client, cmds [][][]byte) int {
 	for i, args := range cmds {
 		name := strings.ToLower(string(args[0]))
 		c.SetCommand(&name)
-		if c.Server().Paused() >= PauseAll && name != "unpause" && c.ParkPaused(PauseAll) {
+		if e.holds(c) {
 			return i
 		}
 		e.run(c, name, args)
@@ -54,6 +55,28 @@ func (e *testExecutor) Batch(c *Client, cmds [][][]byte) int {
 		}
 	}
 	return len(cmds)
+}
+
+// holds parks the client before its command while the executor is on hold.
+func (e *testExecutor) holds(c *Client) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.hold {
+		return false
+	}
+	e.held = append(e.held, parkedClient{c, c.Park()})
+	return true
+}
+
+func (e *testExecutor) setHold(on bool) {
+	e.mu.Lock()
+	e.hold = on
+	held := e.held
+	e.held = nil
+	e.mu.Unlock()
+	for _, p := range held {
+		p.c.Unpark(p.id, nil)
+	}
 }
 
 func (e *testExecutor) run(c *Client, name string, args [][]byte) {
@@ -97,10 +120,16 @@ func (e *testExecutor) run(c *Client, name string, args [][]byte) {
 		} else {
 			w.Int(0)
 		}
-	case "id":
-		w.Int(int64(c.ID))
+	case "pushed": // a message of another goroutine arrives before the reply is written
+		done := make(chan struct{})
+		go func() {
+			c.Push([]byte(">1\r\n+m\r\n"))
+			close(done)
+		}()
+		<-done
+		w.OK()
 	case "subscribe":
-		c.SetSubscriptions(1, 0, 0)
+		c.SetSubs(1, 0, 0)
 		w.OK()
 	case "info":
 		w.Bulk(c.AppendInfo(nil, time.Now()))

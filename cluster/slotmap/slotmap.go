@@ -98,14 +98,6 @@ const (
 	EndpointUnknown  Endpoint = 2 // clients keep the address they connected to
 )
 
-// MoveKind says what a move in progress will end in. Append only.
-type MoveKind uint8
-
-// Move kinds.
-const (
-	MoveHandoff MoveKind = 0 // Target becomes primary
-)
-
 // Move is a handoff of a slot in progress. While it is in the map no other
 // change of the slot's primary but a failover is accepted.
 type Move struct {
@@ -113,8 +105,6 @@ type Move struct {
 	// Token identifies the attempt. Whichever of commit and abort with this
 	// token comes first in the log decides it; the other is stale.
 	Token uint64 `json:"token"`
-	// Drop says that the old primary does not stay as a replica.
-	Drop bool `json:"drop,omitempty"`
 }
 
 // Assignment is what the map says about one slot, or about each slot of a Span.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -30,6 +31,10 @@ type Config struct {
 	Cluster     Cluster
 	Replication Replication
 	Log         Log
+
+	// File is the path of the configuration file that the values were read
+	// from, the one CONFIG REWRITE writes; "" if there was none. Not a setting.
+	File string
 }
 
 // Server holds the settings of the client side: listeners, connections, limits.
@@ -39,7 +44,7 @@ type Server struct {
 	Bind                    []string
 	Port                    int // TCP port; 0: no TCP listener
 	UnixSocket              string
-	UnixSocketPerm          uint32        // file mode bits; 0: as the umask leaves them
+	UnixSocketPerm          os.FileMode   // permission bits; 0: as the umask leaves them
 	MaxClients              int           // connections at once
 	Timeout                 time.Duration // idle clients are closed after it; 0: never
 	TCPKeepAlive            time.Duration // 0: off
@@ -79,6 +84,10 @@ type Cluster struct {
 	Replicas              int      // wanted replicas of every slot
 	NodeTimeout           time.Duration
 	ReturnTimeout         time.Duration
+	MoveConcurrency       int
+	MoveSlots             int
+	MoveTimeout           time.Duration
+	TrustRefused          bool
 	Secret                string
 	AnnounceIP            string
 	AnnouncePort          int // 0: the client port

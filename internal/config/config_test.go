@@ -40,6 +40,9 @@ func TestEveryFieldHasItsKey(t *testing.T) {
 	walk = func(path string, v reflect.Value) {
 		for i := range v.NumField() {
 			f, name := v.Field(i), path+v.Type().Field(i).Name
+			if name == "File" {
+				continue
+			}
 			if names := users[f.Addr().Pointer()]; f.Kind() != reflect.Struct || len(names) > 0 {
 				if len(names) != 1 {
 					t.Errorf("Config.%s is set by %d keys: %v", name, len(names), names)
@@ -111,7 +114,7 @@ func TestLoadRefusesWithKeyValueAndRange(t *testing.T) {
 		{"server.port", "", `server.port: "" is not allowed; want an integer from 0 to 65535 (from here)`},
 		{"server.maxclients", "0", `server.maxclients: "0" is not allowed; want an integer from 1 (from here)`},
 		{"server.timeout", "1500ms", `server.timeout: "1500ms" is not allowed; want a duration in whole seconds (as 1500ms, 10s, 5m) from 0 (from here)`},
-		{"cluster.node_timeout", "20", `cluster.node_timeout: "20" is not allowed; want a duration in whole milliseconds (as 1500ms, 10s, 5m) from 100ms to 10m (from here)`},
+		{"cluster.node_timeout", "20", `cluster.node_timeout: "20" is not allowed; want a duration in whole milliseconds (as 1500ms, 10s, 5m) from 200ms to 1m (from here)`},
 		{"store.maxmemory", "-1", `store.maxmemory: "-1" is not allowed; want a memory size (bytes, or with k, kb, m, mb, g, gb) from 0, or 1% to 100% of the memory of the machine or container (from here)`},
 		{"store.maxmemory_policy", "lru", `store.maxmemory_policy: "lru" is not allowed; want one of volatile-lru, volatile-lfu, volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction (from here)`},
 		{"cluster.enabled", "maybe", `cluster.enabled: "maybe" is not allowed; want true or false (from here)`},
@@ -165,7 +168,7 @@ func TestTextForms(t *testing.T) {
 		{"cluster.enabled", "Off", func() any { return c.Cluster.Enabled }, false},
 		{"store.maxmemory", "10kb", func() any { return c.Store.MaxMemory }, int64(10240)},
 		{"store.maxmemory", "3G", func() any { return c.Store.MaxMemory }, int64(3e9)},
-		{"server.unixsocketperm", "770", func() any { return c.Server.UnixSocketPerm }, uint32(0o770)},
+		{"server.unixsocketperm", "770", func() any { return c.Server.UnixSocketPerm }, os.FileMode(0o770)},
 		{"replication.durability", "replicas=2", func() any { return c.Replication.Durability }, Durability{"replicas", 2}},
 		{"server.client_output_buffer_limit", "replica 1mb 1k 5", func() any { return c.Server.ClientOutputBufferLimit.Replica },
 			OutputLimit{1 << 20, 1000, 5 * time.Second}},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"os"
 	"time"
 )
 
@@ -23,7 +24,7 @@ var serverKeys = []*Key{
 	},
 	{
 		Name: "server.unixsocketperm", Redis: []string{"unixsocketperm"}, Default: "0",
-		value: octalValue(func(c *Config) *uint32 { return &c.Server.UnixSocketPerm }),
+		value: octalValue(func(c *Config) *os.FileMode { return &c.Server.UnixSocketPerm }),
 		What:  "File mode of the unix socket, octal. 0 leaves what the umask gives.",
 	},
 	{

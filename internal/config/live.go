@@ -24,12 +24,11 @@ type observer struct {
 	change func(old, new *Config) error
 }
 
-// NewLive makes start the running configuration. file is the path of the
-// configuration file that the node was started with, "" if there was none.
-func NewLive(start *Config, file string) *Live {
-	l := &Live{file: file}
-	if file != "" {
-		l.file = absolute(file)
+// NewLive makes start the running configuration.
+func NewLive(start *Config) *Live {
+	l := new(Live)
+	if start.File != "" {
+		l.file = absolute(start.File) // the node may change its directory
 	}
 	l.current.Store(start)
 	return l

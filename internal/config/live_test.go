@@ -20,7 +20,7 @@ func glob(pattern, name string) bool {
 }
 
 func TestGet(t *testing.T) {
-	l := NewLive(Default(), "")
+	l := NewLive(Default())
 	for _, tc := range []struct {
 		patterns []string
 		want     []Pair
@@ -47,7 +47,7 @@ func TestGet(t *testing.T) {
 }
 
 func TestSetIsAllOrNothing(t *testing.T) {
-	l := NewLive(Default(), "")
+	l := NewLive(Default())
 	err := l.Set([]Pair{{"maxclients", "7"}, {"timeout", "x"}})
 	var refused *SetError
 	if !errors.As(err, &refused) || refused.Name != "timeout" {
@@ -69,7 +69,7 @@ func TestSetIsAllOrNothing(t *testing.T) {
 }
 
 func TestObservers(t *testing.T) {
-	l := NewLive(Default(), "")
+	l := NewLive(Default())
 	var calls []string
 	l.Observe(func(old, new *Config) error {
 		if l.Config() != new && l.Config() != old {
@@ -112,7 +112,7 @@ func TestObservers(t *testing.T) {
 }
 
 func TestSetConcurrently(t *testing.T) {
-	l := NewLive(Default(), "")
+	l := NewLive(Default())
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -177,7 +177,8 @@ log:
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewLive(start, file)
+	start.File = file
+	l := NewLive(start)
 	if err := l.Rewrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -221,11 +222,12 @@ func TestRewriteAddsSections(t *testing.T) {
 }
 
 func TestRewriteWithoutFile(t *testing.T) {
-	if err := NewLive(Default(), "").Rewrite(); err != ErrNoFile {
+	if err := NewLive(Default()).Rewrite(); err != ErrNoFile {
 		t.Errorf("got %v", err)
 	}
-	file := filepath.Join(t.TempDir(), "gone.yaml")
-	if err := NewLive(Default(), file).Rewrite(); !errors.Is(err, os.ErrNotExist) {
+	gone := Default()
+	gone.File = filepath.Join(t.TempDir(), "gone.yaml")
+	if err := NewLive(gone).Rewrite(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -257,7 +259,7 @@ func TestAgainstRedis(t *testing.T) {
 		}
 		return "OK"
 	}
-	l := NewLive(Default(), "")
+	l := NewLive(Default())
 	ours := func(args []string) string {
 		var pairs []Pair
 		for i := 0; i < len(args); i += 2 {

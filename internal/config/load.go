@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -102,9 +101,9 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// TextOf turns a value as a YAML parser gives it into the text that Key.Set
+// textOf turns a value as a YAML parser gives it into the text that Key.Set
 // takes. name is the key's path name.
-func TextOf(name string, raw any) (string, error) {
+func textOf(name string, raw any) (string, error) {
 	k := Lookup(name)
 	refuse := func(reason string) (string, error) {
 		text := fmt.Sprint(raw)
@@ -151,7 +150,7 @@ func ReadFile(path string) ([]Setting, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseYAML(data, filepath.Base(path))
+	return parseYAML(data, path)
 }
 
 func parseYAML(data []byte, source string) ([]Setting, error) {
@@ -172,8 +171,12 @@ func parseYAML(data []byte, source string) ([]Setting, error) {
 			if raw == nil && isSection(name) {
 				continue // a section whose lines are all commented out
 			}
-			text, err := TextOf(name, raw)
+			text, err := textOf(name, raw)
 			if err != nil {
+				var bad *ValueError
+				if errors.As(err, &bad) {
+					bad.Source = source
+				}
 				errs = append(errs, err)
 				continue
 			}
@@ -188,6 +191,3 @@ func parseYAML(data []byte, source string) ([]Setting, error) {
 func isSection(name string) bool {
 	return slices.ContainsFunc(keys, func(k *Key) bool { return k.Section() == name })
 }
-
-// IsSection tells whether name is a section of config.yaml, as server.
-func IsSection(name string) bool { return name != "" && isSection(name) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -223,9 +224,9 @@ func (v list) kind() string       { return "list" }
 func (v list) allowed() string    { return fmt.Sprintf("a list of at most %d entries", v.max) }
 
 // octal is a file mode.
-type octal struct{ p *uint32 }
+type octal struct{ p *os.FileMode }
 
-func octalValue(field func(*Config) *uint32) func(*Config) value {
+func octalValue(field func(*Config) *os.FileMode) func(*Config) value {
 	return func(c *Config) value { return octal{field(c)} }
 }
 
@@ -237,7 +238,7 @@ func (v octal) setRedis(s string) error {
 	if n > 0o777 {
 		return fmt.Errorf("argument must be between %o and %o inclusive", 0, 0o777)
 	}
-	*v.p = uint32(n)
+	*v.p = os.FileMode(n)
 	return nil
 }
 func (v octal) set(s string) error { return v.setRedis(strings.TrimSpace(s)) }

@@ -36,7 +36,7 @@ const (
 	SameShape               // same types and lengths, other values
 	SameErrorCode           // errors with the same first word
 	Like                    // both match Pattern
-	SameFields              // the same values of Fields in "k:v" or "k=v" text
+	SameFields              // the same values of Fields in a map or in "k:v" or "k=v" text
 )
 
 // Compare returns "" when the replies agree, otherwise what is wrong.
@@ -81,15 +81,15 @@ func (c Check) Compare(redis, respkv []byte) string {
 		same = sameShape(a, b)
 	case Like:
 		for _, v := range []Reply{a, b} {
-			if !c.Pattern.MatchString(v.Text) {
-				return fmt.Sprintf("%q does not match %s", v.Text, c.Pattern)
+			if !c.Pattern.MatchString(v.plainText()) {
+				return fmt.Sprintf("%q does not match %s", v.plainText(), c.Pattern)
 			}
 		}
 		same = true
 	case SameFields:
 		for _, f := range c.Fields {
-			va, okA := field(a.Text, f)
-			vb, okB := field(b.Text, f)
+			va, okA := a.field(f)
+			vb, okB := b.field(f)
 			if va != vb || okA != okB {
 				return fmt.Sprintf("field %s: redis %q, respkv %q", f, va, vb)
 			}
@@ -168,9 +168,23 @@ func sameShape(a, b Reply) bool {
 	return true
 }
 
-// field finds "name:value" or "name=value" in lines or words of text.
-func field(text, name string) (string, bool) {
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' || r == ' ' }) {
+// plainText is the text without the format of a verbatim string.
+func (v Reply) plainText() string {
+	if v.Kind == '=' && len(v.Text) >= 4 {
+		return v.Text[4:]
+	}
+	return v.Text
+}
+
+// field finds a field in a map, in an array of alternating names and values,
+// or as "name:value" or "name=value" in lines or words of text.
+func (v Reply) field(name string) (string, bool) {
+	for i := 0; i+1 < len(v.Elements); i += 2 {
+		if v.Elements[i].Text == name {
+			return v.Elements[i+1].String(), true
+		}
+	}
+	for _, word := range strings.Fields(v.plainText()) {
 		if rest, ok := strings.CutPrefix(word, name); ok && rest != "" && (rest[0] == ':' || rest[0] == '=') {
 			return rest[1:], true
 		}

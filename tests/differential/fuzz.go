@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -18,41 +17,48 @@ type Command struct {
 	Check Check
 }
 
+// FuzzResult is what Fuzz did and found.
+type FuzzResult struct {
+	Commands int    // run, probes included
+	Skipped  bool   // respkv has no command of the family
+	Failure  string // shrunk transcript of the first difference, empty for none
+}
+
 // Fuzz runs random sequences of the family against both servers, for a time
-// or, when count is not 0, until that many commands have run. The sequences
-// follow from the seed alone. At the first difference the test fails with a
-// shrunk transcript.
-func Fuzz(t *testing.T, pair Pair, f Family, version int, seed uint64, duration time.Duration, count int) {
-	t.Helper()
+// or, when count is not 0, until that many commands have run. It stops at the
+// first difference. The sequences follow from the seed alone. err is a
+// connection or protocol that broke.
+func Fuzz(pair Pair, f Family, version int, seed uint64, duration time.Duration, count int) (FuzzResult, error) {
+	var result FuzzResult
 	f, err := f.supportedBy(pair.Respkv)
 	if err != nil {
-		t.Fatal(err)
+		return result, err
 	}
 	if len(f.Commands) == 0 {
-		t.Skip("respkv has no command of this family")
+		result.Skipped = true
+		return result, nil
 	}
-	fz := &fuzzer{t: t, pair: pair, version: version}
-	if err := fz.dial(); err != nil {
-		t.Fatal(err)
-	}
+	fz := &fuzzer{pair: pair, version: version}
 	defer fz.close()
+	if err := fz.dial(); err != nil {
+		return result, err
+	}
 	start := time.Now()
-	ran := 0
 	for n := 0; ; n++ {
-		if count > 0 && ran >= count || count == 0 && time.Since(start) >= duration {
-			break
+		if count > 0 && result.Commands >= count || count == 0 && time.Since(start) >= duration {
+			return result, nil
 		}
 		commands := f.sequence(newSource(seed, n))
-		ran += len(commands)
+		result.Commands += len(commands)
 		bad, err := fz.replay(commands)
 		if err != nil {
-			t.Fatalf("seed %d, sequence %d: %v\n%s", seed, n, err, transcriptOf(commands, version))
+			return result, fmt.Errorf("sequence %d: %w\n%s", n, err, transcriptOf(commands, version))
 		}
 		if bad != nil {
-			t.Fatalf("seed %d, sequence %d of family %s differs; shrunk:\n%s", seed, n, f.Name, fz.shrink(commands, *bad))
+			result.Failure = fmt.Sprintf("sequence %d of family %s differs; shrunk:\n%s", n, f.Name, fz.shrink(commands, *bad))
+			return result, nil
 		}
 	}
-	t.Logf("%d commands, seed %d, %.0f commands/s", ran, seed, float64(ran)/time.Since(start).Seconds())
 }
 
 // supportedBy drops the templates of commands that the server does not have.
@@ -135,7 +141,6 @@ type difference struct {
 }
 
 type fuzzer struct {
-	t       *testing.T
 	pair    Pair
 	version int
 	conns   [2]*Conn

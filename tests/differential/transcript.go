@@ -23,7 +23,7 @@ import (
 //	@shape                               same types, any values
 //	@error-code                          errors with the same code
 //	@like REGEXP                         both replies match
-//	@fields NAME...                      the same values of these fields of INFO-like text
+//	@fields NAME...                      the same values of these fields of a map or INFO-like text
 //	@skip-reply                          not compared
 //	@no-reply                            there is none (CLIENT REPLY OFF)
 //	@capture NAME                        compared by type; ${NAME} in later commands is each server's own reply

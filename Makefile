@@ -1,0 +1,72 @@
+# make help lists the targets.
+
+GO       ?= go
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+LDFLAGS  := -X main.version=$(VERSION)
+# Packages with tests beside the code; tests/ holds those that need processes.
+UNIT      = $(shell $(GO) list ./... | grep -v /tests/)
+FUZZTIME ?= 30s
+
+.PHONY: help build run dev test deps unit race lint fuzz diff process sim clients bench check generate clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+build: ## Build bin/respkv
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/respkv ./cmd/respkv
+
+run: build ## Build and run a cluster of three nodes on this machine
+	bin/respkv dev --nodes 3 --replicas 1
+
+dev: run ## The same as run
+
+test: deps lint build ## Everything that CI runs, in under 15 minutes on two cores
+	$(MAKE) unit
+	$(MAKE) race
+	$(MAKE) diff
+	$(MAKE) process
+	$(MAKE) sim
+	$(MAKE) fuzz FUZZTIME=5s
+
+deps: ## Install the Redis tools that the tests need, where they are missing
+	scripts/deps.sh
+
+unit: ## Tests beside the code
+	$(GO) test $(UNIT)
+
+race: ## The same under the race detector, the long ones left out
+	$(GO) test -race -short $(UNIT)
+
+lint: ## Formatting, vet, import directions, no printing in libraries
+	$(GO) vet ./...
+	$(GO) run ./scripts/lint
+
+fuzz: ## Every fuzz test for FUZZTIME each
+	scripts/fuzz.sh $(FUZZTIME)
+
+diff: ## Replies compared with redis-server's
+	$(GO) test -count=1 -timeout 10m ./tests/differential/...
+
+process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
+	$(GO) test -count=1 -timeout 12m ./tests/process/...
+
+sim: ## Simulated clusters with virtual time and network
+	$(GO) test -count=1 -timeout 10m -run Simul ./cluster/... ./replication/... ./tests/...
+
+clients: build ## Client libraries of other languages
+	$(GO) test -count=1 -timeout 10m ./tests/clients/...
+
+bench: build ## Measure beside redis-server; writes docs/benchmarks.md
+	$(GO) run ./tests/bench -respkv bin/respkv -write docs/benchmarks.md
+
+check: lint ## What must hold before a commit: lint, generated files, unit tests
+	$(MAKE) generate
+	git diff --exit-code -- config.yaml docs
+	$(MAKE) unit
+
+generate: ## Write config.yaml, docs/configuration.md and the command table of docs/compatibility.md
+	$(GO) run ./scripts/generate
+
+clean: ## Remove what was built
+	rm -rf bin
+	$(GO) clean -testcache

@@ -1,0 +1,339 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"respkv/cluster/placement"
+	"respkv/cluster/slotmap"
+)
+
+// decide makes the most urgent proposal that is due. It is called whenever
+// something changed and no proposal is under way; each call looks at the state
+// anew, so nothing needs to be remembered across elections.
+func (c *Controller) decide(now time.Duration) {
+	if !c.m.Formed() {
+		c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas}, nil)
+		return
+	}
+	for _, n := range c.m.Nodes() {
+		t := c.node(n.ID)
+		if t.request != nil && t.pending && t.request.Node.Boot != n.Boot {
+			continue // restarted: decided below, with its registration
+		}
+		if c.down(n.ID) && c.decideFailover(n) {
+			return
+		}
+	}
+	for _, id := range sortedKeys(c.nodes) {
+		if c.decideRegister(id, c.nodes[id]) {
+			return
+		}
+	}
+	if c.decideMoves() || c.decideStates() || c.decideInSync() || c.decideWanted(now) {
+		return
+	}
+	c.decidePlacement(now)
+}
+
+func (c *Controller) newClusterID() string {
+	id := ""
+	for range 3 {
+		id += fmt.Sprintf("%016x", c.env.Random())
+	}
+	return id[:slotmap.NodeIDLen]
+}
+
+// decideMoves commits or aborts handoffs that are ready for it.
+func (c *Controller) decideMoves() bool {
+	for _, token := range sortedKeys(c.moves) {
+		mv := c.moves[token]
+		switch mv.state {
+		case MoveDone:
+			delete(c.moves, token)
+		case MoveCommitting:
+			c.propose(&slotmap.CommitMove{Token: token}, func(res slotmap.Result, err error) {
+				if err == nil && res.Stale == "" {
+					c.MovesDone++
+					c.env.Emit(Event{Kind: EventMoveEnd, Node: mv.from, Peer: mv.to, Slots: res.Slots, Took: c.env.Now() - mv.began})
+				}
+				c.settled(mv, err)
+			})
+			return true
+		case MoveAborting:
+			c.propose(&slotmap.AbortMove{Token: token}, func(res slotmap.Result, err error) {
+				if err == nil && res.Stale == "" {
+					c.MovesAborted++
+					c.env.Emit(Event{Kind: EventMoveAbort, Node: mv.from, Peer: mv.to, Slots: res.Slots, Reason: mv.reason})
+				}
+				c.settled(mv, err)
+			})
+			return true
+		}
+	}
+	return false
+}
+
+// settled ends a move once the log has decided it, one way or the other.
+func (c *Controller) settled(mv *move, err error) {
+	if err == nil {
+		c.moveEvent(mv, MoveDecided, "")
+		delete(c.moves, mv.token)
+	}
+}
+
+// decideStates makes nodes that came back active again.
+func (c *Controller) decideStates() bool {
+	for _, n := range c.m.Nodes() {
+		t := c.node(n.ID)
+		if n.State == slotmap.NodeFailed && !c.down(n.ID) && t.lease > c.env.Now() && t.request.Node.Boot == n.Boot {
+			c.propose(&slotmap.SetState{Node: n.ID, Boot: n.Boot, State: slotmap.NodeActive}, nil)
+			return true
+		}
+	}
+	return false
+}
+
+// decideInSync records which copies are complete, from statuses that know who
+// the primaries are now.
+func (c *Controller) decideInSync() bool {
+	for _, n := range c.m.Nodes() {
+		t := c.node(n.ID)
+		if t.request == nil || t.request.Node.Boot != n.Boot || t.request.MapVersion < c.structural {
+			continue
+		}
+		var told slotmap.Ranges
+		for _, s := range t.request.Status {
+			if !s.Primary && s.CaughtUp {
+				told = append(told, s.Range)
+			}
+		}
+		told = told.Normalize()
+		known := c.m.Where(func(a *slotmap.Assignment) bool { return a.IsInSync(n.ID) })
+		add := told.Intersect(c.m.ReplicaOf(n.ID)).Subtract(known)
+		remove := known.Subtract(told)
+		// The target of a handoff counts until the handoff is decided.
+		remove = remove.Subtract(c.m.Where(func(a *slotmap.Assignment) bool { return a.Move != nil && a.Move.Target == n.ID }))
+		if len(add)+len(remove) > 0 {
+			c.propose(&slotmap.InSync{Node: n.ID, Boot: n.Boot, Add: add, Remove: remove}, nil)
+			return true
+		}
+	}
+	return false
+}
+
+// decideWanted begins a handoff an operator asked for.
+func (c *Controller) decideWanted(now time.Duration) bool {
+	if len(c.wanted) == 0 || len(c.moves) >= c.policy.MoveConcurrency {
+		return false
+	}
+	w := c.wanted[0]
+	c.wanted = c.wanted[1:]
+	return c.beginMove(now, w.From, w.To, w.Slots)
+}
+
+func (c *Controller) beginMove(now time.Duration, from, to slotmap.NodeID, slots slotmap.Ranges) bool {
+	source, target := c.m.Node(from), c.m.Node(to)
+	if source == nil || target == nil || c.down(from) || c.down(to) {
+		return false
+	}
+	mv := &move{from: from, to: to, fromBoot: source.Boot, toBoot: target.Boot, began: now}
+	c.propose(&slotmap.BeginMove{Slots: slots, From: from, To: to}, func(res slotmap.Result, err error) {
+		if err != nil || res.Stale != "" {
+			return
+		}
+		mv.token, mv.slots, mv.version = res.Token, res.Slots, res.Version
+		mv.deadline = c.env.Now() + c.timing.Handoff
+		c.moves[mv.token] = mv
+		c.moveEvent(mv, MoveBegun, "")
+		c.env.Emit(Event{Kind: EventMoveBegin, Node: from, Peer: to, Slots: res.Slots})
+	})
+	return true
+}
+
+// planCache avoids computing a plan of an unchanged situation again.
+type planCache struct {
+	version   uint64
+	members   []placement.Member
+	rebalance bool
+	targets   []placement.Target
+}
+
+// members are the nodes as placement sees them, in the order in which people
+// count them: by address.
+func (c *Controller) members(now time.Duration) (list []placement.Member, rebalance bool) {
+	nodes := slices.Clone(c.m.Nodes())
+	slices.SortStableFunc(nodes, func(a, b slotmap.Node) int {
+		switch {
+		case a.Host != b.Host && a.Host < b.Host:
+			return -1
+		case a.Host != b.Host:
+			return 1
+		}
+		return a.ClientPort - b.ClientPort
+	})
+	rebalance = !c.pinned
+	for _, n := range nodes {
+		t := c.node(n.ID)
+		mem := placement.Member{ID: n.ID, Zone: n.Zone, Weight: n.Weight}
+		switch n.State {
+		case slotmap.NodeLeaving:
+			continue
+		case slotmap.NodeStopped, slotmap.NodeFailed:
+			if now-t.away > c.policy.ReturnTimeout {
+				continue
+			}
+			mem.Away, mem.NoPrimary = true, n.State == slotmap.NodeStopped
+			rebalance = false
+		default:
+			if t.life != Alive || t.request == nil || t.lease <= now {
+				mem.Away, rebalance = true, false
+			}
+		}
+		list = append(list, mem)
+	}
+	return list, rebalance
+}
+
+// decidePlacement takes the next steps from the map as it is to the map as it
+// should be: slots without a primary get one, missing copies are begun,
+// primaries handed over, surplus copies removed, emptied nodes forgotten.
+func (c *Controller) decidePlacement(now time.Duration) {
+	members, rebalance := c.members(now)
+	here := 0
+	for _, mem := range members {
+		if !mem.Away {
+			here++
+		}
+	}
+	first := len(c.m.Where(func(a *slotmap.Assignment) bool { return a.Primary != "" })) == 0
+	if here == 0 || first && here < max(1, c.policy.Expect) {
+		return
+	}
+	if p := &c.plan; p.targets == nil || p.version != c.m.Version() || p.rebalance != rebalance || !slices.Equal(p.members, members) {
+		*p = planCache{c.m.Version(), members, rebalance, placement.Plan(members, c.m, c.m.ReplicationFactor(), rebalance)}
+	}
+	d := c.differences(members, c.plan.targets)
+	switch {
+	case len(d.assign) > 0:
+		c.propose(&slotmap.Assign{List: d.assign}, func(res slotmap.Result, err error) {
+			if err == nil && first {
+				c.env.Emit(Event{Kind: EventFormed, Node: c.self, Slots: res.Slots})
+			}
+		})
+	case d.lost != nil:
+		c.propose(d.lost, func(res slotmap.Result, err error) {
+			if err == nil && len(res.Lost) > 0 {
+				c.env.Emit(Event{Kind: EventSlotsLost, Node: d.lost.From, Slots: res.Lost, Reason: "the node did not return and no replica has the data"})
+			}
+		})
+	case len(d.place) > 0:
+		c.propose(&slotmap.Place{List: d.place}, nil)
+	case d.move != nil && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, d.move.From, d.move.To, d.move.Slots):
+	case len(d.remove) > 0:
+		c.propose(&slotmap.Place{List: d.remove}, nil)
+	default:
+		c.decideForget()
+	}
+}
+
+type difference struct {
+	assign []slotmap.Assigned
+	lost   *slotmap.Assign
+	place  []slotmap.Placement
+	move   *slotmap.BeginMove
+	remove []slotmap.Placement
+}
+
+// differences compares the map with the plan.
+func (c *Controller) differences(members []placement.Member, targets []placement.Target) difference {
+	var d difference
+	away := map[slotmap.NodeID]bool{}
+	for _, mem := range members {
+		away[mem.ID] = mem.Away
+	}
+	budget := c.policy.MoveConcurrency * c.policy.MoveSlots
+	for _, target := range targets {
+		for _, s := range c.m.Within(slotmap.Ranges{target.Range}) {
+			if target.Primary != "" && s.HasReplica(target.Primary) && !s.IsInSync(target.Primary) && s.Primary != "" {
+				budget -= s.Len()
+			}
+		}
+	}
+	for _, target := range targets {
+		for _, s := range c.m.Within(slotmap.Ranges{target.Range}) {
+			slots := slotmap.Ranges{s.Range}
+			switch {
+			case target.Primary == "":
+			case s.Primary == "":
+				d.assign = append(d.assign, slotmap.Assigned{Slots: slots, To: target.Primary, Replicas: target.Replicas})
+			case s.Primary != target.Primary && c.down(s.Primary):
+				// Failover found no copy, and it is not waited for any longer.
+				if n := c.m.Node(s.Primary); n.State != slotmap.NodeActive && len(s.InSync) == 0 {
+					if d.lost == nil {
+						d.lost = &slotmap.Assign{From: s.Primary}
+					}
+					if d.lost.From == s.Primary {
+						d.lost.List = append(d.lost.List, slotmap.Assigned{Slots: slots, To: target.Primary, Replicas: target.Replicas})
+					}
+				}
+			default:
+				c.spanDifference(&d, s, target, away, &budget)
+			}
+		}
+	}
+	return d
+}
+
+func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placement.Target, away map[slotmap.NodeID]bool, budget *int) {
+	slots := slotmap.Ranges{s.Range}
+	var add, remove []slotmap.NodeID
+	ready := s.Primary == target.Primary && s.Move == nil
+	for _, id := range target.Replicas {
+		if !s.Holds(id) {
+			add = append(add, id)
+		}
+		ready = ready && (s.IsInSync(id) || away[id])
+	}
+	if !s.Holds(target.Primary) {
+		// Copies made only for a move are limited: a node that joins must not
+		// draw the whole cluster's traffic at once.
+		if taken, _ := slots.Take(*budget); len(taken) > 0 {
+			*budget -= taken.Len()
+			d.place = append(d.place, slotmap.Placement{Slots: taken, Add: []slotmap.NodeID{target.Primary}})
+		}
+	}
+	if len(add) > 0 && s.Primary == target.Primary {
+		d.place = append(d.place, slotmap.Placement{Slots: slots, Add: add})
+	}
+	for _, id := range s.Replicas {
+		if !slices.Contains(target.Replicas, id) && id != target.Primary {
+			remove = append(remove, id)
+		}
+	}
+	if ready && len(remove) > 0 {
+		d.remove = append(d.remove, slotmap.Placement{Slots: slots, Remove: remove})
+	}
+	if s.Primary != target.Primary && s.IsInSync(target.Primary) && s.Move == nil {
+		switch {
+		case d.move == nil:
+			d.move = &slotmap.BeginMove{From: s.Primary, To: target.Primary}
+			fallthrough
+		case d.move.From == s.Primary && d.move.To == target.Primary:
+			room := c.policy.MoveSlots - d.move.Slots.Len()
+			taken, _ := slots.Take(room)
+			d.move.Slots = append(d.move.Slots, taken...)
+		}
+	}
+}
+
+// decideForget removes nodes that have left everything behind.
+func (c *Controller) decideForget() {
+	for _, n := range c.m.Nodes() {
+		if n.State == slotmap.NodeLeaving && n.ID != c.self && len(c.m.HeldBy(n.ID)) == 0 {
+			c.propose(&slotmap.Forget{Node: n.ID, Boot: n.Boot}, nil)
+			return
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package control
+
+import (
+	"time"
+
+	"respkv/cluster/slotmap"
+)
+
+// onLeaseRequest notes the request and the status it carries. The grant
+// follows when a majority has confirmed, after this moment, that it has seen no
+// later term: the lease runs from before the request arrived, and whoever is
+// elected later waits a whole lease before promoting.
+func (c *Controller) onLeaseRequest(from slotmap.NodeID, m *LeaseRequest) {
+	if c.m.IsForgotten(from) {
+		return
+	}
+	t := c.node(from)
+	if t.request != nil && t.request.Node.Boot == m.Node.Boot && t.request.SentAt > m.SentAt {
+		return // overtaken
+	}
+	t.request, t.heardAt, t.pending = m, c.env.Now(), true
+	n := c.m.Node(from)
+	switch {
+	case n == nil:
+	case n.Boot != m.Node.Boot:
+		// A node has one process at a time: the other is gone, with its lease.
+		t.deadBoot = n.Boot
+		c.lifeEvent(from, NewProcess, "restarted")
+	default:
+		t.deadBoot, t.suspected = 0, 0
+		c.lifeEvent(from, Heard, "")
+	}
+}
+
+// deposing reports whether a proposal under way may take primaries from id.
+func (c *Controller) deposing(id slotmap.NodeID) bool {
+	switch e := c.busy.(type) {
+	case *slotmap.Promote:
+		return e.From == id
+	case *slotmap.Assign:
+		return e.From == id
+	case *slotmap.Register:
+		return e.Node.ID == id
+	}
+	return false
+}
+
+// grant answers a request, if the node may have a lease now.
+func (c *Controller) grant(id slotmap.NodeID, t *tracked) {
+	n := c.m.Node(id)
+	if n == nil || n.Boot != t.request.Node.Boot || c.deposing(id) || t.forcedBy != "" {
+		return
+	}
+	delete(c.failovers, id) // it is there after all
+	now := c.env.Now()
+	t.pending = false
+	t.lease = now + c.timing.Lease
+	c.Granted++
+	c.env.Send(id, &LeaseGrant{SentAt: t.request.SentAt, Boot: n.Boot, Length: c.timing.Lease, Fence: n.Fence})
+}
+
+// confirmTerm starts a round of asking the voters for their term when requests
+// wait for one.
+func (c *Controller) confirmTerm(now time.Duration) {
+	if c.round != 0 && now-c.roundAt < c.timing.Renew {
+		return
+	}
+	c.round = 0
+	waiting := false
+	for _, t := range c.nodes {
+		waiting = waiting || t.pending
+	}
+	if !waiting {
+		return
+	}
+	c.rounds++
+	c.round, c.roundAt = c.rounds, now
+	c.roundAcks = map[slotmap.NodeID]bool{}
+	for _, s := range c.servers {
+		if s.Voter {
+			c.env.Send(s.ID, &AskTerm{ID: c.round})
+		}
+	}
+}
+
+func (c *Controller) onTerm(from slotmap.NodeID, m *TermIs) {
+	if c.round == 0 || m.ID != c.round || m.Term != c.term {
+		return
+	}
+	c.roundAcks[from] = true
+	voters, acks := 0, 0
+	for _, s := range c.servers {
+		if s.Voter {
+			voters++
+			if c.roundAcks[s.ID] {
+				acks++
+			}
+		}
+	}
+	if acks <= voters/2 {
+		return
+	}
+	asked := c.roundAt
+	c.round = 0
+	for _, id := range sortedKeys(c.nodes) {
+		if t := c.nodes[id]; t.pending && t.heardAt <= asked {
+			c.grant(id, t)
+		}
+	}
+	c.step()
+}

@@ -1,0 +1,176 @@
+package control
+
+import (
+	"time"
+
+	"respkv/cluster/slotmap"
+)
+
+// decideRaft keeps the raft members in step with the map, one change at a
+// time: every member of the map is at least a non-voter; up to five vote, an
+// odd number of them; a failed voter is replaced by a healthy node, if there
+// is one, before it is demoted.
+func (c *Controller) decideRaft(now time.Duration) {
+	if c.raftOp != nil || !c.m.Formed() {
+		return
+	}
+	if change, ok := c.raftChange(now); ok {
+		c.raftOp = &change
+		c.env.Raft(change)
+	}
+}
+
+func (c *Controller) raftChange(now time.Duration) (RaftChange, bool) {
+	voter := map[slotmap.NodeID]bool{}
+	known := map[slotmap.NodeID]bool{}
+	voters := 0
+	for _, s := range c.servers {
+		known[s.ID], voter[s.ID] = true, s.Voter
+		if s.Voter {
+			voters++
+		}
+	}
+	healthy, healthyVoters := 0, 0
+	var candidate, failed, extra slotmap.NodeID
+	for _, n := range c.m.Nodes() {
+		if !known[n.ID] {
+			return RaftChange{RaftAddNonvoter, n.ID}, true
+		}
+		good := n.State == slotmap.NodeActive && c.node(n.ID).life == Alive && c.node(n.ID).lease > now
+		switch {
+		case good:
+			healthy++
+			if voter[n.ID] {
+				healthyVoters++
+				if n.ID != c.self {
+					extra = n.ID
+				}
+			} else if candidate == "" && c.node(n.ID).request.MapVersion >= c.structural {
+				candidate = n.ID
+			}
+		case voter[n.ID] && n.ID != c.self && c.down(n.ID):
+			failed = n.ID
+		case voter[n.ID] && n.ID != c.self && n.State == slotmap.NodeLeaving:
+			failed = n.ID
+		}
+	}
+	want := min(maxVoters, healthy)
+	if want%2 == 0 {
+		want--
+	}
+	for _, s := range c.servers {
+		if c.m.Node(s.ID) == nil {
+			t := c.node(s.ID)
+			if t.gone == 0 {
+				t.gone = now
+			}
+			// A node that was forgotten is given time to hear of it.
+			if now-t.gone > c.timing.Lease {
+				return RaftChange{RaftRemove, s.ID}, true
+			}
+		}
+	}
+	self := c.m.Node(c.self)
+	switch {
+	case self != nil && (self.State == slotmap.NodeLeaving || self.State == slotmap.NodeStopped) &&
+		len(c.m.PrimaryOf(c.self)) == 0 && healthyVoters > 0:
+		return RaftChange{RaftTransfer, c.self}, true
+	case candidate != "" && healthyVoters < want:
+		return RaftChange{RaftAddVoter, candidate}, true
+	case failed != "" && healthyVoters >= 1 && (voters > maxVoters || voters%2 == 0 && healthyVoters > voters/2):
+		// Demoting from an even number takes nothing from what may fail.
+		return RaftChange{RaftDemote, failed}, true
+	case failed == "" && voters > want && voters%2 == 0 && extra != "" && healthyVoters > 2:
+		return RaftChange{RaftDemote, extra}, true
+	}
+	return RaftChange{}, false
+}
+
+// onRequest accepts or refuses an operator's request. What follows from an
+// accepted one shows in the map.
+func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
+	answer := func(err string) { c.env.Send(from, &Response{ID: r.ID, Err: err}) }
+	n := c.m.Node(r.Node)
+	if n == nil {
+		answer("unknown node")
+		return
+	}
+	if c.busy != nil {
+		answer(BusyText)
+		return
+	}
+	propose := func(e slotmap.Entry) {
+		c.propose(e, func(res slotmap.Result, err error) {
+			if err != nil {
+				answer(err.Error())
+				return
+			}
+			answer(res.Stale)
+		})
+	}
+	others := 0
+	for _, m := range c.m.Nodes() {
+		if m.ID != r.Node && m.State == slotmap.NodeActive && !c.down(m.ID) {
+			others++
+		}
+	}
+	switch r.Op {
+	case OpLeave, OpStop:
+		state := slotmap.NodeLeaving
+		if r.Op == OpStop {
+			state = slotmap.NodeStopped
+		}
+		switch {
+		case others == 0:
+			answer("no other node can take over")
+		case n.State == state:
+			answer("")
+		default:
+			c.pinned = false
+			propose(&slotmap.SetState{Node: n.ID, Boot: n.Boot, State: state})
+		}
+	case OpForget:
+		switch {
+		case !c.down(n.ID):
+			answer("the node is alive: let it leave instead")
+		case len(c.m.PrimaryOf(n.ID)) > 0:
+			answer("the node is primary of slots that nobody else has")
+		default:
+			propose(&slotmap.Forget{Node: n.ID, Boot: n.Boot})
+		}
+	case OpTakeover, OpForce:
+		answer(c.takeOver(n.ID, r.Op == OpForce))
+	default:
+		answer("unknown operation")
+	}
+}
+
+// BusyText is the answer to a request that should be repeated at once.
+const BusyText = "busy"
+
+// takeOver plans the handoff of what id replicates to it; with force, over
+// primaries that do not take part.
+func (c *Controller) takeOver(id slotmap.NodeID, force bool) string {
+	from := map[slotmap.NodeID]slotmap.Ranges{}
+	for _, s := range c.m.Spans() {
+		if s.HasReplica(id) && s.Move == nil && (force || s.IsInSync(id) && !c.down(s.Primary)) {
+			from[s.Primary] = append(from[s.Primary], s.Range)
+		}
+	}
+	if len(from) == 0 {
+		return "the node has no replica that is in sync with a living primary"
+	}
+	c.pinned = true
+	for _, primary := range sortedKeys(from) {
+		if force {
+			c.node(primary).forcedBy = id
+			continue
+		}
+		for rest := from[primary].Normalize(); len(rest) > 0; {
+			var taken slotmap.Ranges
+			taken, rest = rest.Take(c.policy.MoveSlots)
+			c.wanted = append(c.wanted, &slotmap.BeginMove{Slots: taken, From: primary, To: id})
+		}
+	}
+	return ""
+}

@@ -1,0 +1,289 @@
+// Package node builds one node out of store, replication, cluster and RESP
+// server, and ends it in the right order. cmd/respkv runs one per process,
+// tests run several.
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"respkv/cluster"
+	"respkv/cluster/slotmap"
+	"respkv/internal/config"
+	"respkv/replication"
+	"respkv/resp"
+	"respkv/store"
+)
+
+// Node is one running node. Safe for concurrent use.
+type Node struct {
+	log        *slog.Logger
+	live       *config.Live
+	store      *store.Store
+	dispatcher *resp.Dispatcher
+	server     *resp.Server
+
+	// Cluster mode only.
+	cluster *cluster.Node
+	repl    *replication.Log
+	source  *replication.Source
+	plane   *plane
+
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	requested chan struct{} // closed when SHUTDOWN asks for the end
+	request   sync.Once
+	end       sync.Once
+	done      chan struct{}
+	err       error // valid once done is closed
+}
+
+// Start builds a node and begins to serve. When it returns without an error the
+// node accepts clients; a clustered node may still be looking for its cluster.
+func Start(live *config.Live, log *slog.Logger) (n *Node, err error) {
+	cfg := live.Config()
+	n = &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+
+	hooks := &storeHooks{}
+	databases := cfg.Store.Databases
+	if cfg.Cluster.Enabled {
+		databases = 1 // as Redis Cluster: only database 0 exists
+	}
+	n.store, err = store.Open(store.Options{Databases: databases, Hooks: hooks, MaxStringLength: cfg.Server.ProtoMaxBulkLen})
+	if err != nil {
+		return nil, err
+	}
+	options := resp.DispatcherOptions{Store: n.store, Config: live, Shutdown: n.requestShutdown, Logger: log}
+	if cfg.Cluster.Enabled {
+		if err := n.buildCluster(cfg); err != nil {
+			return nil, err
+		}
+		options.Routing, options.Replicator = n.cluster, &replicator{n: n}
+	}
+	n.dispatcher, err = resp.NewDispatcher(options)
+	if err != nil {
+		return nil, err
+	}
+	hooks.dispatcher = n.dispatcher
+	n.server, err = resp.NewServer(serverConfig(cfg), n.dispatcher)
+	if err != nil {
+		return nil, err
+	}
+	n.dispatcher.Attach(n.server)
+	if n.cluster != nil {
+		if err := n.startCluster(); err != nil {
+			return nil, err
+		}
+	}
+	if err := n.server.Start(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// storeHooks breaks the circle of construction: the store wants its hooks
+// before the dispatcher, which needs the store, exists. Nothing expires before.
+type storeHooks struct{ dispatcher *resp.Dispatcher }
+
+func (h *storeHooks) Expired(db int, k store.Key) { h.dispatcher.Expired(db, k) }
+
+// ShutdownRequested is closed when a client sent SHUTDOWN.
+func (n *Node) ShutdownRequested() <-chan struct{} { return n.requested }
+
+func (n *Node) requestShutdown(resp.ShutdownOptions) error {
+	n.request.Do(func() { close(n.requested) })
+	return nil
+}
+
+// Done is closed when the node has ended.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Shutdown ends the node: it hands its primaries over, as far as ctx allows,
+// stops accepting, lets running commands finish and closes everything.
+func (n *Node) Shutdown(ctx context.Context) error {
+	n.end.Do(func() {
+		if n.cluster != nil {
+			if err := n.cluster.Shutdown(ctx); err != nil {
+				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
+			}
+		}
+		if err := n.server.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			n.err = fmt.Errorf("closing the client port: %w", err)
+		}
+		n.close()
+		close(n.done)
+	})
+	<-n.done
+	return n.err
+}
+
+// Kill ends the node as a crash would: no goodbye to clients or cluster. Tests
+// use it.
+func (n *Node) Kill() {
+	n.end.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		n.server.Shutdown(ctx)
+		n.close()
+		close(n.done)
+	})
+	<-n.done
+}
+
+// close releases what was built, in the reverse order of use. The server has
+// ended or never started.
+func (n *Node) close() {
+	n.cancel()
+	if n.dispatcher != nil {
+		n.dispatcher.Close()
+	}
+	if n.cluster != nil {
+		if err := n.cluster.Close(); err != nil {
+			n.log.Warn("closing the cluster", "error", err)
+		}
+	}
+	if n.plane != nil {
+		n.plane.close()
+	}
+	if n.source != nil {
+		n.source.Close()
+	}
+	if n.repl != nil {
+		n.repl.Close()
+	}
+	if n.store != nil {
+		if err := n.store.Close(); err != nil {
+			n.log.Warn("closing the store", "error", err)
+		}
+	}
+}
+
+// Server is the client side; tests ask it for its address.
+func (n *Node) Server() *resp.Server { return n.server }
+
+// Cluster is the cluster side, nil for a standalone node.
+func (n *Node) Cluster() *cluster.Node { return n.cluster }
+
+// Store is the keyspace.
+func (n *Node) Store() *store.Store { return n.store }
+
+func serverConfig(cfg *config.Config) resp.ServerConfig {
+	return resp.ServerConfig{
+		Bind:           cfg.Server.Bind,
+		Port:           cfg.Server.Port,
+		UnixSocket:     cfg.Server.UnixSocket,
+		UnixSocketPerm: cfg.Server.UnixSocketPerm,
+		Limits:         resp.LimitsOf(cfg),
+	}
+}
+
+// buildCluster makes log, source, plane and cluster node, none of them started.
+func (n *Node) buildCluster(cfg *config.Config) error {
+	rc := replication.DefaultConfig()
+	rc.LogBytes = cfg.Replication.LogSize
+	var err error
+	if n.repl, err = replication.NewLog(rc); err != nil {
+		return fmt.Errorf("replication: %w", err)
+	}
+	n.plane = newPlane(n, rc)
+	n.cluster, err = cluster.New(cluster.Options{
+		Config: clusterConfig(cfg),
+		Plane:  n.plane,
+		Logger: n.log,
+		Events: n.event,
+		Links:  n.plane.linkStats,
+	})
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) startCluster() error {
+	var err error
+	n.source, err = replication.NewSource(replication.SourceOptions{
+		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.EffectKeys,
+		NodeID: string(n.cluster.ID()), BootID: n.plane.boot, Logger: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("replication: %w", err)
+	}
+	n.cluster.HandleReplication(func(conn net.Conn) {
+		if err := n.source.Serve(n.ctx, conn); err != nil && n.ctx.Err() == nil {
+			n.log.Debug("a replication link to this node ended", "peer", conn.RemoteAddr(), "error", err)
+		}
+	})
+	if err := n.cluster.Start(); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	return nil
+}
+
+func clusterConfig(cfg *config.Config) cluster.Config {
+	c := cluster.DefaultConfig()
+	c.DataDir = cfg.DataDir
+	c.BindHost = bindHost(cfg.Server.Bind)
+	c.BindPort = cfg.ClusterPort()
+	c.AnnounceHost = cfg.Cluster.AnnounceIP
+	c.AnnouncePort = cfg.Cluster.AnnounceClusterPort
+	c.AnnounceHostname = cfg.Cluster.AnnounceHostname
+	switch cfg.Cluster.PreferredEndpointType {
+	case "hostname":
+		c.PreferredEndpoint = slotmap.EndpointHostname
+	case "unknown-endpoint":
+		c.PreferredEndpoint = slotmap.EndpointUnknown
+	}
+	c.ClientPort = cfg.Server.Port
+	if cfg.Cluster.AnnouncePort != 0 {
+		c.ClientPort = cfg.Cluster.AnnouncePort
+	}
+	c.Seeds = cfg.Cluster.Seeds
+	c.Expect = cfg.Cluster.Expect
+	c.Replicas = cfg.Cluster.Replicas
+	c.Zone = cfg.Cluster.Zone
+	c.Weight = cfg.Cluster.Weight
+	c.NodeTimeout = cfg.Cluster.NodeTimeout
+	c.ReturnTimeout = cfg.Cluster.ReturnTimeout
+	c.Secret = cfg.Cluster.Secret
+	c.RequireFullCoverage = cfg.Cluster.RequireFullCoverage
+	c.AllowReadsWhenDown = cfg.Cluster.AllowReadsWhenDown
+	c.ReplicaMaxLag = cfg.Cluster.ReplicaMaxLag
+	return c
+}
+
+// bindHost is the first address of server.bind without its "may be missing"
+// mark, as the cluster port listens on one address.
+func bindHost(bind []string) string {
+	for _, host := range bind {
+		if len(host) > 1 && host[0] == '-' {
+			host = host[1:]
+		}
+		switch host {
+		case "*":
+			return "0.0.0.0"
+		case "::*":
+			return "::"
+		}
+		return host
+	}
+	return "0.0.0.0"
+}
+
+func newBootID() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails (documented)
+	return binary.LittleEndian.Uint64(b[:])
+}

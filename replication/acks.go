@@ -1,0 +1,289 @@
+package replication
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// acks knows which replica has acknowledged what, and who waits for it.
+// Lock order: acks.mu comes after the shard lock and is never held while
+// another lock is taken.
+type acks struct {
+	log *Log
+
+	mu     sync.Mutex
+	links  map[*ackedLink]struct{}
+	bySlot map[uint16]map[*Waiter]struct{}
+
+	waiting atomic.Int64 // waiters not done
+}
+
+// ackedLink is what one replica has acknowledged.
+type ackedLink struct {
+	node  string
+	pages [tapCount]*[slotCount / tapCount]acked // by slot >> tapShift, made on first use
+}
+
+// acked is the acknowledged sequence of one slot under one subscription; an
+// acknowledgement of an earlier subscription, before the slot was copied anew,
+// says nothing about the new copy.
+type acked struct {
+	subscription uint64 // 0: none
+	seq          uint64
+	streaming    bool // the replica has a whole copy: what it acknowledges counts
+}
+
+func newAcks(log *Log) *acks {
+	return &acks{log: log, links: make(map[*ackedLink]struct{}), bySlot: make(map[uint16]map[*Waiter]struct{})}
+}
+
+// Waiter is one wait for acknowledgements, see Source.NotifyAcked.
+type Waiter struct {
+	acks  *acks
+	marks []SlotPosition
+	need  int
+	done  func(count int)
+
+	// acks.mu guards the rest. progress counts, per link, the marks from the
+	// start on that it has acknowledged: each acknowledgement looks at the next
+	// one only, so a wait for many slots costs each link one pass.
+	progress map[*ackedLink]int
+	count    int
+	finished bool
+}
+
+func (a *acks) add(node string) *ackedLink {
+	link := &ackedLink{node: node}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.links[link] = struct{}{}
+	return link
+}
+
+func (a *acks) remove(link *ackedLink) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.links, link)
+	for _, waiters := range a.bySlot {
+		for w := range waiters {
+			w.drop(link)
+		}
+	}
+}
+
+func (w *Waiter) drop(link *ackedLink) {
+	if progress, ok := w.progress[link]; ok {
+		if progress == len(w.marks) {
+			w.count--
+		}
+		delete(w.progress, link)
+	}
+}
+
+func (l *ackedLink) slot(slot uint16) *acked {
+	page := l.pages[slot>>tapShift]
+	if page == nil {
+		page = new([slotCount / tapCount]acked)
+		l.pages[slot>>tapShift] = page
+	}
+	return &page[slot&(slotCount/tapCount-1)]
+}
+
+// peek returns what slot says without making its page.
+func (l *ackedLink) peek(slot uint16) acked {
+	if page := l.pages[slot>>tapShift]; page != nil {
+		return page[slot&(slotCount/tapCount-1)]
+	}
+	return acked{}
+}
+
+// subscribe starts (subscription not 0) or ends the counting of a slot: from
+// here on only acknowledgements of this subscription count, and none has come.
+func (a *acks) subscribe(link *ackedLink, slot uint16, subscription uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	*link.slot(slot) = acked{subscription: subscription}
+	for w := range a.bySlot[slot] {
+		w.drop(link)
+	}
+}
+
+// slotAck is one acknowledgement.
+type slotAck struct {
+	slot         uint16
+	subscription uint64
+	seq          uint64
+}
+
+// stream says that the replica of a subscription has, or is about to have, a
+// whole copy, and has acknowledged as much of it as ack says.
+func (a *acks) stream(link *ackedLink, ack slotAck) {
+	a.mu.Lock()
+	if s := link.slot(ack.slot); s.subscription == ack.subscription {
+		s.streaming = true
+	}
+	a.mu.Unlock()
+	a.record(link, []slotAck{ack})
+}
+
+// record takes acknowledgements of a link and ends the waits they satisfy.
+func (a *acks) record(link *ackedLink, batch []slotAck) {
+	var done []*Waiter
+	a.mu.Lock()
+	for _, ack := range batch {
+		s := link.slot(ack.slot)
+		if ack.subscription == 0 || s.subscription != ack.subscription || ack.seq <= s.seq {
+			continue
+		}
+		s.seq = ack.seq
+		for w := range a.bySlot[ack.slot] {
+			if a.advance(w, link) {
+				done = append(done, w)
+			}
+		}
+	}
+	a.mu.Unlock()
+	for _, w := range done {
+		w.done(w.count)
+	}
+}
+
+// advance looks at a waiter after news from link. It reports true once: when the
+// wait is over. Lock held.
+func (a *acks) advance(w *Waiter, link *ackedLink) bool {
+	if w.finished {
+		return false
+	}
+	progress := w.progress[link]
+	if progress == len(w.marks) {
+		return false
+	}
+	for progress < len(w.marks) && a.has(link, w.marks[progress]) {
+		progress++
+	}
+	w.progress[link] = progress
+	if progress == len(w.marks) {
+		w.count++
+		if w.count >= w.need {
+			a.finish(w)
+			return true
+		}
+	}
+	return false
+}
+
+// has reports whether link has acknowledged mark. Lock held.
+func (a *acks) has(link *ackedLink, mark SlotPosition) bool {
+	s := link.peek(mark.Slot)
+	return s.streaming && s.seq >= mark.Seq && a.log.Contains(mark.Slot, mark.Position)
+}
+
+// finish takes a waiter off the lists. Lock held.
+func (a *acks) finish(w *Waiter) {
+	w.finished = true
+	for _, mark := range w.marks {
+		if waiters := a.bySlot[mark.Slot]; waiters != nil {
+			delete(waiters, w)
+			if len(waiters) == 0 {
+				delete(a.bySlot, mark.Slot)
+			}
+		}
+	}
+	a.waiting.Add(-1)
+}
+
+// notify registers a wait; the second result says that it is over already.
+func (a *acks) notify(marks []SlotPosition, n int, done func(int)) (*Waiter, bool) {
+	w := &Waiter{acks: a, marks: marks, need: n, done: done, progress: make(map[*ackedLink]int)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting.Add(1)
+	for _, mark := range marks {
+		waiters := a.bySlot[mark.Slot]
+		if waiters == nil {
+			waiters = make(map[*Waiter]struct{})
+			a.bySlot[mark.Slot] = waiters
+		}
+		waiters[w] = struct{}{}
+	}
+	for link := range a.links {
+		if a.advance(w, link) {
+			return w, true
+		}
+	}
+	if w.count >= n { // n is 0
+		a.finish(w)
+		return w, true
+	}
+	return w, false
+}
+
+// Cancel ends the wait and returns how many replicas have acknowledged all
+// marks. cancelled is false when the wait was over before: done has been called
+// or is being called.
+func (w *Waiter) Cancel() (count int, cancelled bool) {
+	w.acks.mu.Lock()
+	defer w.acks.mu.Unlock()
+	if w.finished {
+		return w.count, false
+	}
+	w.acks.finish(w)
+	return w.count, true
+}
+
+func (a *acks) by(slot uint16, pos Position, each func(node string)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for link := range a.links {
+		if a.has(link, SlotPosition{slot, pos}) {
+			each(link.node)
+		}
+	}
+}
+
+// AckedBy returns how many replicas have acknowledged the effect at pos of slot.
+func (s *Source) AckedBy(slot uint16, pos Position) int {
+	n := 0
+	s.acks.by(slot, pos, func(string) { n++ })
+	return n
+}
+
+// AckedNodes appends to dst the node IDs of the replicas that have acknowledged
+// the effect at pos of slot.
+func (s *Source) AckedNodes(dst []string, slot uint16, pos Position) []string {
+	s.acks.by(slot, pos, func(node string) { dst = append(dst, node) })
+	return dst
+}
+
+// NotifyAcked calls done once, when n replicas have acknowledged all marks:
+// before it returns if they already have, else on a goroutine of the source.
+// done must not block. The replicas are asked to acknowledge at once. marks
+// belong to the source until then. A mark that is not, or no longer, on this
+// node's history is never acknowledged. No shard lock may be held.
+func (s *Source) NotifyAcked(marks []SlotPosition, n int, done func(count int)) *Waiter {
+	w, over := s.acks.notify(marks, n, done)
+	if over {
+		done(w.count)
+		return w
+	}
+	s.ask()
+	return w
+}
+
+// WaitAcked waits until n replicas have acknowledged all marks, or ctx ends, and
+// returns how many have. No shard lock may be held.
+func (s *Source) WaitAcked(ctx context.Context, marks []SlotPosition, n int) int {
+	reached := make(chan int, 1)
+	w := s.NotifyAcked(marks, n, func(count int) { reached <- count })
+	select {
+	case count := <-reached:
+		return count
+	case <-ctx.Done():
+		count, cancelled := w.Cancel()
+		if !cancelled {
+			count = <-reached
+		}
+		return count
+	}
+}
