@@ -292,12 +292,9 @@ func migrateKeys(dst []KeyRef, args [][]byte) ([]KeyRef, error) {
 			i++
 		case equalFold(args[i], "auth2"):
 			i += 2
-		case equalFold(args[i], "keys"):
+		case equalFold(args[i], "keys") && i+1 < len(args):
 			if len(args[3]) > 0 {
 				return dst, ErrKeys
-			}
-			if i+1 == len(args) {
-				break // KEYS without any is refused by the command
 			}
 			for i++; i < len(args); i++ {
 				dst = append(dst, KeyRef{i, flags})

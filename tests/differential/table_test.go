@@ -257,6 +257,10 @@ func redisMisreads(args []string) bool {
 			if args[0] == "sort" && i+2 < len(args) && strings.EqualFold(args[i+1], "store") {
 				return true
 			}
+		case "keys": // MIGRATE with a host, key... named KEYS: taken for the option
+			if args[0] == "migrate" && i < 6 {
+				return true
+			}
 		case "streams": // XREAD streams ... STREAMS: a malformed one falls back to another search
 			streams++
 		}
