@@ -253,8 +253,8 @@ func redisMisreads(args []string) bool {
 	streams := 0
 	for i, a := range args {
 		switch strings.ToLower(a) {
-		case "store": // SORT k STORE store: it goes on after the destination and takes that for the option
-			if args[0] == "sort" && i+2 < len(args) && strings.EqualFold(args[i+1], "store") {
+		case "store": // SORT k STORE by: it looks at the destination again and takes it for an option
+			if args[0] == "sort" && i+2 < len(args) && slices.Contains([]string{"store", "get", "by", "limit"}, strings.ToLower(args[i+1])) {
 				return true
 			}
 		case "keys": // MIGRATE with a host, key... named KEYS: taken for the option
