@@ -64,8 +64,9 @@ check: lint ## What must hold before a commit: lint, generated files, unit tests
 	git diff --exit-code -- config.yaml docs
 	$(MAKE) unit
 
-generate: ## Write config.yaml, docs/configuration.md and the command table of docs/compatibility.md
+generate: build ## Write config.yaml, docs/configuration.md and the command table of docs/compatibility.md
 	$(GO) run ./scripts/generate
+	$(GO) run ./scripts/commandtable
 
 clean: ## Remove what was built
 	rm -rf bin

@@ -19,7 +19,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	path := filepath.Join(dir, "respkv")
 	build := exec.Command("go", "build", "-o", path, "./cmd/respkv")
-	build.Dir = root()
+	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", &buildError{out, err}
 	}
@@ -33,8 +33,8 @@ type buildError struct {
 
 func (e *buildError) Error() string { return e.err.Error() + "\n" + string(e.output) }
 
-// root is the root of the repository.
-func root() string {
+// Root is the root of the repository.
+func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
