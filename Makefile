@@ -48,7 +48,7 @@ diff: ## Replies compared with redis-server's
 	$(GO) test -count=1 -timeout 10m ./tests/differential/...
 
 process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
-	$(GO) test -count=1 -timeout 12m ./tests/process/...
+	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 12m ./tests/process/...
 
 sim: ## Simulated clusters with virtual time and network
 	$(GO) test -count=1 -timeout 10m -run Simul ./cluster/... ./replication/... ./tests/...
@@ -64,8 +64,9 @@ check: lint ## What must hold before a commit: lint, generated files, unit tests
 	git diff --exit-code -- config.yaml docs
 	$(MAKE) unit
 
-generate: ## Write config.yaml, docs/configuration.md and the command table of docs/compatibility.md
+generate: build ## Write config.yaml, docs/configuration.md and the command table of docs/compatibility.md
 	$(GO) run ./scripts/generate
+	$(GO) run ./scripts/commandtable
 
 clean: ## Remove what was built
 	rm -rf bin

@@ -1,0 +1,192 @@
+package resp
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"respkv/resp/command"
+)
+
+// effectSample is a command after some others, and what it logs; NOW+n stands
+// for a deadline n seconds from now, and matches any that is near.
+type effectSample struct {
+	before []string
+	line   string
+	want   []string
+}
+
+// effectSamples shows for each write command what is replicated. Every effect is
+// free of conditions and of time that depends on when it is applied.
+var effectSamples = map[string][]effectSample{
+	"set": {
+		{nil, "SET k v", []string{"SET k v"}},
+		{nil, "set k v EX 100", []string{"SET k v PXAT NOW+100"}},
+		{nil, "SET k v PX 100000", []string{"SET k v PXAT NOW+100"}},
+		{nil, "SET k v EXAT 99999999999", []string{"SET k v PXAT 99999999999000"}},
+		{nil, "SET k v PXAT 99999999999999", []string{"SET k v PXAT 99999999999999"}},
+		{nil, "SET k v PXAT 1", []string{"SET k v PXAT 1"}},
+		{nil, "SET k v NX", []string{"SET k v"}},
+		{[]string{"SET k old"}, "SET k v NX", nil},
+		{[]string{"SET k old"}, "SET k v NX GET", nil},
+		{[]string{"SET k old"}, "SET k v XX GET", []string{"SET k v"}},
+		{[]string{"SET k old EX 100"}, "SET k v KEEPTTL", []string{"SET k v KEEPTTL"}},
+		{[]string{"SET k old EX 100"}, "SET k v KEEPTTL GET XX", []string{"SET k v KEEPTTL"}},
+		{nil, "SET k v XX", nil},
+		{nil, "SET k v EX 0", nil},
+	},
+	"setnx":  {{nil, "SETNX k v", []string{"SET k v"}}, {[]string{"SET k 1"}, "SETNX k v", nil}},
+	"setex":  {{nil, "SETEX k 100 v", []string{"SET k v PXAT NOW+100"}}},
+	"psetex": {{nil, "PSETEX k 100000 v", []string{"SET k v PXAT NOW+100"}}},
+	"getset": {{[]string{"SET k old EX 100"}, "GETSET k v", []string{"SET k v"}}},
+	"getdel": {
+		{[]string{"SET k v"}, "GETDEL k", []string{"DEL k"}},
+		{nil, "GETDEL k", nil},
+	},
+	"getex": {
+		{[]string{"SET k v"}, "GETEX k", nil},
+		{[]string{"SET k v"}, "GETEX k EX 100", []string{"PEXPIREAT k NOW+100"}},
+		{[]string{"SET k v"}, "GETEX k PX 100000", []string{"PEXPIREAT k NOW+100"}},
+		{[]string{"SET k v"}, "GETEX k PXAT 99999999999999", []string{"PEXPIREAT k 99999999999999"}},
+		{[]string{"SET k v"}, "GETEX k EXAT 1", []string{"DEL k"}},
+		{[]string{"SET k v EX 100"}, "GETEX k PERSIST", []string{"PERSIST k"}},
+		{[]string{"SET k v"}, "GETEX k PERSIST", nil},
+		{nil, "GETEX k PERSIST", nil},
+	},
+	"append": {{[]string{"SET k v"}, "APPEND k w", []string{"APPEND k w"}}, {nil, "APPEND k w", []string{"APPEND k w"}}},
+	"setrange": {
+		{[]string{"SET k v"}, "SETRANGE k 3 x", []string{"SETRANGE k 3 x"}},
+		{nil, "SETRANGE k -1 x", nil},
+	},
+	"incr":   {{[]string{"SET k 5 EX 100"}, "INCR k", []string{"INCR k"}}, {[]string{"SET k x"}, "INCR k", nil}},
+	"decr":   {{[]string{"SET k 5"}, "DECR k", []string{"DECR k"}}},
+	"incrby": {{nil, "INCRBY k 7", []string{"INCRBY k 7"}}},
+	"decrby": {{nil, "DECRBY k 7", []string{"DECRBY k 7"}}, {nil, "DECRBY k -9223372036854775808", nil}},
+	"incrbyfloat": {
+		{[]string{"SET k 1.5 EX 100"}, "INCRBYFLOAT k 1.25", []string{"SET k 2.75 KEEPTTL"}},
+		{[]string{"SET k x"}, "INCRBYFLOAT k 1.25", nil},
+	},
+	"mset": {{nil, "MSET {k}1 a {k}2 b", []string{"MSET {k}1 a {k}2 b"}}},
+	"msetnx": {
+		{nil, "MSETNX {k}1 a {k}2 b", []string{"MSET {k}1 a {k}2 b"}},
+		{[]string{"SET {k}2 x"}, "MSETNX {k}1 a {k}2 b", nil},
+	},
+	"del": {
+		{[]string{"SET {k}1 a"}, "DEL {k}1 {k}2", []string{"DEL {k}1 {k}2"}},
+		{nil, "DEL k", nil},
+	},
+	"unlink": {{[]string{"SET {k}1 a"}, "UNLINK {k}1 {k}2", []string{"UNLINK {k}1 {k}2"}}},
+	"rename": {
+		{[]string{"SET {k}1 a EX 100", "SET {k}2 b"}, "RENAME {k}1 {k}2", []string{"RENAME {k}1 {k}2"}},
+		{[]string{"SET k a"}, "RENAME k k", nil},
+		{nil, "RENAME {k}1 {k}2", nil},
+	},
+	"renamenx": {
+		{[]string{"SET {k}1 a EX 100"}, "RENAMENX {k}1 {k}2", []string{"RENAME {k}1 {k}2"}},
+		{[]string{"SET {k}1 a", "SET {k}2 b"}, "RENAMENX {k}1 {k}2", nil},
+	},
+	"copy": {
+		{[]string{"SET {k}1 a EX 100"}, "COPY {k}1 {k}2", []string{"COPY {k}1 {k}2"}},
+		{[]string{"SET {k}1 a", "SET {k}2 b EX 100"}, "COPY {k}1 {k}2 REPLACE", []string{"COPY {k}1 {k}2 REPLACE"}},
+		{[]string{"SET {k}1 a", "SET {k}2 b"}, "COPY {k}1 {k}2", nil},
+		{[]string{"SET {k}1 a"}, "COPY {k}1 {k}2 DB 1", nil},
+	},
+	"move":   {{[]string{"SET k v"}, "MOVE k 1", nil}},
+	"swapdb": {{[]string{"SET k v"}, "SWAPDB 0 1", nil}},
+	"expire": {
+		{[]string{"SET k v"}, "EXPIRE k 100", []string{"PEXPIREAT k NOW+100"}},
+		{[]string{"SET k v"}, "EXPIRE k -1", []string{"DEL k"}},
+		{[]string{"SET k v"}, "EXPIRE k 100 XX", nil},
+		{[]string{"SET k v EX 10"}, "EXPIRE k 100 GT", []string{"PEXPIREAT k NOW+100"}},
+		{nil, "EXPIRE k 100", nil},
+	},
+	"pexpire":   {{[]string{"SET k v"}, "PEXPIRE k 100000 NX", []string{"PEXPIREAT k NOW+100"}}},
+	"expireat":  {{[]string{"SET k v"}, "EXPIREAT k 99999999999", []string{"PEXPIREAT k 99999999999000"}}},
+	"pexpireat": {{[]string{"SET k v"}, "PEXPIREAT k 99999999999999", []string{"PEXPIREAT k 99999999999999"}}},
+	"persist": {
+		{[]string{"SET k v EX 100"}, "PERSIST k", []string{"PERSIST k"}},
+		{[]string{"SET k v"}, "PERSIST k", nil},
+	},
+	"flushdb": {
+		{[]string{"SET {k}1 a", "SET {k}2 b", "SET other c"}, "FLUSHDB", []string{"FLUSHDB", "FLUSHDB"}},
+		{nil, "FLUSHDB ASYNC", nil},
+	},
+	"flushall": {{[]string{"SET k a"}, "FLUSHALL SYNC", []string{"FLUSHDB"}}},
+}
+
+// effectFamilies are the groups whose write commands must have samples here.
+var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric}
+
+func TestEffectSamplesComplete(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	for _, e := range n.d.entries {
+		if e == nil || e.handler == nil || !e.write {
+			continue
+		}
+		if (slices.Contains(effectFamilies, e.cmd.Group) || strings.HasPrefix(e.cmd.Name, "flush") || e.cmd.Name == "swapdb") &&
+			len(effectSamples[e.cmd.Name]) == 0 {
+			t.Errorf("no sample of the effects of %s", e.cmd.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(effectSamples)) {
+		if cmd := command.LookupName(name); cmd == nil || !cmd.Has(command.Write) {
+			t.Errorf("sample for %s, which is no write command", name)
+		}
+	}
+}
+
+func TestEffects(t *testing.T) {
+	primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})
+	replica := newTestNode(t, newRouting(t, everySlot), nil)
+	for _, name := range slices.Sorted(maps.Keys(effectSamples)) {
+		for _, s := range effectSamples[name] {
+			t.Run(s.line, func(t *testing.T) {
+				for _, n := range []*testNode{primary, replica} {
+					n.t = t
+					n.do("FLUSHALL")
+				}
+				primary.log.take()
+				for _, line := range s.before {
+					primary.expect(line, "+OK\r\n")
+				}
+				replica.apply(primary.log.take())
+
+				reply := primary.do(strings.Fields(s.line)...)
+				effects := primary.log.take()
+				checkEffects(t, reply, effects, s.want)
+				replica.apply(effects)
+				if a, b := primary.dump(), replica.dump(); !slices.Equal(a, b) {
+					t.Errorf("primary has %v, replica %v", a, b)
+				}
+			})
+		}
+	}
+}
+
+func checkEffects(t *testing.T, reply string, effects []loggedEffect, want []string) {
+	t.Helper()
+	if len(effects) != len(want) {
+		t.Fatalf("reply %q, effects %q, want %q", reply, effects, want)
+	}
+	for i, e := range effects {
+		pattern, got := want[i], e.String()
+		if begin, seconds, ok := strings.Cut(pattern, "NOW+"); ok {
+			var offset, at int64
+			if _, err := fmt.Sscan(seconds, &offset); err != nil {
+				t.Fatal(err)
+			}
+			_, err := fmt.Sscan(strings.TrimPrefix(got, begin), &at)
+			late := time.Now().UnixMilli() + offset*1000 - at
+			if err != nil || late < 0 || late > 30_000 {
+				t.Errorf("effect %q, want %q", got, pattern)
+			}
+			continue
+		}
+		if got != pattern {
+			t.Errorf("effect %q, want %q", got, pattern)
+		}
+	}
+}
