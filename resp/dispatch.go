@@ -102,6 +102,9 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		e := b.entries[i]
 		c.Tx.Now = now
 		if !d.execute(c, b, e, args, i) {
+			if len(c.durable) > 0 {
+				d.awaitDurable(c)
+			}
 			return i // parked, not consumed
 		}
 		run++
@@ -115,6 +118,9 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 			start, run = end, 0
 		}
 		if last {
+			if len(c.durable) > 0 {
+				d.awaitDurable(c)
+			}
 			return i + 1
 		}
 	}
@@ -129,7 +135,7 @@ func (d *Dispatcher) release(b *batch) {
 		d.stats.misses.Add(c.misses)
 	}
 	clear(c.argv[:cap(c.argv)])
-	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0]}
+	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0]}
 	clear(b.keys[:])
 	d.batches.Put(b)
 }
@@ -175,6 +181,13 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	c.commands++
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		d.stats.countError(reply[mark+1:])
+	}
+	if c.pending.replicas > 0 {
+		c.pending.start, c.pending.end = mark, c.W.Len()
+		if client.Reply == ReplyOn {
+			c.durable = append(c.durable, c.pending)
+		}
+		c.pending = durableWrite{}
 	}
 	switch client.Reply {
 	case ReplyOff:
@@ -316,6 +329,11 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch, asking bool) bool {
 
 // route answers for slots that this node does not serve. True: run it here.
 func (d *Dispatcher) route(c *Ctx, asking bool) bool {
+	if c.entry.write && d.repl != nil && !d.withinLossBudget(c.slot) {
+		c.entry.stats.rejected.Add(1)
+		c.W.Error(errLossBudget)
+		return false
+	}
 	readonly := c.Client.Has(FlagReadOnly)
 	dec := d.routing.Route(c.slot, readonly, asking || c.Cmd.Flags&command.Asking != 0, c.entry.write)
 	if dec.Verdict == cluster.Here {
@@ -387,13 +405,14 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		return
 	}
 	c.session().wrote(c.slot)
-	if !c.keep {
+	if c.keep {
+		for _, e := range c.effects {
+			d.repl.Append(c.slot, c.Tx.DB, 0, c.argv[e.first:e.last])
+		}
+	} else {
 		d.repl.Append(c.slot, c.Tx.DB, 0, c.Args)
-		return
 	}
-	for _, e := range c.effects {
-		d.repl.Append(c.slot, c.Tx.DB, 0, c.argv[e.first:e.last])
-	}
+	d.noteDurable(c)
 }
 
 // shardSet is a set of shards, locked in ascending order.

@@ -201,6 +201,9 @@ func (n *Node) serverConfig(cfg *config.Config) resp.ServerConfig {
 func (n *Node) buildCluster(cfg *config.Config) error {
 	rc := replication.DefaultConfig()
 	rc.LogBytes = cfg.Replication.LogSize
+	rc.Timeout = cfg.Replication.LinkTimeout
+	rc.Heartbeat = min(rc.Heartbeat, rc.Timeout/4)
+	rc.CopyBytesPerSecond = cfg.Replication.CopyRate
 	var err error
 	if n.repl, err = replication.NewLog(rc); err != nil {
 		return fmt.Errorf("replication: %w", err)

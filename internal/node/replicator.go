@@ -47,6 +47,19 @@ func (r *replicator) Durable(slot uint16) int {
 	return 0
 }
 
+// WithinLossBudget implements resp.Replicator.
+func (r *replicator) WithinLossBudget(slot uint16) bool {
+	c := &r.n.live.Config().Replication
+	if c.MaxLag == 0 && c.MaxLagBytes == 0 {
+		return true
+	}
+	lag := r.n.source.Lag(slot)
+	if lag.Effects == 0 {
+		return true
+	}
+	return (c.MaxLag == 0 || lag.Age <= c.MaxLag) && (c.MaxLagBytes == 0 || lag.Bytes <= uint64(c.MaxLagBytes))
+}
+
 // Info implements resp.Replicator.
 func (r *replicator) Info() resp.ReplicationInfo {
 	log, source := r.n.repl.Stats(), r.n.source.Stats()
