@@ -39,7 +39,7 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := DispatcherOptions{Store: st, Routing: routing, Config: config.NewLive(config.Default(), "")}
+	o := DispatcherOptions{Store: st, Routing: routing, Config: config.NewLive(config.Default())}
 	if log != nil {
 		o.Replicator = log
 	}
@@ -48,7 +48,7 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 		t.Fatal(err)
 	}
 	hooks.d = d
-	d.Attach(&Server{})
+	d.server = &Server{} // not Attach: nothing happens in the background
 	t.Cleanup(func() {
 		d.reclaimer.close()
 		st.Close()
