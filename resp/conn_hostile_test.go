@@ -149,7 +149,7 @@ func TestUnauthenticatedLimits(t *testing.T) {
 	drivers(t, func(t *testing.T, generic bool) {
 		s := startServer(t, generic, func(_ *ServerConfig, e *testExecutor) { e.password = "secret" })
 		c := s.dial(t)
-		c.send(command("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"))
+		c.send(wireCommand("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"))
 		c.expect("-ERR Protocol error: unauthenticated multibulk length\r\n")
 		c.expectEOF()
 		c = s.dial(t)
@@ -158,10 +158,10 @@ func TestUnauthenticatedLimits(t *testing.T) {
 		c.expectEOF()
 		// In one write: what follows AUTH is judged by its outcome.
 		c = s.dial(t)
-		c.send(command("AUTH", "secret") + command("LEN", "", "", "", "", "", "", "", "", "", "", strings.Repeat("x", 20000)))
+		c.send(wireCommand("AUTH", "secret") + wireCommand("LEN", "", "", "", "", "", "", "", "", "", "", strings.Repeat("x", 20000)))
 		c.expect("+OK\r\n*11\r\n" + strings.Repeat(":0\r\n", 10) + ":20000\r\n")
 		c = s.dial(t)
-		c.send(command("AUTH", "wrong") + command("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"))
+		c.send(wireCommand("AUTH", "wrong") + wireCommand("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"))
 		c.expect("-WRONGPASS invalid username-password pair or user is disabled.\r\n-ERR Protocol error: unauthenticated multibulk length\r\n")
 		c.expectEOF()
 	})

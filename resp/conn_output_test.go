@@ -13,7 +13,7 @@ func TestReaderComesLate(t *testing.T) {
 	s := startServer(t, false, nil)
 	c := s.dial(t)
 	const n, size = 1000, 20000 // 20 MB of replies: past any socket buffer, below replyBacklog
-	c.send(strings.Repeat(command("FILL", fmt.Sprint(size)), n))
+	c.send(strings.Repeat(wireCommand("FILL", fmt.Sprint(size)), n))
 	want := fmt.Sprintf("$%d\r\n%s\r\n", size, strings.Repeat("x", size))
 	for range n {
 		c.expect(want)
@@ -26,7 +26,7 @@ func TestReaderNeverComes(t *testing.T) {
 		s := startServer(t, generic, nil)
 		c := s.dial(t)
 		go func() {
-			request := strings.Repeat(command("FILL", "100000"), 100)
+			request := strings.Repeat(wireCommand("FILL", "100000"), 100)
 			for {
 				if _, err := io.WriteString(c.Conn, request); err != nil {
 					return
@@ -132,7 +132,7 @@ func TestLargeReply(t *testing.T) {
 		s := startServer(t, generic, nil)
 		c := s.dial(t)
 		const n = 50 << 20
-		c.send(command("FILL", fmt.Sprint(n)) + "PING\r\nQUIT\r\n")
+		c.send(wireCommand("FILL", fmt.Sprint(n)) + "PING\r\nQUIT\r\n")
 		c.expect(fmt.Sprintf("$%d\r\n", n))
 		if got, err := io.CopyN(io.Discard, c.r, n); err != nil {
 			t.Fatal(got, err)

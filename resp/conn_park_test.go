@@ -14,9 +14,9 @@ func TestParkAndResume(t *testing.T) {
 		s := startServer(t, generic, nil)
 		c, giver := s.dial(t), s.dial(t)
 		// More commands than a batch holds, before and after.
-		before := strings.Repeat(command("ECHO", "a"), 40)
-		after := strings.Repeat(command("ECHO", "b"), 5000) + command("PING")
-		c.send(before + command("WAIT-FOR", "k") + after[:len(after)-3])
+		before := strings.Repeat(wireCommand("ECHO", "a"), 40)
+		after := strings.Repeat(wireCommand("ECHO", "b"), 5000) + wireCommand("PING")
+		c.send(before + wireCommand("WAIT-FOR", "k") + after[:len(after)-3])
 		c.expect(strings.Repeat("$1\r\na\r\n", 40))
 		eventually(t, "client parked", func() bool { return s.Stats().BlockedClients == 1 })
 		if info := string(s.Clients().All()[0].AppendInfo(nil, time.Now())); !strings.Contains(info, " flags=b ") {
@@ -32,7 +32,7 @@ func TestParkAndResume(t *testing.T) {
 		}
 		// Again, many times and fast: the answer may come before the batch ends.
 		for range 200 {
-			c.send(command("WAIT-FOR", "k") + command("PING"))
+			c.send(wireCommand("WAIT-FOR", "k") + wireCommand("PING"))
 			for giver.do("GIVE", "k", "v") != ":1" {
 			}
 			c.expect("$1\r\nv\r\n+PONG\r\n")
@@ -49,7 +49,7 @@ func TestParkedClientThatLeaves(t *testing.T) {
 			func(c *testConn) { c.Conn.(*net.TCPConn).CloseWrite() },
 		} {
 			c := s.dial(t)
-			c.send(command("WAIT-FOR", "k") + command("PING"))
+			c.send(wireCommand("WAIT-FOR", "k") + wireCommand("PING"))
 			leave(c)
 			eventually(t, "client gone", func() bool { return s.Clients().Len() == 1 && s.Stats().BlockedClients == 0 })
 			if got := giver.do("GIVE", "k", "v"); got != ":0" {
@@ -78,7 +78,7 @@ func TestHalfClose(t *testing.T) {
 func TestClaimIsWonOnce(t *testing.T) {
 	s := startServer(t, false, nil)
 	c := s.dial(t)
-	c.send(command("WAIT-FOR", "k"))
+	c.send(wireCommand("WAIT-FOR", "k"))
 	var p parkedClient
 	eventually(t, "parked", func() bool {
 		s.exec.mu.Lock()
@@ -116,9 +116,9 @@ func TestParkedBeforeItsCommand(t *testing.T) {
 		c := s.dial(t)
 		c.do("PING")
 		s.exec.setHold(true)
-		c.send(command("ECHO", "1") + command("ECHO", "2") + command("PING") + command("ECHO", "3")[:9])
+		c.send(wireCommand("ECHO", "1") + wireCommand("ECHO", "2") + wireCommand("PING") + wireCommand("ECHO", "3")[:9])
 		eventually(t, "client held back", func() bool { return s.Stats().BlockedClients == 1 })
-		c.send(command("ECHO", "3")[9:])
+		c.send(wireCommand("ECHO", "3")[9:])
 		s.exec.setHold(false)
 		c.expect("$1\r\n1\r\n$1\r\n2\r\n+PONG\r\n$1\r\n3\r\n")
 	})

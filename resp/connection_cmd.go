@@ -141,7 +141,7 @@ func parseHello(args [][]byte) (o helloOptions, problem string) {
 			}
 			i++
 		default:
-			return o, "ERR Syntax error in HELLO option '" + errorSafe(string(args[i])) + "'"
+			return o, "ERR Syntax error in HELLO option '" + cut(args[i], 128) + "'"
 		}
 	}
 	return o, ""

@@ -236,8 +236,6 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 func (d *Dispatcher) refuseUnknown(c *Ctx, e *entry, args [][]byte) {
 	cmd := d.table.Lookup(args[0])
 	switch {
-	case !c.Client.Authenticated():
-		c.W.Error(errNoAuth)
 	case cmd != nil && cmd.IsContainer() && len(args) > 1:
 		c.W.Error(errUnknownSubcommand(cmd.Name, args[1]))
 	case cmd != nil:

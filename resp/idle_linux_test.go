@@ -76,7 +76,7 @@ func TestParkedClientsCostNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nc.Close()
-		fmt.Fprint(nc, command("WAIT-FOR", fmt.Sprint(i)))
+		fmt.Fprint(nc, wireCommand("WAIT-FOR", fmt.Sprint(i)))
 	}
 	eventually(t, "all parked", func() bool { return s.Stats().BlockedClients == n })
 	eventually(t, "second looks over", func() bool {

@@ -51,7 +51,7 @@ func TestIdleTimeout(t *testing.T) {
 		idle, blocked, subscriber := s.dial(t), s.dial(t), s.dial(t)
 		idle.do("PING")
 		subscriber.do("SUBSCRIBE")
-		blocked.send(command("WAIT-FOR", "k"))
+		blocked.send(wireCommand("WAIT-FOR", "k"))
 		start := time.Now()
 		idle.expectEOF()
 		if d := time.Since(start); d < 800*time.Millisecond {
@@ -90,7 +90,7 @@ func TestShutdownSendsReplies(t *testing.T) {
 		s := startServer(t, generic, nil)
 		idle, blocked := s.dial(t), s.dial(t)
 		idle.do("PING")
-		blocked.send("PING\r\n" + command("WAIT-FOR", "k"))
+		blocked.send("PING\r\n" + wireCommand("WAIT-FOR", "k"))
 		blocked.expect("+PONG\r\n")
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -210,7 +210,7 @@ func TestTLS(t *testing.T) {
 	nc.SetDeadline(time.Now().Add(20 * time.Second))
 	c := &testConn{Conn: nc, t: t, r: bufio.NewReader(nc)}
 	defer c.Close()
-	go io.WriteString(nc, strings.Repeat(command("ECHO", "secret"), 3000)+command("WAIT-FOR", "k")+"PING\r\n")
+	go io.WriteString(nc, strings.Repeat(wireCommand("ECHO", "secret"), 3000)+wireCommand("WAIT-FOR", "k")+"PING\r\n")
 	c.expect(strings.Repeat("$6\r\nsecret\r\n", 3000))
 	giver := s.dial(t)
 	for giver.do("GIVE", "k", "v") != ":1" {

@@ -39,7 +39,7 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := DispatcherOptions{Store: st, Routing: routing, Config: config.NewLive(config.Default(), "")}
+	o := DispatcherOptions{Store: st, Routing: routing, Config: config.NewLive(config.Default())}
 	if log != nil {
 		o.Replicator = log
 	}
@@ -50,7 +50,7 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 	hooks.d = d
 	d.Attach(&Server{})
 	t.Cleanup(func() {
-		d.reclaimer.close()
+		d.Close()
 		st.Close()
 	})
 	n := &testNode{t: t, d: d, store: st, log: log}
