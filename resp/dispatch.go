@@ -201,7 +201,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 		c.W.Error(errArity(e.cmd.Name))
 		return true
 	}
-	if !client.Authenticated() && e.cmd.Flags&command.NoAuth == 0 {
+	if !client.Authenticated() && e.cmd.Flags&command.NoAuth == 0 && !d.letIn(client) {
 		e.stats.rejected.Add(1)
 		c.W.Error(errNoAuth)
 		return true
