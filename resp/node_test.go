@@ -50,7 +50,7 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 	hooks.d = d
 	d.server = &Server{} // not Attach: nothing happens in the background
 	t.Cleanup(func() {
-		d.reclaimer.close()
+		d.Close()
 		st.Close()
 	})
 	n := &testNode{t: t, d: d, store: st, log: log}
