@@ -226,7 +226,9 @@ func (r *router) admit(slot uint16, write bool) Admission {
 	switch {
 	case flags&(slotMine|slotClosed) == slotMine|slotClosed:
 		return Admission{Gate: Paused, Wait: t.wait}
-	case flags&slotMine != 0, flags&slotCopy != 0 && !write:
+	case flags&slotMine != 0:
+		return Admission{Gate: Run, Owner: r.serving()}
+	case flags&slotCopy != 0 && !write:
 		return Admission{Gate: Run}
 	}
 	return Admission{Gate: Reroute}

@@ -375,12 +375,8 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
 	case cluster.Reroute:
 		return nil, true
 	}
-	c.Tx.KeepExpired = !d.primaryOf(c.slot)
+	c.Tx.KeepExpired = !a.Owner
 	return nil, false
-}
-
-func (d *Dispatcher) primaryOf(slot uint16) bool {
-	return d.routing == nil || d.routing.Map().Slot(slot).Primary == d.routing.ID()
 }
 
 func (d *Dispatcher) invoke(c *Ctx) {

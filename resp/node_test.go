@@ -168,6 +168,7 @@ func (l *effectLog) take() []loggedEffect {
 func (l *effectLog) Mark(uint16) Mark                           { return Mark{} }
 func (l *effectLog) WaitAcked(context.Context, []Mark, int) int { return 0 }
 func (l *effectLog) Durable(uint16) int                         { return 0 }
+func (l *effectLog) WithinLossBudget(uint16) bool               { return true }
 func (l *effectLog) Info() ReplicationInfo                      { return ReplicationInfo{} }
 
 // apply replays effects on n as on a replica.

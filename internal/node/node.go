@@ -5,8 +5,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -226,7 +224,7 @@ func (n *Node) startCluster() error {
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
-		NodeID: string(n.cluster.ID()), BootID: n.plane.boot, Logger: n.log,
+		NodeID: string(n.cluster.ID()), BootID: n.cluster.Boot(), Logger: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("replication: %w", err)
@@ -290,10 +288,4 @@ func bindHost(bind []string) string {
 		return host
 	}
 	return "0.0.0.0"
-}
-
-func newBootID() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // never fails (documented)
-	return binary.LittleEndian.Uint64(b[:])
 }

@@ -40,7 +40,6 @@ type plane struct {
 	links   map[slotmap.NodeID]*link
 	closed  bool
 
-	boot  uint64
 	lost  lossCounter
 	wake  chan struct{} // stale slots wait for the cleaner
 	quit  chan struct{}
@@ -87,7 +86,7 @@ func (p *plane) Apply(m *slotmap.Map) {
 	member := m.Node(self)
 	// The map may still speak of an earlier process of this node: what that one
 	// was primary of died with it.
-	current := member != nil && member.Boot == p.boot
+	current := member != nil && member.Boot == p.node.cluster.Boot()
 
 	var roles [hashslot.Count]role
 	var follows [hashslot.Count]slotmap.NodeID
@@ -208,7 +207,7 @@ func (p *plane) follow(follows [hashslot.Count]slotmap.NodeID) {
 func (p *plane) open(primary slotmap.NodeID) (*link, error) {
 	l, err := replication.NewLink(replication.LinkOptions{
 		Config: p.cfg, Log: p.node.repl, Slots: p.keyspace, Applier: p.node.dispatcher,
-		NodeID: string(p.node.cluster.ID()), BootID: p.boot,
+		NodeID: string(p.node.cluster.ID()), BootID: p.node.cluster.Boot(),
 		PrimaryID: string(primary),
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return p.node.cluster.DialReplication(ctx, primary)
