@@ -258,7 +258,8 @@ func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 	if write && (r.lost || r.m.Slot(slot).Primary != self) {
 		return cluster.Admission{Gate: cluster.Reroute}
 	}
-	return cluster.Admission{Gate: cluster.Run}
+	owner := !r.lost && r.m.Slot(slot).Primary == self
+	return cluster.Admission{Gate: cluster.Run, Owner: owner}
 }
 
 // pause makes writes of slot wait.

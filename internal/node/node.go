@@ -211,7 +211,6 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 		Config: clusterConfig(cfg),
 		Plane:  n.plane,
 		Logger: n.log,
-		Events: n.event,
 		Links:  n.plane.linkStats,
 	})
 	if err != nil {
@@ -229,14 +228,14 @@ func (n *Node) startCluster() error {
 	if err != nil {
 		return fmt.Errorf("replication: %w", err)
 	}
+	if err := n.cluster.Start(); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
 	n.cluster.HandleReplication(func(conn net.Conn) {
 		if err := n.source.Serve(n.ctx, conn); err != nil && n.ctx.Err() == nil {
 			n.log.Debug("a replication link to this node ended", "peer", conn.RemoteAddr(), "error", err)
 		}
 	})
-	if err := n.cluster.Start(); err != nil {
-		return fmt.Errorf("cluster: %w", err)
-	}
 	return nil
 }
 

@@ -137,9 +137,3 @@ func (c *lossCounter) total() uint64 {
 	defer c.mu.Unlock()
 	return c.effects
 }
-
-// event logs what happens in the cluster and passes it on.
-func (n *Node) event(e cluster.Event) {
-	n.log.Info("cluster event", "kind", string(e.Kind), "node", e.Node.Short(), "peer", e.Peer.Short(),
-		"slots", e.Slots.String(), "epoch", e.Epoch, "reason", e.Reason, "took", e.Took)
-}
