@@ -162,7 +162,7 @@ func (c gateConn) Read(b []byte) (int, error) {
 func TestOverrun(t *testing.T) {
 	config := testConfig()
 	p, r := newFakeNode(t, "p", config), newFakeNode(t, "r", config)
-	p.shrink(t, 32 << 10)
+	p.shrink(t, 32<<10)
 	p.lead(t, 1, 1, 2)
 	var gate sync.RWMutex
 	l := r.follow(t, p, func(c net.Conn) net.Conn { return gateConn{c, &gate} })
