@@ -97,7 +97,7 @@ func runModel(t *testing.T, seed uint64) {
 	var nodes []*fakeNode
 	for i := range 3 {
 		n := newFakeNode(t, fmt.Sprint("n", i), config)
-		n.shrink(t, int64(1<<10) << (3 + r.IntN(8))) // 8 KiB to 1 MiB
+		n.shrink(t, int64(1<<10)<<(3+r.IntN(8))) // 8 KiB to 1 MiB
 		n.oracle = written
 		n.store.load = func(slot uint16) {
 			if p := n.log.Position(slot); !p.IsZero() {
