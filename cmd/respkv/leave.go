@@ -14,9 +14,6 @@ import (
 
 const replyTimeout = 5 * time.Second
 
-// errNotLeft is a leave that ended before the node had handed everything over.
-var errNotLeft = errors.New("the node still holds slots")
-
 func newLeave() *cobra.Command {
 	var addr, password string
 	cmd := &cobra.Command{
@@ -58,7 +55,11 @@ func leave(addr, password string, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer watch.close()
+	defer func() {
+		if watch != nil {
+			watch.close()
+		}
+	}()
 	reply, err := watch.do(replyTimeout, "CLUSTER", "MYID")
 	if err != nil {
 		return err
@@ -92,18 +93,16 @@ func leave(addr, password string, progress io.Writer) error {
 		}
 		if watch != nil {
 			v, err := view(watch, replyTimeout)
-			if err == nil {
-				now := v.held(id)
+			var refused replyError
+			switch now := v.held(id); {
+			case err == nil:
 				left = now.primary + now.replica
 				bar.show(left)
-			} else {
-				// It hangs up as its last step; that is only known to be the
-				// end when LEAVE was answered.
+			case accepted:
+				left = 0 // it has left: it may be gone, or know no cluster any more
+			case !errors.As(err, &refused):
 				watch.close()
-				watch = nil
-				if accepted {
-					left = 0
-				}
+				watch = nil // the answer to LEAVE says how it ends
 			}
 		}
 		if accepted && left == 0 {
@@ -111,7 +110,7 @@ func leave(addr, password string, progress io.Writer) error {
 			return nil
 		}
 		if accepted && watch == nil {
-			return fmt.Errorf("%w: the connection was lost with %d slots to go", errNotLeft, left)
+			return fmt.Errorf("the node answered that it left, but the connection was lost with %d slots to go", left)
 		}
 	}
 }
