@@ -7,7 +7,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 UNIT      = $(shell $(GO) list ./... | grep -v /tests/)
 FUZZTIME ?= 30s
 
-.PHONY: help build run dev test deps unit race lint fuzz diff process sim clients bench check generate clean
+.PHONY: help build run dev test deps unit race lint fuzz diff process sim bench check generate clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -52,9 +52,6 @@ process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
 
 sim: ## Simulated clusters with virtual time and network
 	$(GO) test -count=1 -timeout 10m -run Simul ./cluster/... ./replication/... ./tests/...
-
-clients: build ## Client libraries of other languages
-	$(GO) test -count=1 -timeout 10m ./tests/clients/...
 
 bench: build ## Measure beside redis-server; writes docs/benchmarks.md
 	$(GO) run ./tests/bench -respkv bin/respkv -write docs/benchmarks.md
