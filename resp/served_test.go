@@ -120,8 +120,8 @@ func (c *testConn) wire() string {
 	for range elements {
 		line += c.wire()
 	}
-	if line[0] == '|' {
-		line += c.wire() // the reply that the attribute belongs to
+	if line[0] == '|' || line[0] == '>' {
+		line += c.wire() // the reply that the attribute belongs to, or that follows
 	}
 	return line
 }
@@ -243,5 +243,5 @@ func redisAddr(t *testing.T) string {
 	if err != nil {
 		t.Skip("no redis-server in PATH to compare with")
 	}
-	return startRedis(t, binary)
+	return startRedis(t, binary, "--enable-debug-command", "yes")
 }
