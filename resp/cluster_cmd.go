@@ -260,9 +260,12 @@ func clusterLinks(c *Ctx) {
 	links := c.d.routing.Info().Links
 	c.W.Array(len(links))
 	for _, l := range links {
-		direction := "from"
+		direction, events := "from", "r"
 		if l.To {
 			direction = "to"
+		}
+		if l.SendBufferBytes > 0 {
+			events = "rw"
 		}
 		c.W.Map(6)
 		c.W.BulkString("direction")
@@ -272,7 +275,7 @@ func clusterLinks(c *Ctx) {
 		c.W.BulkString("create-time")
 		c.W.Int(l.CreateTimeMillis)
 		c.W.BulkString("events")
-		c.W.BulkString("rw")
+		c.W.BulkString(events)
 		c.W.BulkString("send-buffer-allocated")
 		c.W.Int(l.SendBufferBytes)
 		c.W.BulkString("send-buffer-used")

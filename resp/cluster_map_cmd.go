@@ -293,14 +293,10 @@ func (v *clusterView) appendNode(dst []byte, m *cluster.Member) []byte {
 	} else {
 		dst = append(dst, '-')
 	}
-	ping, pong := m.PingSentMillis, m.PongMillis
-	if m.Self {
-		ping, pong = 0, 0
-	}
 	dst = append(dst, ' ')
-	dst = strconv.AppendInt(dst, ping, 10)
+	dst = strconv.AppendInt(dst, m.PingSentMillis, 10)
 	dst = append(dst, ' ')
-	dst = strconv.AppendInt(dst, pong, 10)
+	dst = strconv.AppendInt(dst, m.PongMillis, 10)
 	dst = append(dst, ' ')
 	owner := m.ID
 	if following != "" {

@@ -28,6 +28,7 @@ type Ctx struct {
 	key      store.Key // of the argument keyPos, when keyPos > 0
 	keyPos   int
 	slot     uint16 // of the keys, when there are any
+	ran      bool   // the handler was called: the command was not refused before
 	applied  bool   // an effect on a replica, not a client's command
 	dirty    int
 	effects  []effect

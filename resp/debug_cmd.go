@@ -20,7 +20,8 @@ type debugSubcommand struct {
 	name   string // lower case
 	syntax string // its arguments, for HELP
 	help   string
-	args   int // after the name; -n: n or more
+	args   int  // after the name
+	many   bool // any number of them
 	run    func(c *Ctx, args [][]byte)
 }
 
@@ -28,15 +29,15 @@ var debugSubcommands []debugSubcommand
 
 func init() { // here, because HELP refers to the list
 	debugSubcommands = []debugSubcommand{
-		{"digest", "", "Shows a hash of the whole data set.", 0, debugDigest},
-		{"digest-value", "<key> [<key> ...]", "Shows hashes of the values of keys.", -1, debugDigestValue},
-		{"error", "<string>", "Replies with that error.", 1, func(c *Ctx, args [][]byte) { c.W.Error(errorSafe(string(args[0]))) }},
-		{"log", "<message>", "Writes a message to the server's log.", 1, debugLog},
-		{"object", "<key>", "Shows how the value of a key is stored.", 1, debugObject},
-		{"protocol", "<type>", "Replies with a value of that type of the protocol.", 1, debugProtocol},
-		{"set-active-expire", "<0|1>", "Stops and starts the removal of expired keys that nobody reads.", 1, debugSetActiveExpire},
-		{"sleep", "<seconds>", "Stops all commands on keys for that long; decimals are allowed.", 1, debugSleep},
-		{"help", "", "Lists the sub-commands of DEBUG.", 0, debugHelp},
+		{"digest", "", "Shows a hash of the whole data set.", 0, false, debugDigest},
+		{"digest-value", "<key> [<key> ...]", "Shows hashes of the values of keys.", 0, true, debugDigestValue},
+		{"error", "<string>", "Replies with that error.", 1, false, func(c *Ctx, args [][]byte) { c.W.Error(errorSafe(string(args[0]))) }},
+		{"log", "<message>", "Writes a message to the server's log.", 1, false, debugLog},
+		{"object", "<key>", "Shows how the value of a key is stored.", 1, false, debugObject},
+		{"protocol", "<type>", "Replies with a value of that type of the protocol.", 1, false, debugProtocol},
+		{"set-active-expire", "<0|1>", "Stops and starts the removal of expired keys that nobody reads.", 1, false, debugSetActiveExpire},
+		{"sleep", "<seconds>", "Stops all commands on keys for that long; decimals are allowed.", 1, false, debugSleep},
+		{"help", "", "Lists the sub-commands of DEBUG.", 0, false, debugHelp},
 	}
 }
 
@@ -48,7 +49,7 @@ func debugCommand(c *Ctx) {
 	args := c.Args[2:]
 	for i := range debugSubcommands {
 		s := &debugSubcommands[i]
-		if isWord(c.Args[1], s.name) && (len(args) == s.args || s.args < 0 && len(args) >= -s.args) {
+		if isWord(c.Args[1], s.name) && (s.many || len(args) == s.args) {
 			s.run(c, args)
 			return
 		}

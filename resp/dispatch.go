@@ -107,12 +107,14 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 			}
 			return i // parked, not consumed
 		}
-		run++
+		if c.ran {
+			run++
+		}
 		last := i+1 == len(cmds) || client.Interrupted()
 		if last || b.entries[i+1] != e || e == nil || !e.fast {
 			var end time.Time
 			now, end = clock()
-			if e != nil {
+			if run > 0 {
 				e.stats.add(run, end.Sub(start))
 			}
 			start, run = end, 0
@@ -168,6 +170,7 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	if client.Reply == ReplySkipNext {
 		client.Reply = ReplySkip
 	}
+	c.ran = false
 	consumed = d.check(c, b, e, args, i, asking)
 	if !consumed {
 		if asking {
@@ -178,7 +181,9 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 		}
 		return false
 	}
-	c.commands++
+	if c.ran {
+		c.commands++
+	}
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		d.stats.countError(reply[mark+1:])
 	}
@@ -381,6 +386,7 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
 
 func (d *Dispatcher) invoke(c *Ctx) {
 	mark := c.W.Len()
+	c.ran = true
 	c.entry.handler(c)
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		c.entry.stats.failed.Add(1)
