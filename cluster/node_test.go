@@ -274,3 +274,21 @@ func TestTimingsFollowNodeTimeout(t *testing.T) {
 		t.Fatalf("%+v %+v", a, b)
 	}
 }
+
+// TestCrashTimes kills each of three nodes in turn, the controller among them.
+func TestCrashTimes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several failovers")
+	}
+	c := &testNodes{t: t}
+	first := c.start(0, 0, nil)
+	c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", first.port())}
+	c.start(1, 0, nil)
+	c.start(2, 0, nil)
+	eventually(t, 20*time.Second, "formation", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+	for round := range 6 {
+		i := round % 3
+		t.Logf("controller: %v", *c.nodes[i].controller.Load() == c.nodes[i].id)
+		c.crash(t, i)
+	}
+}
