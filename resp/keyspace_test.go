@@ -249,6 +249,31 @@ func TestFlushWaitsForHandoff(t *testing.T) {
 	}
 }
 
+// TestFlushInterrupted: a large slot is lost in the middle. What was removed up
+// to then is in the log.
+func TestFlushInterrupted(t *testing.T) {
+	r := newRouting(t, evenSlot)
+	n := newTestNode(t, r, &effectLog{})
+	_, mine := names(100, evenSlot)
+	slot := hashslot.Slot([]byte(mine[0]))
+	r.admits = map[uint16]int{slot: 2}
+	for i := range 5 * flushStep {
+		mine = append(mine, fmt.Sprintf("{%s}%d", mine[0], i))
+	}
+	n.put(mine...)
+	replica := newTestNode(t, nil, nil)
+	replica.put(mine...)
+	n.expect("FLUSHALL", "-CLUSTERDOWN The cluster is down\r\n")
+	replica.apply(n.log.take())
+	a, b := n.dump(), replica.dump()
+	if !slices.Equal(a, b) {
+		t.Errorf("%d keys here, %d on the replica", len(a), len(b))
+	}
+	if left, want := len(a), 3*flushStep+1; left != want {
+		t.Errorf("%d keys are left, want %d", left, want)
+	}
+}
+
 func TestFlushRefused(t *testing.T) {
 	r := newRouting(t, lowerHalf)
 	r.lost = true

@@ -197,7 +197,8 @@ type testRouting struct {
 
 	mu     sync.Mutex
 	paused map[uint16]chan struct{}
-	asked  chan uint16 // receives the slots found paused
+	asked  chan uint16    // receives the slots found paused
+	admits map[uint16]int // for slots in it: how often they may still be written
 }
 
 // newRouting returns the routing of self. primary says for each slot whether
@@ -256,6 +257,12 @@ func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 		default:
 		}
 		return cluster.Admission{Gate: cluster.Paused, Wait: wait}
+	}
+	if left, limited := r.admits[slot]; limited {
+		if left == 0 {
+			return cluster.Admission{Gate: cluster.Reroute}
+		}
+		r.admits[slot] = left - 1
 	}
 	if write && (r.lost || r.m.Slot(slot).Primary != self) {
 		return cluster.Admission{Gate: cluster.Reroute}
