@@ -71,7 +71,7 @@ func clientSetInfo(c *Ctx) {
 	case isWord(attr, "lib-ver"):
 		set = c.Client.SetLibVersion
 	default:
-		c.W.Error("ERR Unrecognized option '" + errorSafe(string(attr)) + "'")
+		c.W.Error("ERR Unrecognized option '" + cut(attr, 128) + "'")
 		return
 	}
 	if !plainText(value) {
@@ -203,7 +203,7 @@ func parseClientType(arg []byte) (t clientType, ok bool) {
 }
 
 func errClientType(arg []byte) string {
-	return "ERR Unknown client type '" + errorSafe(string(arg)) + "'"
+	return "ERR Unknown client type '" + cut(arg, 128) + "'"
 }
 
 // is says whether a client counts as t.
@@ -340,7 +340,7 @@ func parseKillFilter(args [][]byte) (f killFilter, problem string) {
 			f.laddr = string(value)
 		case isWord(name, "user"):
 			if string(value) != defaultUser {
-				return f, "ERR No such user '" + errorSafe(string(value)) + "'"
+				return f, "ERR No such user '" + cut(value, 128) + "'"
 			}
 			f.user = true
 		case isWord(name, "maxage"):

@@ -118,7 +118,7 @@ func exchange(t *testing.T, addr, packet string) string {
 	return string(all)
 }
 
-func startRedis(t *testing.T, binary string) (addr string) {
+func startRedis(t *testing.T, binary string, options ...string) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -127,6 +127,7 @@ func startRedis(t *testing.T, binary string) (addr string) {
 	port := ln.Addr().(*net.TCPAddr).Port
 	ln.Close()
 	cmd := exec.Command(binary, "--port", fmt.Sprint(port), "--save", "", "--daemonize", "no", "--bind", "127.0.0.1", "--dir", t.TempDir())
+	cmd.Args = append(cmd.Args, options...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -160,6 +161,9 @@ func TestUnauthenticatedLimits(t *testing.T) {
 		c = s.dial(t)
 		c.send(wireCommand("AUTH", "secret") + wireCommand("LEN", "", "", "", "", "", "", "", "", "", "", strings.Repeat("x", 20000)))
 		c.expect("+OK\r\n*11\r\n" + strings.Repeat(":0\r\n", 10) + ":20000\r\n")
+		c.send(wireCommand("LOGOUT") + wireCommand("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"))
+		c.expect("+OK\r\n-ERR Protocol error: unauthenticated multibulk length\r\n")
+		c.expectEOF()
 		c = s.dial(t)
 		c.send(wireCommand("AUTH", "wrong") + wireCommand("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"))
 		c.expect("-WRONGPASS invalid username-password pair or user is disabled.\r\n-ERR Protocol error: unauthenticated multibulk length\r\n")

@@ -14,7 +14,7 @@ const RedisVersion = "7.0.15"
 // defaultUser is the only user there is: requirepass is its password.
 const defaultUser = "default"
 
-const errHelloNoAuth = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+const errHelloNoAuth = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
 
 func init() {
 	handle(map[string]Handler{
@@ -141,7 +141,7 @@ func parseHello(args [][]byte) (o helloOptions, problem string) {
 			}
 			i++
 		default:
-			return o, "ERR Syntax error in HELLO option '" + errorSafe(string(args[i])) + "'"
+			return o, "ERR Syntax error in HELLO option '" + cut(args[i], 128) + "'"
 		}
 	}
 	return o, ""
@@ -186,6 +186,16 @@ func sameSecret(given []byte, want string) bool {
 
 // openToAll says that no password is asked for.
 func (d *Dispatcher) openToAll() bool { return d.config.Config().Server.RequirePass == "" }
+
+// letIn authenticates a client that has not, when the password it did not give
+// has been taken away since (CONFIG SET requirepass "").
+func (d *Dispatcher) letIn(client *Client) bool {
+	if !d.openToAll() {
+		return false
+	}
+	client.SetUser(defaultUser, true)
+	return true
+}
 
 // mode is redis_mode of INFO and "mode" of HELLO.
 func (d *Dispatcher) mode() string {

@@ -1,6 +1,9 @@
 package resp
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // Wire error texts, exactly as redis-server 7.0.15 sends them: clients and
 // test suites match on them. Prefix ("ERR", "WRONGTYPE", ...) included, the
@@ -63,17 +66,13 @@ func errUnknownCommand(args [][]byte) string {
 			break
 		}
 		room := limit - quoted.Len()
-		quoted.WriteByte('\'')
-		quoted.Write(arg[:min(len(arg), room)])
-		quoted.WriteString("' ")
+		quoted.WriteString("'" + cut(arg, room) + "' ")
 	}
-	name := args[0][:min(len(args[0]), limit)]
-	return "ERR unknown command '" + errorSafe(string(name)) + "', with args beginning with: " + errorSafe(quoted.String())
+	return "ERR unknown command '" + cut(args[0], limit) + "', with args beginning with: " + errorSafe(quoted.String())
 }
 
 func errUnknownSubcommand(container string, sub []byte) string {
-	const limit = 128
-	return "ERR unknown subcommand '" + errorSafe(string(sub[:min(len(sub), limit)])) + "'. Try " + strings.ToUpper(container) + " HELP."
+	return "ERR unknown subcommand '" + cut(sub, 128) + "'. Try " + strings.ToUpper(container) + " HELP."
 }
 
 func errArity(fullName string) string {
@@ -88,6 +87,16 @@ func errUnsupportedOption(option []byte) string {
 
 func errInvalidExpire(command string) string {
 	return "ERR invalid expire time in '" + command + "' command"
+}
+
+// cut shows at most n bytes of an argument in an error text. As in Redis, where
+// texts are C strings, a NUL byte ends it.
+func cut(arg []byte, n int) string {
+	arg = arg[:min(len(arg), n)]
+	if i := bytes.IndexByte(arg, 0); i >= 0 {
+		arg = arg[:i]
+	}
+	return errorSafe(string(arg))
 }
 
 // errorSafe replaces line ends, which would end the error reply early. Bytes,

@@ -50,7 +50,7 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 	hooks.d = d
 	d.server = &Server{} // not Attach: nothing happens in the background
 	t.Cleanup(func() {
-		d.reclaimer.close()
+		d.Close()
 		st.Close()
 	})
 	n := &testNode{t: t, d: d, store: st, log: log}
@@ -171,6 +171,7 @@ func (l *effectLog) take() []loggedEffect {
 func (l *effectLog) Mark(uint16) Mark                           { return Mark{} }
 func (l *effectLog) WaitAcked(context.Context, []Mark, int) int { return 0 }
 func (l *effectLog) Durable(uint16) int                         { return 0 }
+func (l *effectLog) WithinLossBudget(uint16) bool               { return true }
 func (l *effectLog) Info() ReplicationInfo                      { return ReplicationInfo{} }
 
 // apply replays effects on n as on a replica.
@@ -267,7 +268,8 @@ func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 	if write && (r.lost || r.m.Slot(slot).Primary != self) {
 		return cluster.Admission{Gate: cluster.Reroute}
 	}
-	return cluster.Admission{Gate: cluster.Run}
+	owner := !r.lost && r.m.Slot(slot).Primary == self
+	return cluster.Admission{Gate: cluster.Run, Owner: owner}
 }
 
 // pause makes writes of slot wait.

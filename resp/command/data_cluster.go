@@ -121,6 +121,12 @@ var clusterCommands = []*Command{
 				Args:       []Arg{str("key")},
 			},
 			{
+				Name: "cluster|leave", Group: GroupCluster, Since: "7.0.15", Arity: 2,
+				Flags:      Admin | Stale | NoAsyncLoading,
+				Summary:    "Moves everything away from this node and takes it out of the cluster.",
+				Complexity: "O(N) where N is the number of keys that this node holds",
+			},
+			{
 				Name: "cluster|links", Group: GroupCluster, Since: "7.0.0", Arity: 2,
 				Flags:      Stale,
 				Summary:    "Describes the connections between this node and the others.",

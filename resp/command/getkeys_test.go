@@ -57,6 +57,8 @@ func TestAppendKeys(t *testing.T) {
 		"migrate h 1 k 0 10":                    "[3]",
 		"migrate h 1 '' 0 10 auth keys keys a":  "[9]",
 		"migrate h 1 '' 0 10 copy keys a b":     "[8 9]",
+		"sort a store store asc":                "[1 3]",
+		"migrate h 1 '' 0 10 keys":              "[3]",
 		"spublish ch m":                         "[1]",
 		"bitop and d a b":                       "[2 3 4]",
 		"hexpire h 10 fields 1 f":               "[1]",

@@ -222,6 +222,9 @@ func TestGetKeysEqualsRedis(t *testing.T) {
 		}
 		for range rounds {
 			args := append(strings.Split(name, "|"), randomVector(r, entry)...)
+			if redisMisreads(args) {
+				continue
+			}
 			vectors++
 			for _, sub := range []string{"GETKEYS", "GETKEYSANDFLAGS"} {
 				want := call(t, c, append([]string{"COMMAND", sub}, args...)...)
@@ -242,6 +245,27 @@ func TestGetKeysEqualsRedis(t *testing.T) {
 		}
 	}
 	t.Logf("%d argument vectors", vectors)
+}
+
+// redisMisreads tells vectors for which redis-server's COMMAND GETKEYS names
+// other keys than the command itself would use.
+func redisMisreads(args []string) bool {
+	streams := 0
+	for i, a := range args {
+		switch strings.ToLower(a) {
+		case "store": // SORT k STORE by: it looks at the destination again and takes it for an option
+			if args[0] == "sort" && i+2 < len(args) && slices.Contains([]string{"store", "get", "by", "limit"}, strings.ToLower(args[i+1])) {
+				return true
+			}
+		case "keys": // MIGRATE with a host, key... named KEYS: taken for the option
+			if args[0] == "migrate" && i < 6 {
+				return true
+			}
+		case "streams": // XREAD streams ... STREAMS: a malformed one falls back to another search
+			streams++
+		}
+	}
+	return streams > 1
 }
 
 // randomVector makes arguments that are mostly plausible: counts, keywords of

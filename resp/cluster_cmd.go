@@ -1,0 +1,322 @@
+package resp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"respkv/cluster"
+	"respkv/cluster/hashslot"
+	"respkv/cluster/slotmap"
+	"respkv/resp/proto"
+	"respkv/store"
+)
+
+const errInvalidSlot = "ERR Invalid slot"
+
+func init() {
+	family := map[string]Handler{
+		"cluster|slots":                 clusterSlots,
+		"cluster|shards":                clusterShards,
+		"cluster|nodes":                 clusterNodes,
+		"cluster|info":                  clusterInfo,
+		"cluster|myid":                  func(c *Ctx) { c.W.BulkString(string(c.d.routing.ID())) },
+		"cluster|keyslot":               func(c *Ctx) { c.W.Int(int64(hashslot.Slot(c.Args[2]))) },
+		"cluster|countkeysinslot":       clusterCountKeys,
+		"cluster|getkeysinslot":         clusterGetKeys,
+		"cluster|count-failure-reports": clusterFailureReports,
+		"cluster|links":                 clusterLinks,
+		"cluster|replicas":              clusterReplicas,
+		"cluster|slaves":                clusterReplicas,
+		"cluster|meet":                  clusterMeet,
+		"cluster|forget":                clusterForget,
+		"cluster|reset":                 clusterReset,
+		"cluster|failover":              clusterFailover,
+		"cluster|leave":                 clusterLeave,
+		"cluster|help":                  containerHelp,
+	}
+	for name, instead := range clusterNotBuilt {
+		family["cluster|"+name] = func(c *Ctx) {
+			c.W.Error("ERR CLUSTER " + strings.ToUpper(c.Cmd.BaseName()) + " is not supported: " + instead)
+		}
+	}
+	for name, h := range family {
+		family[name] = func(c *Ctx) {
+			if c.inCluster() {
+				h(c)
+			}
+		}
+	}
+	handle(family)
+}
+
+// clusterNotBuilt are sub-commands by which slots and roles of a Redis Cluster
+// are set by hand, with what does that here.
+var clusterNotBuilt = map[string]string{
+	"addslots":         "the cluster shares out the slots by itself once cluster.expect nodes have met",
+	"addslotsrange":    "the cluster shares out the slots by itself once cluster.expect nodes have met",
+	"delslots":         "slots always have an owner here; CLUSTER LEAVE moves them all away from a node",
+	"delslotsrange":    "slots always have an owner here; CLUSTER LEAVE moves them all away from a node",
+	"flushslots":       "slots always have an owner here; CLUSTER LEAVE moves them all away from a node",
+	"setslot":          "slots move by themselves when nodes join and leave; cluster.weight sets a node's share",
+	"replicate":        "replicas are placed by themselves; cluster.replicas is their number",
+	"bumpepoch":        "config epochs are given by the cluster's controller",
+	"set-config-epoch": "config epochs are given by the cluster's controller",
+	"saveconfig":       "the slot map is on disk before it takes effect",
+}
+
+func clusterCountKeys(c *Ctx) {
+	slot, ok := parseLong(c.Args[2])
+	switch {
+	case !ok:
+		c.W.Error(errNotInteger)
+	case slot < 0 || slot >= hashslot.Count:
+		c.W.Error(errInvalidSlot)
+	default:
+		c.W.Int(int64(c.d.countSlot(uint16(slot))))
+	}
+}
+
+func (d *Dispatcher) countSlot(slot uint16) int {
+	shard := store.ShardOf(slot)
+	d.store.LockShard(shard)
+	defer d.store.UnlockShard(shard)
+	return d.store.CountSlot(0, slot)
+}
+
+func clusterGetKeys(c *Ctx) {
+	slot, ok := parseLong(c.Args[2])
+	count, ok2 := parseLong(c.Args[3])
+	switch {
+	case !ok || !ok2:
+		c.W.Error(errNotInteger)
+		return
+	case slot < 0 || slot >= hashslot.Count || count < 0:
+		c.W.Error("ERR Invalid slot or number of keys")
+		return
+	}
+	names := c.d.slotKeys(uint16(slot), int(min(count, 1<<31-1)))
+	c.W.Array(len(names))
+	for _, name := range names {
+		c.W.Bulk(name)
+	}
+}
+
+func (d *Dispatcher) slotKeys(slot uint16, most int) [][]byte {
+	shard := store.ShardOf(slot)
+	d.store.LockShard(shard)
+	defer d.store.UnlockShard(shard)
+	return d.store.SlotKeys(0, slot, min(most, d.store.CountSlot(0, slot)))
+}
+
+// member finds the node named by an argument, or replies with the error.
+func (c *Ctx) member(info *cluster.Info, arg []byte) *cluster.Member {
+	for i := range info.Members {
+		if string(info.Members[i].ID) == string(arg) {
+			return &info.Members[i]
+		}
+	}
+	c.W.Error("ERR Unknown node " + cut(arg, 128))
+	return nil
+}
+
+func clusterFailureReports(c *Ctx) {
+	info := c.d.routing.Info()
+	if m := c.member(&info, c.Args[2]); m != nil {
+		c.W.Int(int64(m.Failures))
+	}
+}
+
+// Changes of the cluster go through its controller, which may have to be found
+// first. The client is parked meanwhile.
+const (
+	meetTimeout  = 10 * time.Second
+	adminTimeout = 30 * time.Second
+)
+
+// changeCluster runs a change of the cluster in the background and replies OK or
+// with its error. A timeout of 0 is none.
+func (c *Ctx) changeCluster(timeout time.Duration, what string, change func(ctx context.Context) error) {
+	log := c.d.log
+	c.background(timeout, nil, func(ctx context.Context, w *proto.Writer) {
+		err := change(ctx)
+		if err == nil {
+			w.OK()
+			return
+		}
+		log.Warn("a cluster command failed", "command", what, "error", err)
+		w.Error(clusterErrorText(err))
+	})
+}
+
+func clusterErrorText(err error) string {
+	switch {
+	case errors.Is(err, cluster.ErrForgetSelf):
+		return "ERR I tried hard but I can't forget myself..."
+	case errors.Is(err, cluster.ErrNotReplica):
+		return "ERR You should send CLUSTER FAILOVER to a replica"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "ERR the cluster did not answer in time: " + errorSafe(err.Error())
+	}
+	return "ERR " + errorSafe(err.Error())
+}
+
+// clusterMeet: CLUSTER MEET ip port [cluster-port].
+func clusterMeet(c *Ctx) {
+	if len(c.Args) > 5 {
+		c.W.Error(errClusterArgs(c.Args[1]))
+		return
+	}
+	host := string(c.Args[2])
+	port, ok := parseLong(c.Args[3])
+	if !ok {
+		c.W.Error("ERR Invalid TCP base port specified: " + cut(c.Args[3], 128))
+		return
+	}
+	clusterPort := port + 10000 // Redis's rule, and the default of cluster.port
+	if len(c.Args) == 5 {
+		if clusterPort, ok = parseLong(c.Args[4]); !ok {
+			c.W.Error("ERR Invalid TCP bus port specified: " + cut(c.Args[4], 128))
+			return
+		}
+	}
+	if net.ParseIP(host) == nil || port < 1 || port > 65535 || clusterPort < 1 || clusterPort > 65535 {
+		c.W.Error("ERR Invalid node address specified: " + cut(c.Args[2], 128) + ":" + cut(c.Args[3], 128))
+		return
+	}
+	routing := c.d.routing
+	c.changeCluster(meetTimeout, "MEET", func(ctx context.Context) error {
+		return routing.Meet(ctx, host, int(clusterPort))
+	})
+}
+
+func errClusterArgs(sub []byte) string {
+	return "ERR unknown subcommand or wrong number of arguments for '" + cut(sub, 128) + "'. Try CLUSTER HELP."
+}
+
+func clusterForget(c *Ctx) {
+	info := c.d.routing.Info()
+	m := c.member(&info, c.Args[2])
+	if m == nil {
+		return
+	}
+	id, routing := m.ID, c.d.routing
+	c.changeCluster(adminTimeout, "FORGET", func(ctx context.Context) error { return routing.Forget(ctx, id) })
+}
+
+// clusterReset: CLUSTER RESET [HARD|SOFT].
+func clusterReset(c *Ctx) {
+	hard := false
+	switch {
+	case len(c.Args) > 3:
+		c.W.Error(errClusterArgs(c.Args[1]))
+		return
+	case len(c.Args) == 2, isWord(c.Args[2], "soft"):
+	case isWord(c.Args[2], "hard"):
+		hard = true
+	default:
+		c.W.Error(errSyntax)
+		return
+	}
+	if !c.d.role().replica && c.d.store.DBSize(0) > 0 {
+		c.W.Error("ERR CLUSTER RESET can't be called with master nodes containing keys")
+		return
+	}
+	routing := c.d.routing
+	c.changeCluster(adminTimeout, "RESET", func(ctx context.Context) error { return routing.Reset(ctx, hard) })
+}
+
+// clusterFailover: CLUSTER FAILOVER [FORCE|TAKEOVER].
+func clusterFailover(c *Ctx) {
+	mode := cluster.FailoverPlanned
+	switch {
+	case len(c.Args) > 3:
+		c.W.Error(errClusterArgs(c.Args[1]))
+		return
+	case len(c.Args) == 2:
+	case isWord(c.Args[2], "force"):
+		mode = cluster.FailoverForce
+	case isWord(c.Args[2], "takeover"):
+		mode = cluster.FailoverTakeover
+	default:
+		c.W.Error(errSyntax)
+		return
+	}
+	routing := c.d.routing
+	c.changeCluster(adminTimeout, "FAILOVER", func(ctx context.Context) error { return routing.Failover(ctx, mode) })
+}
+
+// clusterLeave: CLUSTER LEAVE. The reply comes when everything has moved away.
+func clusterLeave(c *Ctx) {
+	routing := c.d.routing
+	c.changeCluster(0, "LEAVE", routing.Leave)
+}
+
+// clusterLinks shows the links as Redis shows those of its bus.
+func clusterLinks(c *Ctx) {
+	links := c.d.routing.Info().Links
+	c.W.Array(len(links))
+	for _, l := range links {
+		direction, events := "from", "r"
+		if l.To {
+			direction = "to"
+		}
+		if l.SendBufferBytes > 0 {
+			events = "rw"
+		}
+		c.W.Map(6)
+		c.W.BulkString("direction")
+		c.W.BulkString(direction)
+		c.W.BulkString("node")
+		c.W.BulkString(string(l.Node))
+		c.W.BulkString("create-time")
+		c.W.Int(l.CreateTimeMillis)
+		c.W.BulkString("events")
+		c.W.BulkString(events)
+		c.W.BulkString("send-buffer-allocated")
+		c.W.Int(l.SendBufferBytes)
+		c.W.BulkString("send-buffer-used")
+		c.W.Int(l.SendBufferBytes)
+	}
+}
+
+func clusterInfo(c *Ctx) {
+	info := c.d.routing.Info()
+	primaries := make(map[slotmap.NodeID]bool)
+	for _, s := range info.Map.Spans() {
+		if s.Primary != "" {
+			primaries[s.Primary] = true
+		}
+	}
+	state := "fail"
+	if info.OK {
+		state = "ok"
+	}
+	var w infoWriter
+	w.str("cluster_state", state)
+	w.int("cluster_slots_assigned", int64(info.SlotsAssigned))
+	w.int("cluster_slots_ok", int64(info.SlotsOK))
+	w.int("cluster_slots_pfail", int64(info.SlotsPFail))
+	w.int("cluster_slots_fail", int64(info.SlotsFail))
+	w.int("cluster_known_nodes", int64(len(info.Members)))
+	w.int("cluster_size", int64(len(primaries)))
+	w.str("cluster_current_epoch", strconv.FormatUint(info.Map.CurrentEpoch(), 10))
+	w.str("cluster_my_epoch", strconv.FormatUint(info.MyEpoch, 10))
+	n := info.Counters
+	w.str("cluster_stats_messages_sent", strconv.FormatUint(n.MessagesSent, 10))
+	w.str("cluster_stats_messages_received", strconv.FormatUint(n.MessagesReceived, 10))
+	w.zeros("total_cluster_links_buffer_limit_exceeded")
+	w.str("respkv_controller", string(info.Controller))
+	w.str("respkv_map_version", strconv.FormatUint(info.Map.Version(), 10))
+	w.bool("respkv_lease", info.Lease)
+	w.str("respkv_leases_granted", strconv.FormatUint(n.LeasesGranted, 10))
+	w.str("respkv_leases_lost", strconv.FormatUint(n.LeasesLost, 10))
+	w.str("respkv_failovers", strconv.FormatUint(n.Failovers, 10))
+	w.str("respkv_moves_done", strconv.FormatUint(n.MovesDone, 10))
+	w.str("respkv_moves_aborted", strconv.FormatUint(n.MovesAborted, 10))
+	w.str("respkv_slots_lost", strconv.FormatUint(n.SlotsLost, 10))
+	c.W.Verbatim("txt", w.b.String())
+}
