@@ -89,13 +89,13 @@ func TestClusterAdministration(t *testing.T) {
 			t.Errorf("%s: asked for %q, want %q", test.line, did, test.did)
 		}
 	}
-	r.err = cluster.ErrNotReplica
+	r.set(func() { r.err = cluster.ErrNotReplica })
 	c.check("cluster failover", "-ERR You should send CLUSTER FAILOVER to a replica\r\n")
-	r.err = cluster.ErrForgetSelf
+	r.set(func() { r.err = cluster.ErrForgetSelf })
 	c.check("cluster forget "+string(self), "-ERR I tried hard but I can't forget myself...\r\n")
-	r.err = cluster.ErrNoController
+	r.set(func() { r.err = cluster.ErrNoController })
 	c.check("cluster meet 127.0.0.1 7005", "-ERR no controller is reachable\r\n")
-	r.err = nil
+	r.set(func() { r.err = nil })
 	for len(r.did) > 0 {
 		<-r.did
 	}
@@ -125,36 +125,30 @@ func TestClusterSlots(t *testing.T) {
 		"*3\r\n:0\r\n:8191\r\n"+node("7000", self)+
 		"*3\r\n:8192\r\n:16383\r\n"+node("7001", other))
 
-	inSync(t, r, firstHalf)
+	r = newAdminRouting(t, firstHalf)
+	r.inSync()
+	c = serveNode(t, servedOptions{routing: r}).dial(t)
 	c.check("cluster slots", "*2\r\n"+
 		"*4\r\n:0\r\n:8191\r\n"+node("7000", self)+node("7001", other)+
 		"*4\r\n:8192\r\n:16383\r\n"+node("7001", other)+node("7000", self))
 
 	// A replica that failed is not named, a primary that failed is.
-	r.info.Members[1].Health = cluster.Failed
+	r.set(func() { r.info.Members[1].Health = cluster.Failed })
 	c.check("cluster slots", "*2\r\n"+
 		"*3\r\n:0\r\n:8191\r\n"+node("7000", self)+
 		"*4\r\n:8192\r\n:16383\r\n"+node("7001", other)+node("7000", self))
 
 	// Endpoint types, in RESP3.
-	r.info.Members[0].Endpoint, r.info.Members[0].Hostname = slotmap.EndpointHostname, "one.example"
-	r.info.Members[1].Endpoint, r.info.Members[1].Hostname = slotmap.EndpointUnknown, "two.example"
+	r.set(func() {
+		one, two := &r.info.Members[0], &r.info.Members[1]
+		one.Endpoint, one.Hostname = slotmap.EndpointHostname, "one.example"
+		two.Endpoint, two.Hostname = slotmap.EndpointUnknown, "two.example"
+	})
 	c.call("hello", "3")
 	one := "*4\r\n" + bulk("one.example") + ":7000\r\n" + bulk(string(self)) + "%1\r\n" + bulk("ip") + bulk("127.0.0.1")
 	two := "*4\r\n_\r\n:7001\r\n" + bulk(string(other)) + "%2\r\n" + bulk("ip") + bulk("127.0.0.1") + bulk("hostname") + bulk("two.example")
 	c.send(wireCommand("cluster", "slots"))
 	c.expect("*2\r\n*3\r\n:0\r\n:8191\r\n" + one + "*4\r\n:8192\r\n:16383\r\n" + two + one)
-}
-
-// inSync makes all copies complete.
-func inSync(t *testing.T, r *adminRouting, primary func(uint16) bool) {
-	t.Helper()
-	spans := r.m.Spans()
-	for i := range spans {
-		a := *spans[i].Assignment
-		a.InSync = a.Replicas
-		spans[i].Assignment = &a // the test's own map
-	}
 }
 
 func TestClusterShards(t *testing.T) {
@@ -174,7 +168,9 @@ func TestClusterShards(t *testing.T) {
 			node("7001", other, "master", "online") + node("7000", self, "replica", replica)
 	}
 	c.check("cluster shards", want("loading"))
-	inSync(t, r, firstHalf)
+	r = newAdminRouting(t, firstHalf)
+	r.inSync()
+	c = serveNode(t, servedOptions{routing: r}).dial(t)
 	c.check("cluster shards", want("online"))
 }
 
@@ -208,9 +204,11 @@ func TestClusterNodes(t *testing.T) {
 	c := serveNode(t, servedOptions{routing: r}).dial(t)
 	c.check("cluster replicas "+b, "*1\r\n"+bulk(a+" 127.0.0.1:7000@17000 myself,slave "+b+" 0 1234 1 connected"))
 	c.check("cluster replicas "+a, "-ERR The specified node is not a master\r\n")
-	r.info.Members[1].Failures = 2
+	r.set(func() { r.info.Members[1].Failures = 2 })
 	c.check("cluster count-failure-reports "+b, ":2\r\n")
-	r.info.Links = []cluster.LinkStat{{To: true, Node: other, CreateTimeMillis: 5, SendBufferBytes: 6}}
+	r.set(func() {
+		r.info.Links = []cluster.LinkStat{{To: true, Node: other, CreateTimeMillis: 5, SendBufferBytes: 6}}
+	})
 	c.check("cluster links", "*1\r\n*12\r\n"+bulk("direction")+bulk("to")+bulk("node")+bulk(b)+
 		bulk("create-time")+":5\r\n"+bulk("events")+bulk("rw")+bulk("send-buffer-allocated")+":6\r\n"+
 		bulk("send-buffer-used")+":6\r\n")

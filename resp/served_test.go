@@ -206,9 +206,34 @@ func newAdminRouting(t testing.TB, primary func(slot uint16) bool) *adminRouting
 	return r
 }
 
-func (r *adminRouting) Info() cluster.Info { return r.info }
+func (r *adminRouting) Info() cluster.Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	info := r.info
+	info.Members = slices.Clone(info.Members)
+	return info
+}
+
+// inSync makes all copies complete. Call it before the node serves.
+func (r *adminRouting) inSync() {
+	spans := r.m.Spans()
+	for i := range spans {
+		a := *spans[i].Assignment
+		a.InSync = a.Replicas
+		spans[i].Assignment = &a // the map is the test's own
+	}
+}
+
+// set changes info or err.
+func (r *adminRouting) set(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+}
 
 func (r *adminRouting) act(what string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.did <- what
 	return r.err
 }
