@@ -7,7 +7,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 UNIT      = $(shell $(GO) list ./... | grep -v /tests/)
 FUZZTIME ?= 30s
 
-.PHONY: help build run dev test deps unit race lint fuzz diff process sim clients bench check generate clean
+.PHONY: help build run dev test deps unit race lint fuzz diff process sim bench check generate clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -48,13 +48,10 @@ diff: ## Replies compared with redis-server's
 	$(GO) test -count=1 -timeout 10m ./tests/differential/...
 
 process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
-	$(GO) test -count=1 -timeout 12m ./tests/process/...
+	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 12m ./tests/process/...
 
 sim: ## Simulated clusters with virtual time and network
 	$(GO) test -count=1 -timeout 10m -run Simul ./cluster/... ./replication/... ./tests/...
-
-clients: build ## Client libraries of other languages
-	$(GO) test -count=1 -timeout 10m ./tests/clients/...
 
 bench: build ## Measure beside redis-server; writes docs/benchmarks.md
 	$(GO) run ./tests/bench -respkv bin/respkv -write docs/benchmarks.md
@@ -64,8 +61,9 @@ check: lint ## What must hold before a commit: lint, generated files, unit tests
 	git diff --exit-code -- config.yaml docs
 	$(MAKE) unit
 
-generate: ## Write config.yaml, docs/configuration.md and the command table of docs/compatibility.md
+generate: build ## Write config.yaml, docs/configuration.md and the command table of docs/compatibility.md
 	$(GO) run ./scripts/generate
+	$(GO) run ./scripts/commandtable
 
 clean: ## Remove what was built
 	rm -rf bin

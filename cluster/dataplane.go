@@ -137,6 +137,9 @@ const (
 // Admission is the answer of Admit.
 type Admission struct {
 	Gate Gate
+	// Owner: this node is the slot's primary and serves it, so it may remove
+	// keys past their deadline. Set with Run only.
+	Owner bool
 	// Wait is closed when the pause ends; nil unless Paused.
 	Wait <-chan struct{}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"maps"
@@ -19,7 +20,11 @@ import (
 	"time"
 )
 
-const fakeDatabases = 2
+const (
+	fakeDatabases = 2
+	// settle is how long a test waits for what must come.
+	settle = 20 * time.Second
+)
 
 // fakeStore is a keyspace of strings with a lock per shard, as Applier and Slots.
 type fakeStore struct {
@@ -223,6 +228,40 @@ type fakeNode struct {
 	source *Source
 	links  map[string]*Link // by primary
 	losses chan Loss
+	oracle *oracle // may be nil
+}
+
+// oracle knows what a slot's copy at each position looks like.
+type oracle struct {
+	mu   sync.Mutex
+	sums map[SlotPosition]uint64
+}
+
+var oracleSeed = maphash.MakeSeed()
+
+// sum returns a digest of a slot. Slot lock held.
+func (f *fakeStore) sum(slot uint16) (sum uint64) {
+	for db := range fakeDatabases {
+		for key, value := range f.slots[slot][db] {
+			sum += (maphash.String(oracleSeed, key)*31 + maphash.String(oracleSeed, value)) * uint64(db+3)
+		}
+	}
+	return sum
+}
+
+// check compares a slot with what it was when it was written.
+func (o *oracle) check(t testing.TB, n *fakeNode, slot uint16) {
+	t.Helper()
+	n.store.WithSlot(slot, func() {
+		at := n.log.History(slot)
+		pos := history(at).lastEffect(n.log.Position(slot).Seq)
+		o.mu.Lock()
+		want, ok := o.sums[SlotPosition{slot, pos}]
+		o.mu.Unlock()
+		if got := n.store.sum(slot); pos.Seq > 0 && (!ok || got != want) {
+			t.Errorf("node %s slot %d at %v: digest %x, was %x (%v) when written; epochs %v", n.id, slot, pos, got, want, ok, at)
+		}
+	})
 }
 
 func testConfig() Config {
@@ -249,6 +288,9 @@ func newFakeNode(t testing.TB, id string, c Config) *fakeNode {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := n.log.SetWanted(true); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		for _, l := range n.links {
 			l.Close()
@@ -259,6 +301,21 @@ func newFakeNode(t testing.TB, id string, c Config) *fakeNode {
 		}
 	})
 	return n
+}
+
+// shrink gives the log a ring smaller than the configuration allows. Nothing may
+// have been written yet.
+func (n *fakeNode) shrink(t testing.TB, size int64) {
+	t.Helper()
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	if err := n.log.ring.close(); err != nil {
+		t.Fatal(err)
+	}
+	n.log.ring = newRing(size)
+	if err := n.log.ring.open(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // follow opens a link to p; wrap, if not nil, sees each connection's replica end.
@@ -310,6 +367,12 @@ func (n *fakeNode) write(slot uint16, db int, args ...string) (done bool) {
 	n.store.WithSlot(slot, func() {
 		if n.log.IsPrimary(slot) && n.store.execute(slot, db, raw) == nil {
 			n.log.Append(slot, db, 0, raw)
+			if n.oracle != nil {
+				sum := n.store.sum(slot)
+				n.oracle.mu.Lock()
+				n.oracle.sums[SlotPosition{slot, n.log.Position(slot)}] = sum
+				n.oracle.mu.Unlock()
+			}
 			done = true
 		}
 	})
@@ -349,10 +412,10 @@ func (n *fakeNode) writeRandom(r *rand.Rand, slot uint16) {
 // until waits for a condition.
 func until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(settle)
 	for !condition() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within %v: %s", settle, what)
 		}
 		time.Sleep(200 * time.Microsecond)
 	}
@@ -361,7 +424,7 @@ func until(t testing.TB, what string, condition func() bool) {
 // same waits until replica follows primary in slot, and compares the copies.
 func same(t testing.TB, primary, replica *fakeNode, slot uint16) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(settle)
 	for {
 		want, have := primary.log.Position(slot), replica.links[primary.id].SlotStatus(slot)
 		if have.State == SlotStreaming && have.Position == want {

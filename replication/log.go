@@ -88,7 +88,9 @@ func (l *Log) Close() error {
 // SetWanted says whether anybody could need the effects. While nobody could,
 // Append only moves the position. The first call with true reserves the memory
 // of the ring, which is its only error. A Source sets it by itself when a
-// replica comes, and while there is one, false has no effect.
+// replica comes, and while there is one, false has no effect. A node that is a
+// replica, and may become primary, sets it: the other replicas resume from its
+// log then.
 func (l *Log) SetWanted(wanted bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -93,10 +93,17 @@ func runModel(t *testing.T, seed uint64) {
 		}
 		return cut
 	}
+	written := &oracle{sums: make(map[SlotPosition]uint64)}
 	var nodes []*fakeNode
 	for i := range 3 {
 		n := newFakeNode(t, fmt.Sprint("n", i), config)
-		n.log.ring = newRing(int64(1<<10) << (3 + r.IntN(8))) // 8 KiB to 1 MiB
+		n.shrink(t, int64(1<<10)<<(3+r.IntN(8))) // 8 KiB to 1 MiB
+		n.oracle = written
+		n.store.load = func(slot uint16) {
+			if p := n.log.Position(slot); !p.IsZero() {
+				t.Errorf("node %s slot %d at %v while it is being copied", n.id, slot, p)
+			}
+		}
 		nodes = append(nodes, n)
 	}
 	for _, a := range nodes {
@@ -166,6 +173,7 @@ func runModel(t *testing.T, seed uint64) {
 			}
 			old.store.WithSlot(slot, func() { old.log.EndEpoch(slot) })
 			epoch++
+			written.check(t, next, slot)
 			next.lead(t, epoch, slot)
 			primary[slot] = next
 			followAll(slot)
@@ -200,6 +208,7 @@ func runModel(t *testing.T, seed uint64) {
 		for _, n := range nodes {
 			if n != primary[slot] {
 				same(t, primary[slot], n, slot)
+				written.check(t, n, slot)
 				if h, own := primary[slot].log.History(slot), n.log.History(slot); h[len(h)-1] != own[len(own)-1] {
 					t.Errorf("slot %d: epochs %v and %v", slot, h, own)
 				}

@@ -81,9 +81,10 @@ func (d *Dispatcher) flushSlot(db int, slot uint16) {
 	}
 }
 
-// EffectKeys returns the names of all keys of an effect, none when it concerns
-// the slot as a whole. They alias args.
-func (d *Dispatcher) EffectKeys(args [][]byte) [][]byte {
+// Keys returns the names of all keys of an effect, none when it concerns the
+// slot as a whole. They alias args. Safe for concurrent use. It implements
+// replication.Applier.
+func (d *Dispatcher) Keys(args [][]byte) [][]byte {
 	if len(args) == 0 {
 		return nil
 	}

@@ -108,6 +108,19 @@ func TestClaimIsWonOnce(t *testing.T) {
 	}
 }
 
+// The answer may come while the batch is still being executed: it must stand
+// between the replies of what came before and after.
+func TestResumedWithinBatch(t *testing.T) {
+	drivers(t, func(t *testing.T, generic bool) {
+		s := startServer(t, generic, nil)
+		c := s.dial(t)
+		for range 50 {
+			c.send("PING\r\nANSWERED\r\nECHO 1\r\nANSWERED\r\nECHO 2\r\n")
+			c.expect("+PONG\r\n+ANSWER\r\n$1\r\n1\r\n+ANSWER\r\n$1\r\n2\r\n")
+		}
+	})
+}
+
 // A command that must wait parks its client and is executed later, with those
 // that follow, in order.
 func TestParkedBeforeItsCommand(t *testing.T) {

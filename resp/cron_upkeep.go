@@ -3,14 +3,13 @@ package resp
 import (
 	"time"
 
-	"respkv/cluster"
 	"respkv/store"
 )
 
 // mayRemove says whether keys of slot may be removed without a client asking
 // for it. The caller holds the lock of the slot's shard.
 func (d *Dispatcher) mayRemove(slot uint16) bool {
-	return d.primaryOf(slot) && d.routing.Admit(slot, true).Gate == cluster.Run
+	return d.routing == nil || d.routing.Admit(slot, true).Owner
 }
 
 // upkeep closes the holes of the heap and gives unused memory back to the

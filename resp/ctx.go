@@ -32,8 +32,10 @@ type Ctx struct {
 	applied  bool   // an effect on a replica, not a client's command
 	dirty    int
 	effects  []effect
-	argv     [][]byte // backs the arguments of effects
-	keep     bool     // effects were set: the command as sent is not logged
+	argv     [][]byte       // backs the arguments of effects
+	keep     bool           // effects were set: the command as sent is not logged
+	pending  durableWrite   // the write of this command, if it waits for replicas
+	durable  []durableWrite // those of the batch
 	hits     int64
 	misses   int64
 	commands int64

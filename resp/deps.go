@@ -44,6 +44,9 @@ type Replicator interface {
 	// Durable says how many replicas must hold a write of slot before it is
 	// answered: 0 with asynchronous replication.
 	Durable(slot uint16) int
+	// WithinLossBudget says whether the replicas of slot are close enough behind
+	// for another write.
+	WithinLossBudget(slot uint16) bool
 	// Info describes roles and links for INFO replication and ROLE.
 	Info() ReplicationInfo
 }

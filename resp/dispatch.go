@@ -102,6 +102,9 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		e := b.entries[i]
 		c.Tx.Now = now
 		if !d.execute(c, b, e, args, i) {
+			if len(c.durable) > 0 {
+				d.awaitDurable(c)
+			}
 			return i // parked, not consumed
 		}
 		if c.ran {
@@ -117,6 +120,9 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 			start, run = end, 0
 		}
 		if last {
+			if len(c.durable) > 0 {
+				d.awaitDurable(c)
+			}
 			return i + 1
 		}
 	}
@@ -131,7 +137,7 @@ func (d *Dispatcher) release(b *batch) {
 		d.stats.misses.Add(c.misses)
 	}
 	clear(c.argv[:cap(c.argv)])
-	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0]}
+	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0]}
 	clear(b.keys[:])
 	d.batches.Put(b)
 }
@@ -180,6 +186,13 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	}
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		d.stats.countError(reply[mark+1:])
+	}
+	if c.pending.replicas > 0 {
+		c.pending.start, c.pending.end = mark, c.W.Len()
+		if client.Reply == ReplyOn {
+			c.durable = append(c.durable, c.pending)
+		}
+		c.pending = durableWrite{}
 	}
 	switch client.Reply {
 	case ReplyOff:
@@ -319,6 +332,11 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch, asking bool) bool {
 
 // route answers for slots that this node does not serve. True: run it here.
 func (d *Dispatcher) route(c *Ctx, asking bool) bool {
+	if c.entry.write && d.repl != nil && !d.withinLossBudget(c.slot) {
+		c.entry.stats.rejected.Add(1)
+		c.W.Error(errLossBudget)
+		return false
+	}
 	readonly := c.Client.Has(FlagReadOnly)
 	dec := d.routing.Route(c.slot, readonly, asking || c.Cmd.Flags&command.Asking != 0, c.entry.write)
 	if dec.Verdict == cluster.Here {
@@ -362,12 +380,8 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
 	case cluster.Reroute:
 		return nil, true
 	}
-	c.Tx.KeepExpired = !d.primaryOf(c.slot)
+	c.Tx.KeepExpired = !a.Owner
 	return nil, false
-}
-
-func (d *Dispatcher) primaryOf(slot uint16) bool {
-	return d.routing == nil || d.routing.Map().Slot(slot).Primary == d.routing.ID()
 }
 
 func (d *Dispatcher) invoke(c *Ctx) {
@@ -391,13 +405,14 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		return
 	}
 	c.session().wrote(c.slot)
-	if !c.keep {
+	if c.keep {
+		for _, e := range c.effects {
+			d.repl.Append(c.slot, c.Tx.DB, 0, c.argv[e.first:e.last])
+		}
+	} else {
 		d.repl.Append(c.slot, c.Tx.DB, 0, c.Args)
-		return
 	}
-	for _, e := range c.effects {
-		d.repl.Append(c.slot, c.Tx.DB, 0, c.argv[e.first:e.last])
-	}
+	d.noteDurable(c)
 }
 
 // shardSet is a set of shards, locked in ascending order.

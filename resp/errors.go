@@ -79,8 +79,10 @@ func errArity(fullName string) string {
 	return "ERR wrong number of arguments for '" + fullName + "' command"
 }
 
+// errUnsupportedOption shows the option up to a zero byte, as Redis does.
 func errUnsupportedOption(option []byte) string {
-	return "ERR Unsupported option " + errorSafe(string(option))
+	shown, _, _ := strings.Cut(string(option), "\x00")
+	return "ERR Unsupported option " + errorSafe(shown)
 }
 
 func errInvalidExpire(command string) string {

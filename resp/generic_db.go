@@ -22,7 +22,14 @@ func (c *Ctx) dbArg(i int) (db int, ok bool) {
 	return db, ok
 }
 
-func (c *Ctx) hasDB(db int) bool { return db >= 0 && db < c.d.store.Databases() }
+// hasDB goes by the configuration: in cluster mode the store has but one
+// database, and what names another has an error of its own.
+func (c *Ctx) hasDB(db int) bool {
+	if c.clustered() {
+		return db >= 0 && db < c.d.config.Config().Store.Databases
+	}
+	return db >= 0 && db < c.d.store.Databases()
+}
 
 // clustered says whether there is only database 0.
 func (c *Ctx) clustered() bool { return c.d.routing != nil }

@@ -48,7 +48,7 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 		t.Fatal(err)
 	}
 	hooks.d = d
-	d.Attach(&Server{})
+	d.server = &Server{} // not Attach: nothing happens in the background
 	t.Cleanup(func() {
 		d.Close()
 		st.Close()
@@ -168,6 +168,7 @@ func (l *effectLog) take() []loggedEffect {
 func (l *effectLog) Mark(uint16) Mark                           { return Mark{} }
 func (l *effectLog) WaitAcked(context.Context, []Mark, int) int { return 0 }
 func (l *effectLog) Durable(uint16) int                         { return 0 }
+func (l *effectLog) WithinLossBudget(uint16) bool               { return true }
 func (l *effectLog) Info() ReplicationInfo                      { return ReplicationInfo{} }
 
 // apply replays effects on n as on a replica.
@@ -257,7 +258,8 @@ func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 	if write && (r.lost || r.m.Slot(slot).Primary != self) {
 		return cluster.Admission{Gate: cluster.Reroute}
 	}
-	return cluster.Admission{Gate: cluster.Run}
+	owner := !r.lost && r.m.Slot(slot).Primary == self
+	return cluster.Admission{Gate: cluster.Run, Owner: owner}
 }
 
 // pause makes writes of slot wait.

@@ -103,6 +103,16 @@ func (e *testExecutor) run(c *Client, name string, args [][]byte) {
 		}
 		c.SetUser("default", true)
 		w.OK()
+	case "logout":
+		c.SetUser("default", false)
+		w.OK()
+	case "answered": // parks and is resumed before the batch ends
+		id, done := c.Park(), make(chan struct{})
+		go func() {
+			c.Unpark(id, []byte("+ANSWER\r\n"))
+			close(done)
+		}()
+		<-done
 	case "wait-for": // parks until "give"
 		e.mu.Lock()
 		defer e.mu.Unlock()

@@ -40,7 +40,10 @@ var segSizes = [...]int{
 	1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24,
 }
 
-const ordinarySeg = 16 // index of 2048 in segSizes
+const (
+	ordinarySeg = 16 // index of 2048 in segSizes
+	largestSeg  = len(segSizes) - 1
+)
 
 type entry = uint64
 
@@ -210,7 +213,10 @@ func (sh *shard) remove(ix *index, p place) {
 		p.cells[0] -= 1 << 32
 		ix.expires.Store(ix.expires.Load() - 1)
 	}
-	if n := len(p.cells); int(uint32(p.cells[0])) < n*3/10 {
+	// Not at each removal: the attempt may fail where the tags left lie
+	// close together.
+	n, size := int(uint32(p.cells[0])), len(p.cells)
+	if n < size*3/10 && n%(size/16) == 0 {
 		sh.shrinkSegment(ix, tag, p.word)
 	}
 }

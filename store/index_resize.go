@@ -9,7 +9,7 @@ func (sh *shard) growSegment(ix *index, tag uint32, w segWord) error {
 	cells := sh.cellsOf(w)
 	d := w.depth()
 	if w.size() < ordinarySeg || d >= maxDepth {
-		bigger, err := sh.build(ix, w.size()+1, d, cells[1:])
+		bigger, err := sh.build(ix, w.size()+1, largestSeg, d, cells[1:])
 		if err != nil {
 			return err
 		}
@@ -23,11 +23,11 @@ func (sh *shard) growSegment(ix *index, tag uint32, w segWord) error {
 			break
 		}
 	}
-	left, err := sh.build(ix, sizeFor(used(cells[1:cut])), d+1, cells[1:cut])
+	left, err := sh.build(ix, sizeFor(used(cells[1:cut])), largestSeg, d+1, cells[1:cut])
 	if err != nil {
 		return err
 	}
-	right, err := sh.build(ix, sizeFor(used(cells[cut:])), d+1, cells[cut:])
+	right, err := sh.build(ix, sizeFor(used(cells[cut:])), largestSeg, d+1, cells[cut:])
 	if err != nil {
 		sh.freeSegment(ix, left)
 		return err
@@ -74,7 +74,7 @@ func (sh *shard) shrinkSegment(ix *index, tag uint32, w segWord) {
 		if n > maxLoad(segSizes[ordinarySeg])/2 {
 			break
 		}
-		merged, err := sh.build(ix, sizeFor(n), d-1, lc[1:], rc[1:])
+		merged, err := sh.build(ix, sizeFor(n), ordinarySeg, d-1, lc[1:], rc[1:])
 		if err != nil {
 			return
 		}
@@ -92,7 +92,7 @@ func (sh *shard) shrinkSegment(ix *index, tag uint32, w segWord) {
 	cells := sh.cellsOf(w)
 	n := int(uint32(cells[0]))
 	if size := sizeFor(n); n < len(cells)*3/10 && size < w.size() {
-		smaller, err := sh.build(ix, size, w.depth(), cells[1:])
+		smaller, err := sh.build(ix, size, w.size()-1, w.depth(), cells[1:])
 		if err != nil {
 			return
 		}
@@ -135,9 +135,11 @@ func (ix *index) halveDirectory() {
 	ix.dir.Store(dir)
 }
 
-// build makes a segment of at least the given size for sorted entries.
-func (sh *shard) build(ix *index, size, depth int, entries ...[]uint64) (segWord, error) {
-	for ; size < len(segSizes); size++ {
+// build makes a segment for sorted entries, of the first size from size to most
+// that they fit into: tags close together may need more than their number asks
+// for. ErrOutOfMemory when none fits.
+func (sh *shard) build(ix *index, size, most, depth int, entries ...[]uint64) (segWord, error) {
+	for ; size <= most; size++ {
 		w, err := sh.newSegment(ix, size, depth)
 		if err != nil {
 			return 0, err

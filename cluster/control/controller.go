@@ -144,9 +144,8 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 		if n.State == slotmap.NodeFailed || n.State == slotmap.NodeStopped {
 			t.life, t.away = Failed, now
 		}
-		if t.gossip != Alive {
-			t.suspected = now + c.timing.Lease
-		}
+		// An election often has a reason: look whether everybody is there.
+		t.suspected = now + c.timing.Renew
 	}
 	// Handoffs of the controller before: whether it still commits them or this
 	// abort comes first, one of them decides.

@@ -264,13 +264,21 @@ func formed(o devOptions, nodes []*devNode) (clusterView, error) {
 	return v, nil
 }
 
+// tail is the part of a log that says why a process ended: the beginning of a
+// panic, or the last lines.
 func tail(file string) string {
+	const shown = 10
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(lines[max(0, len(lines)-10):], "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
+			return strings.Join(lines[i:min(i+shown, len(lines))], "\n")
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-shown):], "\n")
 }
 
 func printTable(out io.Writer, nodes []*devNode, v *clusterView) {

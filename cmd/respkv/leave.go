@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,9 +12,6 @@ import (
 )
 
 const replyTimeout = 5 * time.Second
-
-// errNotLeft is a leave that ended before the node had handed everything over.
-var errNotLeft = errors.New("the node still holds slots")
 
 func newLeave() *cobra.Command {
 	var addr, password string
@@ -46,30 +42,24 @@ REDISCLI_AUTH when the flag is not given.`,
 	return cmd
 }
 
-// leave sends CLUSTER LEAVE and follows the move of the node's slots on a
-// second connection, until the node has answered that it left.
+// leave sends CLUSTER LEAVE and follows the move of the node's slots until the
+// node has answered that it left and holds none.
 func leave(addr, password string, progress io.Writer) error {
 	c, err := dial(addr, password, replyTimeout)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	watch, err := dial(addr, password, replyTimeout)
-	if err != nil {
-		return err
-	}
-	defer watch.close()
-	reply, err := watch.do(replyTimeout, "CLUSTER", "MYID")
+	reply, err := c.do(replyTimeout, "CLUSTER", "MYID")
 	if err != nil {
 		return err
 	}
 	id, _ := reply.(string)
-	before, err := view(watch, replyTimeout)
+	total, err := slotsHeld(addr, password, id)
 	if err != nil {
 		return err
 	}
-	held := before.held(id)
-	bar := newProgress(progress, held.primary+held.replica)
+	bar := newProgress(progress, total)
 	defer bar.end()
 
 	answered := make(chan error, 1)
@@ -79,9 +69,7 @@ func leave(addr, password string, progress io.Writer) error {
 	}()
 	poll := time.NewTicker(200 * time.Millisecond)
 	defer poll.Stop()
-	left := held.primary + held.replica
-	accepted := false
-	for {
+	for accepted := false; ; {
 		select {
 		case err := <-answered:
 			if err != nil {
@@ -90,30 +78,32 @@ func leave(addr, password string, progress io.Writer) error {
 			accepted, answered = true, nil
 		case <-poll.C:
 		}
-		if watch != nil {
-			v, err := view(watch, replyTimeout)
-			if err == nil {
-				now := v.held(id)
-				left = now.primary + now.replica
-				bar.show(left)
-			} else {
-				// It hangs up as its last step; that is only known to be the
-				// end when LEAVE was answered.
-				watch.close()
-				watch = nil
-				if accepted {
-					left = 0
-				}
-			}
-		}
-		if accepted && left == 0 {
+		left, err := slotsHeld(addr, password, id)
+		switch {
+		case accepted && (err != nil || left == 0):
+			// An error: it has left, so it may be gone or know no cluster.
 			bar.show(0)
 			return nil
-		}
-		if accepted && watch == nil {
-			return fmt.Errorf("%w: the connection was lost with %d slots to go", errNotLeft, left)
+		case err == nil:
+			bar.show(left)
 		}
 	}
+}
+
+// slotsHeld asks the node how many slots, as primary or replica, the node with
+// that ID holds.
+func slotsHeld(addr, password, id string) (int, error) {
+	c, err := dial(addr, password, replyTimeout)
+	if err != nil {
+		return 0, err
+	}
+	defer c.close()
+	v, err := view(c, replyTimeout)
+	if err != nil {
+		return 0, err
+	}
+	h := v.held(id)
+	return h.primary + h.replica, nil
 }
 
 // progressBar draws a bar on a terminal, and nothing elsewhere.

@@ -110,6 +110,7 @@ type Replication struct {
 	MaxLag      time.Duration // loss budget in time; 0: off
 	MaxLagBytes int64         // loss budget in bytes; 0: off
 	Durability  Durability
+	AckTimeout  time.Duration // with Durability: how long a write waits
 }
 
 // Log holds the settings of the node's own log.

@@ -181,4 +181,11 @@ var replicationKeys = []*Key{
 		value: durabilityValue(func(c *Config) *Durability { return &c.Replication.Durability }),
 		What:  "When a write is answered: `async` when the primary has it; `replicas=N` when N replicas have it too; `quorum` when most copies of the slot have it, and only such copies may be promoted.",
 	},
+	{
+		Name: "replication.ack_timeout", Default: "2s", Mutable: true,
+		value: durationValue(func(c *Config) *time.Duration { return &c.Replication.AckTimeout }, time.Millisecond, 1, 3_600_000),
+		What:  "How long a write waits for its replicas where replication.durability asks for them; then it is answered with NOREPLICAS, although it is applied and still on its way.",
+		Raise: "Writes survive slow replicas without an error, and take longer.",
+		Lower: "Clients learn sooner that replicas do not keep up.",
+	},
 }

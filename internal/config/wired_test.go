@@ -72,10 +72,10 @@ var notWired = []string{
 	"replication.durability",
 }
 
-// TestEverySettingIsRead looks for a use of every field of Config in the files
-// that import this package.
+// TestEverySettingIsRead looks for a use of every field of Config in the
+// packages that import this one.
 func TestEverySettingIsRead(t *testing.T) {
-	used := make(map[string]bool)
+	packages := make(map[string][]*ast.File) // by directory
 	err := filepath.WalkDir(root(t, ""), func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -87,43 +87,89 @@ func TestEverySettingIsRead(t *testing.T) {
 			return nil
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"respkv/internal/config"` }) {
-			return nil
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok {
-				used[s.Sel.Name] = true
-			}
-			return true
-		})
-		return nil
+		packages[filepath.Dir(path)] = append(packages[filepath.Dir(path)], file)
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := new(Config)
-	fields := make(map[uintptr]string)
-	var walk func(v reflect.Value)
-	walk = func(v reflect.Value) {
-		for i := range v.NumField() {
-			// A section and its first field share an address; the field, met later, stays.
-			fields[v.Field(i).Addr().Pointer()] = v.Type().Field(i).Name
-			if f := v.Field(i); f.Kind() == reflect.Struct && f.Type() != reflect.TypeFor[OutputLimits]() && f.Type() != reflect.TypeFor[Durability]() {
-				walk(f)
+	used := make(map[string]bool)
+	for _, files := range packages {
+		if slices.ContainsFunc(files, importsConfig) {
+			for _, file := range files {
+				collectUses(file, used)
 			}
 		}
 	}
-	walk(reflect.ValueOf(c).Elem())
+	c := new(Config)
+	fields := make(map[uintptr]string)
+	top := reflect.ValueOf(c).Elem()
+	for i := range top.NumField() {
+		section := top.Field(i)
+		if section.Kind() != reflect.Struct {
+			fields[section.Addr().Pointer()] = top.Type().Field(i).Name
+			continue
+		}
+		for j := range section.NumField() {
+			fields[section.Field(j).Addr().Pointer()] = top.Type().Field(i).Name + "." + section.Type().Field(j).Name
+		}
+	}
 	for _, k := range Keys() {
 		field := fields[reflect.ValueOf(k.value(c)).FieldByName("p").Pointer()]
 		switch listed := slices.Contains(notWired, k.Name); {
 		case used[field] && listed:
 			t.Errorf("%s is read now: take it off the list notWired", k.Name)
 		case !used[field] && !listed:
-			t.Errorf("%s: no code outside this package reads Config field %s", k.Name, field)
+			t.Errorf("%s: no code outside this package reads Config.%s", k.Name, field)
 		}
 	}
+}
+
+func importsConfig(file *ast.File) bool {
+	return slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"respkv/internal/config"` })
+}
+
+// collectUses finds c.Section.Field, s.Field after s := &c.Section, and the
+// fields and methods of Config itself. It goes by names; types would cost a
+// build of everything.
+func collectUses(file *ast.File, used map[string]bool) {
+	section := func(e ast.Expr) string {
+		if address, ok := e.(*ast.UnaryExpr); ok {
+			e = address.X
+		}
+		if s, ok := e.(*ast.SelectorExpr); ok {
+			return s.Sel.Name
+		}
+		return ""
+	}
+	aliases := make(map[string]string) // variable: section
+	ast.Inspect(file, func(n ast.Node) bool {
+		if assign, ok := n.(*ast.AssignStmt); ok && len(assign.Lhs) == len(assign.Rhs) {
+			for i, left := range assign.Lhs {
+				if name, ok := left.(*ast.Ident); ok && section(assign.Rhs[i]) != "" {
+					aliases[name.Name] = section(assign.Rhs[i])
+				}
+			}
+		}
+		return true
+	})
+	ast.Inspect(file, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		switch x := s.X.(type) {
+		case *ast.SelectorExpr:
+			used[x.Sel.Name+"."+s.Sel.Name] = true
+		case *ast.Ident:
+			if alias := aliases[x.Name]; alias != "" {
+				used[alias+"."+s.Sel.Name] = true
+			}
+		}
+		used[s.Sel.Name] = true
+		if s.Sel.Name == "ClusterPort" {
+			used["Cluster.ClusterPort"] = true // the method reads the field
+		}
+		return true
+	})
 }

@@ -5,8 +5,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,7 +45,9 @@ type Node struct {
 
 // Start builds a node and begins to serve. When it returns without an error the
 // node accepts clients; a clustered node may still be looking for its cluster.
-func Start(live *config.Live, log *slog.Logger) (n *Node, err error) {
+//
+// version is the program's own, for INFO.
+func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err error) {
 	cfg := live.Config()
 	n = &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -66,7 +66,7 @@ func Start(live *config.Live, log *slog.Logger) (n *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	options := resp.DispatcherOptions{Store: n.store, Config: live, Shutdown: n.requestShutdown, Logger: log}
+	options := resp.DispatcherOptions{Store: n.store, Config: live, Shutdown: n.requestShutdown, Version: version, Logger: log}
 	if cfg.Cluster.Enabled {
 		if err := n.buildCluster(cfg); err != nil {
 			return nil, err
@@ -78,7 +78,7 @@ func Start(live *config.Live, log *slog.Logger) (n *Node, err error) {
 		return nil, err
 	}
 	hooks.dispatcher = n.dispatcher
-	n.server, err = resp.NewServer(serverConfig(cfg), n.dispatcher)
+	n.server, err = resp.NewServer(n.serverConfig(cfg), n.dispatcher)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,9 @@ func (n *Node) close() {
 		n.source.Close()
 	}
 	if n.repl != nil {
-		n.repl.Close()
+		if err := n.repl.Close(); err != nil {
+			n.log.Warn("closing the replication log", "error", err)
+		}
 	}
 	if n.store != nil {
 		if err := n.store.Close(); err != nil {
@@ -180,13 +182,16 @@ func (n *Node) Cluster() *cluster.Node { return n.cluster }
 // Store is the keyspace.
 func (n *Node) Store() *store.Store { return n.store }
 
-func serverConfig(cfg *config.Config) resp.ServerConfig {
+func (n *Node) serverConfig(cfg *config.Config) resp.ServerConfig {
 	return resp.ServerConfig{
 		Bind:           cfg.Server.Bind,
 		Port:           cfg.Server.Port,
+		Backlog:        cfg.Server.TCPBacklog,
 		UnixSocket:     cfg.Server.UnixSocket,
-		UnixSocketPerm: cfg.Server.UnixSocketPerm,
+		UnixSocketPerm: uint32(cfg.Server.UnixSocketPerm),
+		NoPassword:     func() bool { return n.live.Config().Server.RequirePass == "" },
 		Limits:         resp.LimitsOf(cfg),
+		Log:            n.log,
 	}
 }
 
@@ -194,6 +199,9 @@ func serverConfig(cfg *config.Config) resp.ServerConfig {
 func (n *Node) buildCluster(cfg *config.Config) error {
 	rc := replication.DefaultConfig()
 	rc.LogBytes = cfg.Replication.LogSize
+	rc.Timeout = cfg.Replication.LinkTimeout
+	rc.Heartbeat = min(rc.Heartbeat, rc.Timeout/4)
+	rc.CopyBytesPerSecond = cfg.Replication.CopyRate
 	var err error
 	if n.repl, err = replication.NewLog(rc); err != nil {
 		return fmt.Errorf("replication: %w", err)
@@ -203,7 +211,6 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 		Config: clusterConfig(cfg),
 		Plane:  n.plane,
 		Logger: n.log,
-		Events: n.event,
 		Links:  n.plane.linkStats,
 	})
 	if err != nil {
@@ -215,20 +222,20 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 func (n *Node) startCluster() error {
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
-		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.EffectKeys,
-		NodeID: string(n.cluster.ID()), BootID: n.plane.boot, Logger: n.log,
+		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
+		NodeID: string(n.cluster.ID()), BootID: n.cluster.Boot(), Logger: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("replication: %w", err)
+	}
+	if err := n.cluster.Start(); err != nil {
+		return fmt.Errorf("cluster: %w", err)
 	}
 	n.cluster.HandleReplication(func(conn net.Conn) {
 		if err := n.source.Serve(n.ctx, conn); err != nil && n.ctx.Err() == nil {
 			n.log.Debug("a replication link to this node ended", "peer", conn.RemoteAddr(), "error", err)
 		}
 	})
-	if err := n.cluster.Start(); err != nil {
-		return fmt.Errorf("cluster: %w", err)
-	}
 	return nil
 }
 
@@ -280,10 +287,4 @@ func bindHost(bind []string) string {
 		return host
 	}
 	return "0.0.0.0"
-}
-
-func newBootID() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // never fails (documented)
-	return binary.LittleEndian.Uint64(b[:])
 }

@@ -19,12 +19,12 @@ import (
 //
 // Each slot has a role here:
 //
-//	           gained by formation,            lost by handoff,
-//	           failover, handoff               failover
-//	  none ------------------------> primary ------------------> replica or none
-//	   ^  \--------> replica ----------^                              |
-//	   |   copies      |  promoted                                    |
-//	   +---------------+---- dropped: position forgotten, data cleared+
+//	         gained by formation,            lost by handoff,
+//	         failover, handoff               failover
+//	none ------------------------> primary ------------------> replica or none
+//	 ^  \--------> replica ----------^                              |
+//	 |   copies      |  promoted                                    |
+//	 +---------------+---- dropped: position forgotten, data cleared+
 type plane struct {
 	node     *Node
 	cfg      replication.Config
@@ -40,7 +40,6 @@ type plane struct {
 	links   map[slotmap.NodeID]*link
 	closed  bool
 
-	boot  uint64
 	lost  lossCounter
 	wake  chan struct{} // stale slots wait for the cleaner
 	quit  chan struct{}
@@ -87,7 +86,7 @@ func (p *plane) Apply(m *slotmap.Map) {
 	member := m.Node(self)
 	// The map may still speak of an earlier process of this node: what that one
 	// was primary of died with it.
-	current := member != nil && member.Boot == p.boot
+	current := member != nil && member.Boot == p.node.cluster.Boot()
 
 	var roles [hashslot.Count]role
 	var follows [hashslot.Count]slotmap.NodeID
@@ -131,7 +130,9 @@ func (p *plane) Apply(m *slotmap.Map) {
 	p.roles = roles
 	p.follow(follows)
 	p.follows = follows
-	p.node.repl.SetWanted(p.logWanted(m))
+	if err := p.node.repl.SetWanted(logWanted(m)); err != nil {
+		p.log.Error("no memory for the replication log: replicas will need full resyncs", "error", err)
+	}
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -139,7 +140,7 @@ func (p *plane) Apply(m *slotmap.Map) {
 }
 
 // logWanted says whether any node could ever ask for the effects of this one.
-func (p *plane) logWanted(m *slotmap.Map) bool {
+func logWanted(m *slotmap.Map) bool {
 	return m.ReplicationFactor() > 0 || len(m.Nodes()) > 1
 }
 
@@ -206,7 +207,7 @@ func (p *plane) follow(follows [hashslot.Count]slotmap.NodeID) {
 func (p *plane) open(primary slotmap.NodeID) (*link, error) {
 	l, err := replication.NewLink(replication.LinkOptions{
 		Config: p.cfg, Log: p.node.repl, Slots: p.keyspace, Applier: p.node.dispatcher,
-		NodeID: string(p.node.cluster.ID()), BootID: p.boot,
+		NodeID: string(p.node.cluster.ID()), BootID: p.node.cluster.Boot(),
 		PrimaryID: string(primary),
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return p.node.cluster.DialReplication(ctx, primary)
@@ -228,7 +229,7 @@ func (p *plane) clearStale(slot int) {
 		return
 	}
 	p.stale[slot] = false
-	if err := p.keyspace.ClearSlot(uint16(slot), func() {}); err != nil {
+	if err := p.keyspace.ClearSlot(uint16(slot)); err != nil {
 		p.log.Error("cannot clear a slot", "slot", slot, "error", err)
 	}
 }
@@ -359,7 +360,7 @@ func (p *plane) Status() []cluster.RangeStatus {
 		case roleReplica:
 			if l := p.links[p.follows[slot]]; l != nil {
 				status := l.SlotStatus(uint16(slot))
-				s.CaughtUp = status.Readable
+				s.CaughtUp = status.State == replication.SlotStreaming
 				s.LagMs = status.Staleness.Milliseconds()
 			}
 		}

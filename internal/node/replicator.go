@@ -47,6 +47,19 @@ func (r *replicator) Durable(slot uint16) int {
 	return 0
 }
 
+// WithinLossBudget implements resp.Replicator.
+func (r *replicator) WithinLossBudget(slot uint16) bool {
+	c := &r.n.live.Config().Replication
+	if c.MaxLag == 0 && c.MaxLagBytes == 0 {
+		return true
+	}
+	lag := r.n.source.Lag(slot)
+	if lag.Effects == 0 {
+		return true
+	}
+	return (c.MaxLag == 0 || lag.Age <= c.MaxLag) && (c.MaxLagBytes == 0 || lag.Bytes <= uint64(c.MaxLagBytes))
+}
+
 // Info implements resp.Replicator.
 func (r *replicator) Info() resp.ReplicationInfo {
 	log, source := r.n.repl.Stats(), r.n.source.Stats()
@@ -55,7 +68,7 @@ func (r *replicator) Info() resp.ReplicationInfo {
 		ReplID:         string(r.n.cluster.ID()),
 		Offset:         log.Offset,
 		BacklogSize:    log.SizeBytes,
-		BacklogHistory: log.HistoryBytes,
+		BacklogHistory: int64(log.HistoryBytes),
 		BacklogFirst:   log.FirstOffset,
 		FullSyncs:      source.FullSyncs,
 		PartialOK:      source.PartialOK,
@@ -66,10 +79,10 @@ func (r *replicator) Info() resp.ReplicationInfo {
 	}
 	for _, l := range r.n.source.Replicas() {
 		link := resp.ReplicaLink{
-			NodeID: l.NodeID, State: "online", Offset: l.AckedOffset,
-			LagSeconds: int64(l.LastAck.Seconds()), Slots: l.Wanted + l.Copying + l.Streaming,
+			NodeID: l.NodeID, State: "online", Offset: l.Offset,
+			LagSeconds: int64(l.LastAck.Seconds()), Slots: l.Waiting + l.Copying + l.Streaming,
 		}
-		if l.Wanted+l.Copying > 0 {
+		if l.Waiting+l.Copying > 0 {
 			link.State = "send_bulk"
 		}
 		if member := m.Node(slotmap.NodeID(l.NodeID)); member != nil {
@@ -79,10 +92,13 @@ func (r *replicator) Info() resp.ReplicationInfo {
 	}
 	for _, l := range r.n.plane.linkInfos() {
 		link := resp.PrimaryLink{
-			NodeID: l.PrimaryID, Up: l.State == "streaming", Syncing: l.Wanted+l.Copying > 0,
-			LastIOSeconds: int64(l.LastIO.Seconds()), DownSeconds: int64(l.DownFor.Seconds()),
-			Offset: l.Offset, Slots: l.Wanted + l.Copying + l.Streaming,
-			CopyKeysLeft: l.CopyKeysLeft, CopiedBytes: l.CopiedBytes,
+			NodeID: l.PrimaryID, Up: l.State == replication.LinkStreaming, Syncing: l.Wanted+l.Copying > 0,
+			LastIOSeconds: int64(l.LastIO.Seconds()),
+			Offset:        l.Offset, Slots: l.Wanted + l.Resuming + l.Copying + l.Streaming,
+			CopyKeysLeft: l.CopyTotal - min(l.CopyKeys, l.CopyTotal), CopiedBytes: l.CopiedBytes,
+		}
+		if !link.Up {
+			link.DownSeconds = int64(l.Since.Seconds())
 		}
 		if member := m.Node(slotmap.NodeID(l.PrimaryID)); member != nil {
 			link.Host, link.Port = member.Host, cluster.PortOf(member, false)
@@ -120,10 +136,4 @@ func (c *lossCounter) total() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.effects
-}
-
-// event logs what happens in the cluster and passes it on.
-func (n *Node) event(e cluster.Event) {
-	n.log.Info("cluster event", "kind", string(e.Kind), "node", e.Node.Short(), "peer", e.Peer.Short(),
-		"slots", e.Slots.String(), "epoch", e.Epoch, "reason", e.Reason, "took", e.Took)
 }

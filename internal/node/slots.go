@@ -100,7 +100,7 @@ func (ks *keyspace) SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entr
 const clearStep = 1000
 
 // ClearSlot implements replication.Slots.
-func (ks *keyspace) ClearSlot(slot uint16, after func()) error {
+func (ks *keyspace) ClearSlot(slot uint16) error {
 	shard := store.ShardOf(slot)
 	for {
 		ks.store.LockShard(shard)
@@ -109,7 +109,6 @@ func (ks *keyspace) ClearSlot(slot uint16, after func()) error {
 			removed += ks.store.FlushSlot(db, slot, clearStep)
 		}
 		if removed == 0 {
-			after()
 			ks.store.UnlockShard(shard)
 			return nil
 		}

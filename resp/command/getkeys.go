@@ -25,6 +25,11 @@ func (c *Command) AppendKeys(dst []int, args [][]byte) ([]int, error) {
 			dst = append(dst, i)
 		}
 		return dst, nil
+	case keysSet, keysBitfield: // one key; only its flags depend on the arguments
+		if len(args) < 2 {
+			return dst, ErrKeys
+		}
+		return append(dst, 1), nil
 	}
 	var buf [16]KeyRef // commands with movable keys seldom have more
 	refs, err := c.AppendKeyRefs(buf[:0], args)

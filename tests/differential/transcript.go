@@ -41,7 +41,7 @@ import (
 //
 // Blocks and settings:
 //
-//	@needs NAME...   until @end: only when respkv has these commands ("config|get")
+//	@needs NAME...   until @end: only when both have these commands ("config|get")
 //	@end
 //	@protocols 2|3   run the file under this protocol only, not under both
 type Transcript struct {
@@ -59,7 +59,7 @@ type Step struct {
 	Check   Check
 	Capture string
 	Until   string
-	Needs   []string // commands that respkv must have
+	Needs   []string // commands that both servers must have
 }
 
 // StepKind is what a step does.

@@ -12,14 +12,20 @@ import (
 	"testing"
 )
 
+// binaryVariable names a binary to test instead of one built from the sources.
+const binaryVariable = "PROCESS_TEST_BINARY"
+
 var binary = sync.OnceValues(func() (string, error) {
+	if given := os.Getenv(binaryVariable); given != "" {
+		return given, nil
+	}
 	dir, err := os.MkdirTemp("", "respkv-process-")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "respkv")
 	build := exec.Command("go", "build", "-o", path, "./cmd/respkv")
-	build.Dir = root()
+	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", &buildError{out, err}
 	}
@@ -33,13 +39,14 @@ type buildError struct {
 
 func (e *buildError) Error() string { return e.err.Error() + "\n" + string(e.output) }
 
-// root is the root of the repository.
-func root() string {
+// Root is the root of the repository.
+func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "..")
 }
 
-// Binary is the path of the respkv binary, built once for all tests.
+// Binary is the path of the respkv binary: built once for all tests, or the one
+// that the variable PROCESS_TEST_BINARY names.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := binary()
@@ -52,7 +59,7 @@ func Binary(t testing.TB) string {
 // Main runs the tests of a package and removes the binary. TestMain calls it.
 func Main(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
+	if path, err := binary(); err == nil && os.Getenv(binaryVariable) == "" {
 		_ = os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)

@@ -108,9 +108,15 @@ func (c *Cluster) WaitComplete(within time.Duration) {
 	Eventually(c.t, within, func() error {
 		running := 0
 		for _, n := range c.Nodes {
+			if n.crashed() {
+				return Final(fmt.Errorf("node %s has ended by itself", n.Addr()))
+			}
 			if n.Running() {
 				running++
 			}
+		}
+		if running == 0 {
+			return Final(fmt.Errorf("no node is running"))
 		}
 		for _, n := range c.Nodes {
 			if !n.Running() {

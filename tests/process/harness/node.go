@@ -29,6 +29,7 @@ type Node struct {
 	args   []string // of serve
 	cmd    *exec.Cmd
 	ended  chan struct{} // closed when the present process has ended
+	mayEnd bool          // the test asked it to
 }
 
 // Addr is the client address.
@@ -79,7 +80,7 @@ func (n *Node) Start() {
 		n.t.Fatalf("starting node %s: %v", n.Addr(), err)
 	}
 	ended, cmd := make(chan struct{}), n.cmd
-	n.ended = ended
+	n.ended, n.mayEnd = ended, false
 	go func() {
 		_ = cmd.Wait() // the state is in cmd
 		close(ended)
@@ -99,9 +100,13 @@ func (n *Node) Running() bool {
 	}
 }
 
+// crashed tells whether the process ended without being asked to.
+func (n *Node) crashed() bool { return n.cmd != nil && !n.Running() && !n.mayEnd }
+
 // Signal sends sig to the process.
 func (n *Node) Signal(sig syscall.Signal) {
 	n.t.Helper()
+	n.mayEnd = n.mayEnd || sig == syscall.SIGTERM || sig == syscall.SIGINT
 	if err := n.cmd.Process.Signal(sig); err != nil {
 		n.t.Fatalf("signal %v to node %s: %v", sig, n.Addr(), err)
 	}
@@ -109,6 +114,7 @@ func (n *Node) Signal(sig syscall.Signal) {
 
 // Kill ends the process with SIGKILL, if it runs, and waits for its end.
 func (n *Node) Kill() {
+	n.mayEnd = true
 	if n.Running() {
 		_ = n.cmd.Process.Signal(syscall.SIGCONT) // a stopped one is not waited for either
 		_ = n.cmd.Process.Kill()
@@ -169,8 +175,8 @@ func (n *Node) WaitReady() {
 	n.t.Helper()
 	c := n.Client()
 	Eventually(n.t, 20*time.Second, func() error {
-		if !n.Running() {
-			return Final(fmt.Errorf("node %s has ended", n.Addr()))
+		if n.crashed() {
+			return Final(fmt.Errorf("node %s has ended by itself", n.Addr()))
 		}
 		return c.Ping(context.Background()).Err()
 	})

@@ -1,12 +1,9 @@
 package cluster
 
 import (
-	"context"
 	"errors"
 	"log/slog"
-	"net"
 
-	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
 )
 
@@ -29,40 +26,6 @@ type Options struct {
 	Logger *slog.Logger      // default slog.Default()
 	Events func(Event)       // called from one goroutine, must not block; may be nil
 	Links  func() []LinkStat // replication links for CLUSTER LINKS; may be nil
-}
-
-// API lists what Node offers to resp and to internal/node; Node satisfies it.
-type API interface {
-	ID() slotmap.NodeID
-	Map() *slotmap.Map
-
-	// Route decides who serves slot for a client. readonly: the connection
-	// sent READONLY; asking: it sent ASKING just before; write: the command
-	// may change the keyspace. No lock is needed, and none is taken.
-	Route(slot uint16, readonly, asking, write bool) Decision
-	// Admit looks again under the shard lock.
-	Admit(slot uint16, write bool) Admission
-	// Serving reports whether this node's lease is valid now.
-	Serving() bool
-
-	Info() Info
-	Meet(ctx context.Context, host string, clusterPort int) error
-	Forget(ctx context.Context, id slotmap.NodeID) error
-	Reset(ctx context.Context, hard bool) error
-	Failover(ctx context.Context, mode FailoverMode) error
-	Leave(ctx context.Context) error
-	Shutdown(ctx context.Context) error
-	Close() error
-
-	// HandleReplication installs the receiver of replication links; before it
-	// is called they are closed.
-	HandleReplication(h mux.Handler)
-	// DialReplication opens a replication link to a member at its current
-	// address. The caller owns the connection.
-	DialReplication(ctx context.Context, id slotmap.NodeID) (net.Conn, error)
-	// LinkBroken tells that a link to that node ended unexpectedly: a reason
-	// to look at once whether it is still there.
-	LinkBroken(id slotmap.NodeID)
 }
 
 // LinkStat is one replication link, for CLUSTER LINKS.

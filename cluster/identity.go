@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"respkv/cluster/slotmap"
+)
+
+const idFile = "node-id"
+
+// loadID returns the ID kept in dir, making one in a fresh directory.
+func loadID(dir string) (slotmap.NodeID, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", fmt.Errorf("data_dir: %w", err)
+	}
+	path := filepath.Join(dir, idFile)
+	data, err := os.ReadFile(path)
+	if err == nil {
+		id := slotmap.NodeID(strings.TrimSpace(string(data)))
+		if err := id.Validate(); err != nil {
+			return "", fmt.Errorf("%s: %w", path, err)
+		}
+		return id, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	var raw [slotmap.NodeIDLen / 2]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", err
+	}
+	id := slotmap.NodeID(hex.EncodeToString(raw[:]))
+	tmp := path + ".tmp"
+	if err := writeSynced(tmp, []byte(id+"\n")); err != nil {
+		return "", err
+	}
+	return id, os.Rename(tmp, path)
+}
+
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// newBoot names this process; never 0.
+func newBoot() (uint64, error) {
+	var raw [8]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(raw[:])>>1 | 1, nil
+}
+
+// wipe makes the directory a fresh one: the next start is a new node.
+func wipe(dir string) error {
+	return errors.Join(os.RemoveAll(filepath.Join(dir, "raft")), os.Remove(filepath.Join(dir, idFile)))
+}

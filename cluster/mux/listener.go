@@ -1,0 +1,224 @@
+package mux
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	defaultHandshake = 3 * time.Second
+	defaultPending   = 128
+	defaultConns     = 4096
+)
+
+// Mux owns the cluster port: a TCP listener and a UDP socket on the same
+// number. Its methods may be called by any goroutine.
+type Mux struct {
+	cfg Config
+	key []byte
+	tcp net.Listener
+	udp *net.UDPConn
+	log *slog.Logger
+
+	pending chan struct{} // one token per connection in handshake
+	done    chan struct{} // closed by Close
+	wg      sync.WaitGroup
+
+	mu       sync.Mutex // guards the fields below; held for no I/O
+	handlers map[Protocol]Handler
+	conns    map[net.Conn]struct{}
+	closed   bool
+}
+
+// Listen opens host:port for TCP and UDP; port 0 takes one that is free for
+// both. Accepting begins with Serve.
+func Listen(host string, port int, cfg Config, log *slog.Logger) (*Mux, error) {
+	if cfg.HandshakeTimeout <= 0 {
+		cfg.HandshakeTimeout = defaultHandshake
+	}
+	if cfg.MaxPending <= 0 {
+		cfg.MaxPending = defaultPending
+	}
+	if cfg.MaxConns <= 0 {
+		cfg.MaxConns = defaultConns
+	}
+	m := &Mux{
+		cfg: cfg, key: Key(cfg.Secret, "mux"), log: log,
+		pending: make(chan struct{}, cfg.MaxPending), done: make(chan struct{}),
+		handlers: map[Protocol]Handler{}, conns: map[net.Conn]struct{}{},
+	}
+	var err error
+	for range 10 { // with port 0, the free TCP port may be taken for UDP
+		if m.tcp, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err != nil {
+			return nil, fmt.Errorf("mux: %w", err)
+		}
+		addr := m.tcp.Addr().(*net.TCPAddr)
+		if m.udp, err = net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: addr.Port, Zone: addr.Zone}); err == nil {
+			return m, nil
+		}
+		_ = m.tcp.Close()
+		if port != 0 {
+			break
+		}
+	}
+	return nil, fmt.Errorf("mux: %w", err)
+}
+
+// Addr is the TCP address bound.
+func (m *Mux) Addr() *net.TCPAddr { return m.tcp.Addr().(*net.TCPAddr) }
+
+// UDP is the socket of the same port. The mux closes it.
+func (m *Mux) UDP() *net.UDPConn { return m.udp }
+
+// Handle installs the handler of a protocol; nil removes it. Connections for a
+// protocol without handler are closed.
+func (m *Mux) Handle(p Protocol, h Handler) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if h == nil {
+		delete(m.handlers, p)
+		return
+	}
+	m.handlers[p] = h
+}
+
+func (m *Mux) handler(p Protocol) Handler {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.handlers[p]
+}
+
+// Serve accepts connections until Close. It returns at once.
+func (m *Mux) Serve() {
+	m.wg.Add(1)
+	go func() {
+		defer m.wg.Done()
+		delay := time.Duration(0)
+		for {
+			m.pending <- struct{}{}
+			conn, err := m.tcp.Accept()
+			if err != nil {
+				<-m.pending
+				if m.isClosed() {
+					return
+				}
+				// Out of file descriptors, most likely: give others time to
+				// close some.
+				delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+				m.log.Warn("cluster port: accept failed", "error", err, "again_in", delay)
+				time.Sleep(delay)
+				continue
+			}
+			delay = 0
+			m.wg.Add(1)
+			go func() {
+				defer m.wg.Done()
+				m.serve(conn)
+			}()
+		}
+	}()
+}
+
+func (m *Mux) isClosed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closed
+}
+
+// serve does the handshake and hands the connection over.
+func (m *Mux) serve(conn net.Conn) {
+	release := sync.OnceFunc(func() { <-m.pending })
+	defer release()
+	if !m.track(conn) {
+		_ = conn.Close()
+		return
+	}
+	tracked := &trackedConn{Conn: conn, mux: m}
+	_ = conn.SetDeadline(time.Now().Add(m.cfg.HandshakeTimeout))
+	p, err := acceptHandshake(conn, m.key, func(p Protocol) bool { return m.handler(p) != nil })
+	if err != nil {
+		m.log.Debug("cluster port: connection refused", "from", conn.RemoteAddr(), "error", err)
+		_ = tracked.Close()
+		return
+	}
+	h := m.handler(p)
+	if h == nil || conn.SetDeadline(time.Time{}) != nil {
+		_ = tracked.Close()
+		return
+	}
+	release()
+	h(tracked)
+}
+
+func (m *Mux) track(conn net.Conn) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || len(m.conns) >= m.cfg.MaxConns {
+		return false
+	}
+	m.conns[conn] = struct{}{}
+	return true
+}
+
+// trackedConn is an accepted connection that Close of the mux ends too.
+type trackedConn struct {
+	net.Conn
+	mux *Mux
+}
+
+func (c *trackedConn) Close() error {
+	c.mux.mu.Lock()
+	delete(c.mux.conns, c.Conn)
+	c.mux.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// Dial connects to addr and does the handshake for p.
+func (m *Mux) Dial(ctx context.Context, addr string, p Protocol) (net.Conn, error) {
+	if m.isClosed() {
+		return nil, ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.HandshakeTimeout)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	if err := dialHandshake(conn, m.key, p); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%s: %w", addr, err)
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// Close closes the port and every accepted connection, and waits for their
+// handlers.
+func (m *Mux) Close() error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return nil
+	}
+	m.closed = true
+	close(m.done)
+	for conn := range m.conns {
+		_ = conn.Close()
+	}
+	m.mu.Unlock()
+	err := m.tcp.Close()
+	_ = m.udp.Close()
+	m.wg.Wait()
+	return err
+}

@@ -1,0 +1,410 @@
+// Package cluster makes a node part of a cluster: memberlist finds the members,
+// raft holds the slot map, package control decides. This package drives it with
+// real time, connections and disks, and answers who serves which slot.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"respkv/cluster/control"
+	"respkv/cluster/mux"
+	"respkv/cluster/slotmap"
+)
+
+// Node is this process's part in the cluster. Its methods may be called by any
+// goroutine after Start.
+type Node struct {
+	cfg    Config
+	timing control.Timing
+	plane  DataPlane
+	log    *slog.Logger
+	opts   Options
+
+	id   slotmap.NodeID
+	boot uint64
+	self slotmap.Node
+
+	mux    *mux.Mux
+	peers  *peers
+	router *router
+	raft   *raftGroup
+	fsm    *fsm
+	gossip *memberlist.Memberlist
+
+	loop      chan func() // everything that touches agent and controller
+	agent     *control.Agent
+	ctl       *control.Controller
+	mapNotify chan struct{}
+	events    chan Event
+
+	// gossipMu guards what gossip says; it may be taken inside memberlist's
+	// callbacks, and nothing else is locked while it is held.
+	gossipMu sync.Mutex
+	seen     map[string]gossipMember // by gossip name
+	myMeta   meta
+
+	// requestMu guards answers awaited from the controller.
+	requestMu sync.Mutex
+	requests  map[uint64]chan string
+	requestID uint64
+
+	leaseLost  atomic.Uint64
+	slotsLost  atomic.Uint64
+	counters   atomic.Pointer[Counters]
+	controller atomic.Pointer[slotmap.NodeID]
+	hasLease   bool // loop only: as last told
+	fatal      atomic.Pointer[error]
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+}
+
+// New prepares a node: it validates the configuration and reads or makes the
+// node ID. Nothing listens before Start.
+func New(opts Options) (*Node, error) {
+	cfg := opts.Config
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	id, err := loadID(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	boot, err := newBoot()
+	if err != nil {
+		return nil, err
+	}
+	log := opts.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	n := &Node{
+		cfg: cfg, timing: control.TimingFor(cfg.NodeTimeout), plane: opts.Plane, opts: opts,
+		log: log.With("node", id.Short()), id: id, boot: boot,
+		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan Event, 1024),
+		seen: map[string]gossipMember{}, requests: map[uint64]chan string{},
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.router = newRouter(id, boot, &cfg)
+	n.counters.Store(&Counters{})
+	none := slotmap.NodeID("")
+	n.controller.Store(&none)
+	return n, nil
+}
+
+// ID is the node's identity, kept in the data directory.
+func (n *Node) ID() slotmap.NodeID { return n.id }
+
+// Boot identifies this process among those of the node: the map is about this
+// one when its Boot is equal.
+func (n *Node) Boot() uint64 { return n.boot }
+
+// Start binds the cluster port and begins to form or join a cluster in the
+// background. On error everything is closed again.
+func (n *Node) Start() (err error) {
+	if n.mux, err = mux.Listen(n.cfg.BindHost, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret}, n.log); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = n.Close()
+		}
+	}()
+	host, port := n.cfg.AnnounceHost, n.cfg.AnnouncePort
+	if host == "" {
+		if host, err = announceable(n.mux.Addr().IP); err != nil {
+			return err
+		}
+	}
+	if port == 0 {
+		port = n.mux.Addr().Port
+	}
+	n.self = slotmap.Node{
+		ID: n.id, Host: host, ClientPort: n.cfg.ClientPort, TLSPort: n.cfg.ClientTLSPort, ClusterPort: port,
+		Hostname: n.cfg.AnnounceHostname, Endpoint: n.cfg.PreferredEndpoint,
+		Zone: n.cfg.Zone, Weight: n.cfg.Weight, Boot: n.boot,
+	}
+	if err = n.self.Validate(); err != nil {
+		return err
+	}
+	n.myMeta = meta{Host: host, Port: port}
+	n.fsm = newFSM(func() { signal(n.mapNotify) }, n.fail)
+	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, n.log)
+	n.peers.receive, n.peers.broken = n.receive, n.LinkBroken
+	n.raft, err = openRaft(filepath.Join(n.cfg.DataDir, "raft"), n.id, n.cfg.NodeTimeout, n.mux, n.address, n.fsm, n.log)
+	if err != nil {
+		return err
+	}
+	env := &nodeEnv{n}
+	n.agent = control.NewAgent(env, n.timing, n.self, slotmap.New())
+	n.ctl = control.NewController(env, n.timing, control.Policy{
+		Expect: n.cfg.Expect, Replicas: n.cfg.Replicas, MoveConcurrency: n.cfg.MoveConcurrency,
+		MoveSlots: n.cfg.MoveSlots, MoveTimeout: n.cfg.MoveTimeout, ReturnTimeout: n.cfg.ReturnTimeout,
+		TrustRefused: n.cfg.TrustRefused,
+	}, n.id, slotmap.New())
+	n.mux.Handle(mux.Control, n.peers.accept)
+	transport := newGossipTransport(n.mux, host, port)
+	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged}
+	n.goRun(n.runLoop)
+	n.goRun(n.runMaps)
+	n.goRun(n.runLeadership)
+	n.goRun(n.runEvents)
+	n.mux.Serve()
+	n.gossip, err = memberlist.Create(gossipConfig(&n.cfg, gossipName(n.id, n.boot), transport, delegate, n.log))
+	if err != nil {
+		return fmt.Errorf("gossip: %w", err)
+	}
+	n.goRun(n.runMembership)
+	n.log.Info("cluster port open", "address", n.mux.Addr().String(), "announced", net.JoinHostPort(host, strconv.Itoa(port)), "id", string(n.id))
+	return nil
+}
+
+// announceable turns a bound address into one that others can use.
+func announceable(ip net.IP) (string, error) {
+	if !ip.IsUnspecified() {
+		return ip.String(), nil
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", err
+	}
+	for _, a := range addrs {
+		if ipnet, ok := a.(*net.IPNet); ok && ipnet.IP.IsGlobalUnicast() && ipnet.IP.To4() != nil {
+			return ipnet.IP.String(), nil
+		}
+	}
+	return "127.0.0.1", nil
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (n *Node) goRun(fn func()) {
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		fn()
+	}()
+}
+
+// post hands fn to the loop. It waits while the loop is behind: callers are
+// readers of connections and workers, never the loop itself.
+func (n *Node) post(fn func()) {
+	select {
+	case n.loop <- fn:
+	case <-n.ctx.Done():
+	}
+}
+
+// runLoop is the only goroutine that touches agent and controller.
+func (n *Node) runLoop() {
+	tick := time.NewTicker(n.timing.Tick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case fn := <-n.loop:
+			fn()
+		case <-tick.C:
+			_, leader := n.raft.LeaderWithID()
+			n.agent.SetController(slotmap.NodeID(leader))
+			n.agent.Tick()
+			n.ctl.Tick()
+			n.watchLease()
+		}
+		n.publishCounters()
+	}
+}
+
+// watchLease tells about the lease coming and going; the gates read the
+// deadline themselves.
+func (n *Node) watchLease() {
+	if n.cfg.ReplicaMaxLag > 0 || len(n.fsm.latest.Load().ReplicaOf(n.id)) > 0 {
+		n.router.setLagging(n.lagging())
+	}
+	now := n.router.serving()
+	if now == n.hasLease {
+		return
+	}
+	n.hasLease = now
+	if now {
+		n.emit(Event{Kind: control.EventLeaseBack, Node: n.id})
+		return
+	}
+	n.leaseLost.Add(1)
+	n.router.wake()
+	n.emit(Event{Kind: control.EventLeaseLost, Node: n.id, Reason: "the controller did not renew it in time"})
+}
+
+// lagging are the copies that must not answer READONLY clients.
+func (n *Node) lagging() slotmap.Ranges {
+	var out slotmap.Ranges
+	for _, s := range n.plane.Status() {
+		if !s.Primary && (!s.CaughtUp || n.cfg.ReplicaMaxLag > 0 && s.LagMs > n.cfg.ReplicaMaxLag.Milliseconds()) {
+			out = append(out, s.Range)
+		}
+	}
+	return out.Normalize()
+}
+
+func (n *Node) publishCounters() {
+	old := n.counters.Load()
+	c := Counters{
+		LeasesGranted: n.ctl.Granted, LeasesLost: n.leaseLost.Load(), Failovers: n.ctl.Promoted,
+		MovesDone: n.ctl.MovesDone, MovesAborted: n.ctl.MovesAborted, SlotsLost: n.slotsLost.Load(),
+	}
+	if *old != c {
+		n.counters.Store(&c)
+	}
+	if id := n.agent.Controller(); id != *n.controller.Load() {
+		n.controller.Store(&id)
+	}
+}
+
+// runMaps makes the data plane and the gates follow the log.
+func (n *Node) runMaps() {
+	var version uint64
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.mapNotify:
+		}
+		m := n.fsm.latest.Load()
+		if m.Version() == version {
+			continue
+		}
+		version = m.Version()
+		n.post(func() { n.ctl.MapApplied(m) })
+		n.router.closing(m)
+		n.plane.Apply(m)
+		n.router.opened()
+		n.post(func() { n.agent.MapApplied(m) })
+		if m.Formed() {
+			n.setMeta(func(my *meta) { my.Cluster, my.Vote = m.ClusterID(), "" })
+		}
+	}
+}
+
+// runLeadership starts and stops the controller with raft's leadership.
+func (n *Node) runLeadership() {
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case leading := <-n.raft.leading:
+			if !leading {
+				n.post(n.ctl.Stop)
+				continue
+			}
+			// Entries of earlier terms are decided once one of this term is.
+			if err := n.raft.Barrier(0).Error(); err != nil {
+				n.log.Debug("lost the leadership at once", "error", err)
+				continue
+			}
+			term := n.raft.CurrentTerm()
+			n.post(func() {
+				if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) == n.id {
+					n.ctl.Start(term, n.fsm.latest.Load(), n.raftServers())
+				}
+			})
+		}
+	}
+}
+
+func (n *Node) emit(e Event) {
+	select {
+	case n.events <- e:
+	default: // a subscriber that hangs must not hold the cluster
+	}
+}
+
+func (n *Node) runEvents() {
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case e := <-n.events:
+			if e.Kind == control.EventSlotsLost {
+				n.slotsLost.Add(uint64(e.Slots.Len()))
+			}
+			attrs := []any{"event", string(e.Kind), "about", e.Node.Short()}
+			if e.Peer != "" {
+				attrs = append(attrs, "peer", e.Peer.Short())
+			}
+			if len(e.Slots) > 0 {
+				attrs = append(attrs, "slots", e.Slots.String())
+			}
+			if e.Reason != "" {
+				attrs = append(attrs, "reason", e.Reason)
+			}
+			if e.Took > 0 {
+				attrs = append(attrs, "took", e.Took)
+			}
+			n.log.Info("cluster event", attrs...)
+			if n.opts.Events != nil {
+				n.opts.Events(e)
+			}
+		}
+	}
+}
+
+// fail takes the node out of service: its log holds what it cannot apply.
+func (n *Node) fail(err error) {
+	n.fatal.CompareAndSwap(nil, &err)
+	n.router.close()
+	n.log.Error("cluster state cannot be applied: this node stops", "error", err)
+	n.cancel()
+}
+
+// Err is why the node stopped by itself; nil while it runs.
+func (n *Node) Err() error {
+	if err := n.fatal.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Done is closed when the node has stopped, by Close or by itself (see Err).
+func (n *Node) Done() <-chan struct{} { return n.ctx.Done() }
+
+// Close stops at once, without goodbye: the others fail this node over. The
+// lease ends before the port closes, since a closed port tells the others that
+// nothing answers here any more.
+func (n *Node) Close() error {
+	n.closed.Do(func() {
+		n.cancel()
+		n.router.close()
+		if n.mux != nil {
+			_ = n.mux.Close()
+		}
+		if n.gossip != nil {
+			_ = n.gossip.Shutdown()
+		}
+		if n.peers != nil {
+			n.peers.close()
+		}
+		if n.raft != nil {
+			n.raft.close()
+		}
+		n.wg.Wait()
+	})
+	return nil
+}

@@ -1,0 +1,294 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"respkv/cluster/control"
+	"respkv/cluster/hashslot"
+	"respkv/cluster/slotmap"
+)
+
+// fakePlane has no data: copies are complete as soon as they are asked for.
+type fakePlane struct {
+	mu     sync.Mutex
+	id     slotmap.NodeID
+	boot   uint64
+	m      *slotmap.Map
+	paused slotmap.Ranges
+}
+
+func (p *fakePlane) Apply(m *slotmap.Map) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.m = m
+}
+
+func (p *fakePlane) current() (*slotmap.Map, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.m == nil {
+		return slotmap.New(), false
+	}
+	n := p.m.Node(p.id)
+	return p.m, n != nil && n.Boot == p.boot
+}
+
+func (p *fakePlane) Positions(rs slotmap.Ranges) []slotmap.SlotPosition {
+	m, known := p.current()
+	var out []slotmap.SlotPosition
+	for _, r := range m.HeldBy(p.id).Intersect(rs) {
+		for slot := int(r.First); known && slot <= int(r.Last); slot++ {
+			out = append(out, slotmap.SlotPosition{Slot: uint16(slot), Epoch: m.Slot(uint16(slot)).Epoch, Seq: 1, Complete: true})
+		}
+	}
+	return out
+}
+
+func (p *fakePlane) Pause(_ context.Context, rs slotmap.Ranges) ([]slotmap.SlotPosition, error) {
+	return p.Positions(rs), nil
+}
+func (p *fakePlane) Resume(slotmap.Ranges)                                 {}
+func (p *fakePlane) WaitFor(context.Context, []slotmap.SlotPosition) error { return nil }
+
+func (p *fakePlane) Status() []slotmap.RangeStatus {
+	m, known := p.current()
+	var out []slotmap.RangeStatus
+	if !known {
+		return nil
+	}
+	for _, s := range m.Spans() {
+		if s.Holds(p.id) {
+			out = append(out, slotmap.RangeStatus{Range: s.Range, Primary: s.Primary == p.id, CaughtUp: true})
+		}
+	}
+	return out
+}
+
+type testNodes struct {
+	t     *testing.T
+	dirs  []string
+	nodes []*Node
+	seeds []string
+}
+
+func (c *testNodes) start(i, port int, change func(*Config)) *Node {
+	c.t.Helper()
+	for len(c.dirs) <= i {
+		c.dirs = append(c.dirs, c.t.TempDir())
+		c.nodes = append(c.nodes, nil)
+	}
+	cfg := DefaultConfig()
+	cfg.DataDir, cfg.BindPort, cfg.ClientPort = c.dirs[i], port, 7000+i
+	cfg.Expect, cfg.Seeds, cfg.NodeTimeout = 3, c.seeds, time.Second
+	if change != nil {
+		change(&cfg)
+	}
+	plane := &fakePlane{}
+	out := io.Writer(io.Discard)
+	level := slog.LevelInfo
+	if os.Getenv("CLUSTER_TEST_LOG") != "" {
+		out, level = os.Stderr, slog.LevelDebug
+	}
+	n, err := New(Options{Config: cfg, Plane: plane,
+		Logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	plane.id, plane.boot = n.ID(), n.Boot()
+	if err := n.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.nodes[i] = n
+	c.t.Cleanup(func() { _ = n.Close() })
+	return n
+}
+
+func (n *Node) port() int { return n.mux.Addr().Port }
+
+func eventually(t *testing.T, within time.Duration, what string, cond func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for time.Since(began) < within {
+		if cond() {
+			return time.Since(began)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Fatalf("not within %v: %s", within, what)
+	return 0
+}
+
+// settled: every given node serves, and every slot has a living primary among
+// them with copies in sync.
+func settled(nodes []*Node, replicas int) bool {
+	ids := map[slotmap.NodeID]bool{}
+	for _, n := range nodes {
+		ids[n.id] = true
+	}
+	for _, n := range nodes {
+		m := n.Map()
+		if !n.Serving() || !m.Formed() || m.Version() != nodes[0].Map().Version() {
+			return false
+		}
+		for _, s := range m.Spans() {
+			if !ids[s.Primary] || len(s.InSync) != replicas || len(s.Replicas) != replicas || s.Move != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// owners counts for a slot the nodes that would run a write.
+func owners(nodes []*Node, slot uint16) int {
+	count := 0
+	for _, n := range nodes {
+		if n.Route(slot, false, false, true).Verdict == Here && n.Admit(slot, true).Gate == Run {
+			count++
+		}
+	}
+	return count
+}
+
+func allOwned(nodes []*Node) bool {
+	for slot := 0; slot < hashslot.Count; slot += 97 {
+		if owners(nodes, uint16(slot)) != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+func TestThreeNodes(t *testing.T) {
+	c := &testNodes{t: t}
+	first := c.start(0, 0, nil)
+	c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", first.port())}
+	c.start(1, 0, nil)
+	c.start(2, 0, nil)
+	took := eventually(t, 20*time.Second, "formation", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+	t.Logf("formed in %v", took)
+	var shares []string
+	for _, s := range first.Map().Spans() {
+		shares = append(shares, s.Range.String())
+	}
+	if got := strings.Join(shares, " "); got != "0-5460 5461-10922 10923-16383" {
+		t.Fatalf("shares: %s", got)
+	}
+
+	t.Run("crash", func(t *testing.T) {
+		for i, n := range c.nodes {
+			if *n.controller.Load() == n.id {
+				c.crash(t, i) // the hardest one: the controller itself
+				return
+			}
+		}
+		t.Fatal("no controller")
+	})
+
+	t.Run("restart of all", func(t *testing.T) {
+		ports := make([]int, 3)
+		for i, n := range c.nodes {
+			ports[i] = n.port()
+			_ = n.Close()
+		}
+		before := c.nodes[0].id
+		for i := range 3 {
+			c.start(i, 0, func(cfg *Config) { // other addresses
+				cfg.Seeds = nil
+				for _, n := range c.nodes[:i] {
+					cfg.Seeds = append(cfg.Seeds, fmt.Sprintf("127.0.0.1:%d", n.port()))
+				}
+			})
+		}
+		if c.nodes[0].id != before {
+			t.Fatal("another node ID")
+		}
+		eventually(t, 30*time.Second, "everybody back", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+		if c.nodes[0].Map().LostSlots() == 0 {
+			t.Fatal("a cluster without persistence came back and did not count its empty slots")
+		}
+	})
+
+	t.Run("fourth joins and leaves", func(t *testing.T) {
+		c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", c.nodes[0].port())}
+		fourth := c.start(3, 0, nil)
+		eventually(t, 30*time.Second, "a quarter moved", func() bool {
+			return settled(c.nodes, 1) && fourth.Map().PrimaryOf(fourth.id).Len() == hashslot.Count/4 && allOwned(c.nodes)
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := fourth.Leave(ctx); err != nil {
+			t.Fatal(err)
+		}
+		c.nodes = c.nodes[:3]
+		eventually(t, 10*time.Second, "three again", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+		if !c.nodes[0].Map().IsForgotten(fourth.id) {
+			t.Fatal("the node that left is not forgotten")
+		}
+	})
+
+	t.Run("shutdown hands over", func(t *testing.T) {
+		n := c.nodes[1]
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		lost := c.nodes[0].Map().LostSlots()
+		if err := n.Shutdown(ctx); err != nil {
+			t.Fatal(err)
+		}
+		rest := []*Node{c.nodes[0], c.nodes[2]}
+		eventually(t, 5*time.Second, "the others serve", func() bool { return allOwned(rest) })
+		if m := rest[0].Map(); m.LostSlots() != lost || m.Node(n.id).State != slotmap.NodeStopped {
+			t.Fatalf("lost %d slots, state %v", m.LostSlots()-lost, m.Node(n.id).State)
+		}
+	})
+}
+
+func (c *testNodes) crash(t *testing.T, i int) {
+	t.Helper()
+	victim := c.nodes[i]
+	var rest []*Node
+	for _, n := range c.nodes {
+		if n != victim {
+			rest = append(rest, n)
+		}
+	}
+	port := victim.port()
+	_ = victim.Close()
+	took := eventually(t, 5*time.Second, "failover", func() bool { return allOwned(rest) })
+	t.Logf("service back after %v", took)
+	c.start(i, port, func(cfg *Config) { cfg.Seeds = []string{fmt.Sprintf("127.0.0.1:%d", rest[0].port())} })
+	eventually(t, 20*time.Second, "the node is back", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+}
+
+func TestTimingsFollowNodeTimeout(t *testing.T) {
+	a, b := control.TimingFor(time.Second), control.TimingFor(2*time.Second)
+	if b.Lease != 2*a.Lease || a.Renew*3 > a.Lease+3 {
+		t.Fatalf("%+v %+v", a, b)
+	}
+}
+
+// TestCrashTimes kills each of three nodes in turn, the controller among them.
+func TestCrashTimes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several failovers")
+	}
+	c := &testNodes{t: t}
+	first := c.start(0, 0, nil)
+	c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", first.port())}
+	c.start(1, 0, nil)
+	c.start(2, 0, nil)
+	eventually(t, 20*time.Second, "formation", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+	for round := range 6 {
+		i := round % 3
+		t.Logf("controller: %v", *c.nodes[i].controller.Load() == c.nodes[i].id)
+		c.crash(t, i)
+	}
+}

@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"respkv/cluster/control"
+	"respkv/cluster/mux"
+	"respkv/cluster/slotmap"
+)
+
+// Route decides who serves slot for a client. readonly: the connection sent
+// READONLY; asking: it sent ASKING just before; write: the command may change
+// the keyspace. No lock is needed, and none is taken.
+//
+// asking changes nothing: a slot has one place at any moment, its new owner
+// serves it from the commit of a move on, and never before.
+func (n *Node) Route(slot uint16, readonly, _, write bool) Decision {
+	return n.router.route(slot, readonly, write)
+}
+
+// Admit looks again under the lock of the slot's shard, right before the
+// command runs.
+func (n *Node) Admit(slot uint16, write bool) Admission { return n.router.admit(slot, write) }
+
+// Serving reports whether this node's lease is valid now. A reply to a write
+// that is held back for long should be sent only if it is.
+func (n *Node) Serving() bool { return n.router.serving() }
+
+// Map is the map that this node routes by.
+func (n *Node) Map() *slotmap.Map { return n.router.current.Load().m }
+
+// HandleReplication installs the receiver of replication links. Before it is
+// called they are refused.
+func (n *Node) HandleReplication(h mux.Handler) { n.mux.Handle(mux.Replication, h) }
+
+// DialReplication opens a replication link to a member at its current address.
+// The caller owns the connection.
+func (n *Node) DialReplication(ctx context.Context, id slotmap.NodeID) (net.Conn, error) {
+	addr, ok := n.address(id)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrUnknownNode, id)
+	}
+	return n.mux.Dial(ctx, addr, mux.Replication)
+}
+
+// LinkBroken tells that a connection to that node ended unexpectedly: a reason
+// to look at once whether it is still there.
+func (n *Node) LinkBroken(id slotmap.NodeID) {
+	n.post(func() {
+		n.ctl.Broken(id)
+		if to := n.agent.Controller(); to != "" && to != n.id && to != id {
+			n.peers.send(to, &control.LinkBroken{Node: id})
+		}
+	})
+}
+
+// request asks the controller, again while there is none or it is busy.
+func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID) error {
+	answer := make(chan string, 1)
+	n.requestMu.Lock()
+	n.requestID++
+	id := n.requestID
+	n.requests[id] = answer
+	n.requestMu.Unlock()
+	defer func() {
+		n.requestMu.Lock()
+		delete(n.requests, id)
+		n.requestMu.Unlock()
+	}()
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrNoController, ctx.Err())
+		case <-n.ctx.Done():
+			return ErrClosed
+		case text := <-answer:
+			switch text {
+			case "":
+				return nil
+			case control.BusyText:
+				again.Reset(n.timing.Tick / 5)
+			default:
+				return fmt.Errorf("%w: %s", ErrRefused, text)
+			}
+		case <-again.C:
+			n.post(func() {
+				if to := n.agent.Controller(); to != "" {
+					(&nodeEnv{n}).Send(to, &control.Request{ID: id, Op: op, Node: about})
+				}
+			})
+			again.Reset(n.timing.Renew)
+		}
+	}
+}
+
+func (n *Node) answered(r *control.Response) {
+	n.requestMu.Lock()
+	defer n.requestMu.Unlock()
+	if c := n.requests[r.ID]; c != nil {
+		select {
+		case c <- r.Err:
+		default:
+		}
+	}
+}
+
+// waitMap waits until the map is as wanted.
+func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) error {
+	for {
+		t := n.router.current.Load()
+		if wanted(t.m) {
+			return nil
+		}
+		select {
+		case <-t.wait:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.ctx.Done():
+			return ErrClosed
+		}
+	}
+}
+
+// Shutdown is the planned stop: every primary is handed over, then the node
+// closes. It stays a member that is expected back. When ctx ends first, or
+// nobody can take over, it closes anyway and says why.
+func (n *Node) Shutdown(ctx context.Context) error {
+	err := n.request(ctx, control.OpStop, n.id)
+	if err == nil {
+		err = n.waitMap(ctx, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id)) == 0 })
+	}
+	if err != nil {
+		err = fmt.Errorf("handing over: %w", err)
+	}
+	if err == nil {
+		n.stepDown(ctx)
+	}
+	return errors.Join(err, n.Close())
+}
+
+// stepDown waits for another controller, so that none has to be missed first.
+func (n *Node) stepDown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*n.cfg.NodeTimeout)
+	defer cancel()
+	tick := time.NewTicker(n.timing.Tick)
+	defer tick.Stop()
+	for {
+		if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) != n.id {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Leave moves everything away from this node, makes the cluster forget it,
+// closes it, and wipes its cluster state: started again, it is a new node.
+func (n *Node) Leave(ctx context.Context) error {
+	if err := n.request(ctx, control.OpLeave, n.id); err != nil {
+		return err
+	}
+	if err := n.waitMap(ctx, func(m *slotmap.Map) bool { return m.Node(n.id) == nil }); err != nil {
+		return err
+	}
+	if err := n.gossip.Leave(n.cfg.NodeTimeout); err != nil {
+		n.log.Debug("gossip leave", "error", err)
+	}
+	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
+}
+
+// Forget removes a node that is gone for good.
+func (n *Node) Forget(ctx context.Context, id slotmap.NodeID) error {
+	m := n.Map()
+	switch {
+	case id == n.id:
+		return ErrForgetSelf
+	case m.Node(id) == nil:
+		return fmt.Errorf("%w: %s", ErrUnknownNode, id)
+	}
+	return n.request(ctx, control.OpForget, id)
+}
+
+// Failover makes this node primary of what it replicates. It returns when the
+// controller has accepted; the change shows in the map.
+func (n *Node) Failover(ctx context.Context, mode FailoverMode) error {
+	if len(n.Map().ReplicaOf(n.id)) == 0 {
+		return ErrNotReplica
+	}
+	op := control.OpTakeover
+	if mode != FailoverPlanned {
+		op = control.OpForce
+	}
+	return n.request(ctx, op, n.id)
+}
+
+// Reset is CLUSTER RESET: a member leaves its cluster as Leave does. hard asks
+// for a new node ID, which a node that left gets in any case. The node is
+// closed afterwards; the process has to start it again.
+func (n *Node) Reset(ctx context.Context, _ bool) error {
+	if m := n.Map(); m.Formed() && len(m.Nodes()) > 1 {
+		return n.Leave(ctx)
+	}
+	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
+}

@@ -1,0 +1,235 @@
+package cluster
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"respkv/cluster/hashslot"
+	"respkv/cluster/slotmap"
+)
+
+// Per-slot flags of a routing table.
+const (
+	slotMine    = 1 << iota // this process is the primary
+	slotCopy                // it is a replica
+	slotClosed              // primary, but a handoff is finishing, or the data plane is not ready yet
+	slotLagging             // replica that is too far behind to answer
+)
+
+// table is what commands are routed by: immutable, replaced as a whole.
+type table struct {
+	m       *slotmap.Map
+	primary [hashslot.Count]uint16 // 1 + index into m.Nodes(); 0: nobody
+	flags   [hashslot.Count]uint8
+	covered bool          // every slot has a primary that has not failed
+	wait    chan struct{} // closed when this table has been replaced
+}
+
+// router holds the table and the lease: all that the way of a command reads.
+type router struct {
+	self         slotmap.NodeID
+	boot         uint64
+	fullCoverage bool
+	readsDown    bool
+	base         time.Time
+	deadline     atomic.Int64 // lease end, nanoseconds since base; 0: none
+	current      atomic.Pointer[table]
+
+	mu      sync.Mutex // guards what a table is built from; held for no I/O
+	m       *slotmap.Map
+	opening slotmap.Ranges            // gained, and the data plane has not followed yet
+	paused  map[uint64]slotmap.Ranges // by move token
+	lagging slotmap.Ranges
+	closed  bool // no lease is taken any more
+}
+
+func newRouter(self slotmap.NodeID, boot uint64, cfg *Config) *router {
+	r := &router{self: self, boot: boot, fullCoverage: cfg.RequireFullCoverage, readsDown: cfg.AllowReadsWhenDown,
+		base: time.Now(), m: slotmap.New(), paused: map[uint64]slotmap.Ranges{}}
+	r.mu.Lock()
+	r.rebuild()
+	r.mu.Unlock()
+	return r
+}
+
+// now is the monotonic clock that leases are measured on.
+func (r *router) now() time.Duration { return time.Since(r.base) }
+
+// serving reports whether the lease is valid.
+func (r *router) serving() bool { return int64(r.now()) < r.deadline.Load() }
+
+// lease moves the lease's end, unless the node is closing.
+func (r *router) lease(until time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.deadline.Store(int64(until))
+	}
+}
+
+// close ends the lease for good and wakes who waits.
+func (r *router) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	r.deadline.Store(0)
+	r.rebuild()
+}
+
+// rebuild publishes a table of the current state. mu is held.
+func (r *router) rebuild() {
+	t := &table{m: r.m, covered: true, wait: make(chan struct{})}
+	self := r.m.Node(r.self)
+	known := self != nil && self.Boot == r.boot
+	index := map[slotmap.NodeID]uint16{}
+	failed := map[slotmap.NodeID]bool{}
+	for i, n := range r.m.Nodes() {
+		index[n.ID] = uint16(i + 1)
+		failed[n.ID] = n.State == slotmap.NodeFailed
+	}
+	for _, s := range r.m.Spans() {
+		flag := uint8(0)
+		switch {
+		case known && s.Primary == r.self:
+			flag = slotMine
+		case known && s.HasReplica(r.self):
+			flag = slotCopy
+		}
+		if s.Primary == "" || failed[s.Primary] {
+			t.covered = false
+		}
+		p := index[s.Primary]
+		for slot := int(s.First); slot <= int(s.Last); slot++ {
+			t.primary[slot], t.flags[slot] = p, flag
+		}
+	}
+	mark := func(rs slotmap.Ranges, flag uint8) {
+		for _, r := range rs {
+			for slot := int(r.First); slot <= int(r.Last); slot++ {
+				t.flags[slot] |= flag
+			}
+		}
+	}
+	mark(r.opening, slotClosed)
+	for _, rs := range r.paused {
+		mark(rs, slotClosed)
+	}
+	mark(r.lagging, slotLagging)
+	if old := r.current.Swap(t); old != nil {
+		close(old.wait)
+	}
+}
+
+// closing publishes m with the slots that this node gains still closed: what
+// it loses stops at once, before the data plane lets go of it.
+func (r *router) closing(m *slotmap.Map) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opening = append(r.opening, r.gained(m)...).Normalize()
+	r.m = m
+	r.rebuild()
+}
+
+// gained are slots that m makes this process primary of and the map before did
+// not, or under another config epoch.
+func (r *router) gained(m *slotmap.Map) slotmap.Ranges {
+	if n := m.Node(r.self); n == nil || n.Boot != r.boot {
+		return nil
+	}
+	var out slotmap.Ranges
+	wasKnown := false
+	if n := r.m.Node(r.self); n != nil && n.Boot == r.boot {
+		wasKnown = true
+	}
+	for _, s := range m.Spans() {
+		if s.Primary != r.self {
+			continue
+		}
+		for _, old := range r.m.Within(slotmap.Ranges{s.Range}) {
+			if !wasKnown || old.Primary != r.self || old.Epoch != s.Epoch {
+				out = append(out, old.Range)
+			}
+		}
+	}
+	return out
+}
+
+// opened lets clients into what the data plane is ready for now.
+func (r *router) opened() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opening = nil
+	r.rebuild()
+}
+
+func (r *router) pause(token uint64, slots slotmap.Ranges) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused[token] = slots
+	r.rebuild()
+}
+
+func (r *router) resume(token uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.paused, token)
+	r.rebuild()
+}
+
+func (r *router) setLagging(slots slotmap.Ranges) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slots.String() != r.lagging.String() {
+		r.lagging = slots
+		r.rebuild()
+	}
+}
+
+// wake replaces the table so that those waiting look again.
+func (r *router) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rebuild()
+}
+
+func (t *table) moved(slot uint16) Decision {
+	return Decision{Verdict: Moved, Node: &t.m.Nodes()[t.primary[slot]-1]}
+}
+
+func (r *router) route(slot uint16, readonly, write bool) Decision {
+	t := r.current.Load()
+	flags := t.flags[slot]
+	if t.primary[slot] == 0 {
+		return Decision{Verdict: Unassigned}
+	}
+	readable := flags&slotMine != 0 ||
+		flags&(slotCopy|slotLagging) == slotCopy && readonly
+	if !r.serving() || r.fullCoverage && !t.covered {
+		if r.readsDown && !write && readable {
+			return Decision{Verdict: Here}
+		}
+		return Decision{Verdict: ClusterDown}
+	}
+	if flags&slotMine != 0 || readable && !write {
+		return Decision{Verdict: Here}
+	}
+	return t.moved(slot)
+}
+
+func (r *router) admit(slot uint16, write bool) Admission {
+	t := r.current.Load()
+	flags := t.flags[slot]
+	if (write || !r.readsDown) && !r.serving() {
+		return Admission{Gate: Reroute}
+	}
+	switch {
+	case flags&(slotMine|slotClosed) == slotMine|slotClosed:
+		return Admission{Gate: Paused, Wait: t.wait}
+	case flags&slotMine != 0:
+		return Admission{Gate: Run, Owner: r.serving()}
+	case flags&slotCopy != 0 && !write:
+		return Admission{Gate: Run}
+	}
+	return Admission{Gate: Reroute}
+}

@@ -1,0 +1,314 @@
+package sim
+
+import (
+	"flag"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"respkv/cluster/control"
+	"respkv/cluster/slotmap"
+)
+
+var seedFlag = flag.Uint64("seed", 0, "run this seed only")
+
+// seeds is how many each test runs; SIM_SEEDS raises it.
+func seeds(t *testing.T, fallback int) (first, count uint64) {
+	if *seedFlag != 0 {
+		return *seedFlag, 1
+	}
+	if n, err := strconv.Atoi(os.Getenv("SIM_SEEDS")); err == nil {
+		fallback = n
+	}
+	if testing.Short() {
+		fallback = max(1, fallback/10)
+	}
+	first = uint64(time.Now().UnixNano()) % 1e12
+	t.Logf("seeds %d to %d; replay one with -seed", first, first+uint64(fallback)-1)
+	return first, uint64(fallback)
+}
+
+func report(t *testing.T, w *world, seed uint64) {
+	t.Helper()
+	tail := w.trace[max(0, len(w.trace)-80):]
+	t.Fatalf("replay with -run %s -seed=%d: %s\n%s", t.Name(), seed, w.failure, strings.Join(tail, "\n"))
+}
+
+// converged: all slots served by one node each, all copies equal, and of the
+// members nobody missing.
+func (w *world) converged() string {
+	m := w.raft.maps[len(w.raft.maps)-1]
+	if !m.Formed() {
+		return "not formed"
+	}
+	for _, s := range m.Spans() {
+		if s.Move != nil || s.Primary == "" {
+			return "slots " + s.Range.String() + " move or have no primary"
+		}
+		if len(s.Replicas) != 1 || len(s.InSync) != 1 {
+			return "slots " + s.Range.String() + " without a replica in sync"
+		}
+	}
+	for _, slot := range probed {
+		a := m.Slot(slot)
+		p := w.byID[a.Primary]
+		if !p.serves(slot) {
+			return "slot " + strconv.Itoa(int(slot)) + " is not served"
+		}
+	}
+	for _, n := range w.living() {
+		if m.Node(n.id) == nil {
+			return "node " + strconv.Itoa(n.index) + " is no member"
+		}
+	}
+	return ""
+}
+
+// settle waits for convergence, then lets replication catch up without writes
+// and compares the copies.
+func (w *world) settle(within time.Duration) {
+	deadline := w.now + within
+	for w.failure == "" {
+		why := w.converged()
+		if why == "" {
+			break
+		}
+		if w.now > deadline {
+			w.failf("not healed: %s", why)
+			return
+		}
+		w.run(w.now + 50*ms)
+	}
+}
+
+func (w *world) copiesEqual() string {
+	m := w.raft.maps[len(w.raft.maps)-1]
+	for _, slot := range probed {
+		a := m.Slot(slot)
+		p := w.byID[a.Primary].plane.copies[slot]
+		for _, id := range a.Replicas {
+			c := w.byID[id].plane.copies[slot]
+			if p == nil || c == nil || !c.complete || !slices.Equal(p.log, c.log) {
+				return "slot " + strconv.Itoa(int(slot)) + ": copies differ"
+			}
+		}
+	}
+	return ""
+}
+
+// checkCopies stops the writes and waits for equal copies.
+func (w *world) checkCopies() {
+	acked := w.acked
+	w.acked = map[uint16][]uint64{}
+	deadline := w.now + 5*time.Second
+	for w.failure == "" {
+		// Cut clients off by looking between two writes.
+		if w.copiesEqual() == "" {
+			break
+		}
+		if w.now > deadline {
+			w.failf("%s", w.copiesEqual())
+		}
+		w.run(w.now + 1*ms)
+	}
+	for slot, list := range w.acked {
+		acked[slot] = append(acked[slot], list...)
+	}
+	w.acked = acked
+}
+
+// lost counts acknowledged writes that the primaries do not have.
+func (w *world) lost() int {
+	m := w.raft.maps[len(w.raft.maps)-1]
+	count := 0
+	for slot, list := range w.acked {
+		have := map[uint64]bool{}
+		for _, id := range w.byID[m.Slot(slot).Primary].plane.copies[slot].log {
+			have[id] = true
+		}
+		for _, id := range list {
+			if !have[id] {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+func TestFormation(t *testing.T) {
+	first, count := seeds(t, 20)
+	for seed := first; seed < first+count; seed++ {
+		w := newWorld(seed, 3)
+		w.settle(10 * time.Second)
+		if w.failure != "" {
+			report(t, w, seed)
+		}
+	}
+}
+
+// TestPlannedChanges: joins, departures, planned stops and restarts, operator
+// failovers, on a network that loses messages: nothing that was acknowledged
+// is ever lost.
+func TestPlannedChanges(t *testing.T) {
+	first, count := seeds(t, 60)
+	moves := 0
+	for seed := first; seed < first+count; seed++ {
+		w := newWorld(seed, 3)
+		w.settle(10 * time.Second)
+		w.loss = w.rng.Float64() * 0.05
+		for range 4 {
+			w.planned()
+			w.settle(60 * time.Second)
+		}
+		w.loss = 0
+		w.checkCopies()
+		if n := w.failure == "" && w.lost() > 0; n {
+			w.failf("%d acknowledged writes lost in planned changes", w.lost())
+		}
+		if m := w.raft.maps[len(w.raft.maps)-1]; w.failure == "" && m.LostSlots() > 0 {
+			w.failf("%d slots started empty in planned changes", m.LostSlots())
+		}
+		if w.failure != "" {
+			report(t, w, seed)
+		}
+		moves += w.kinds[control.EventMoveEnd]
+	}
+	if moves < int(count) {
+		t.Fatalf("only %d handoffs in %d runs: the test does not test", moves, count)
+	}
+}
+
+// planned does one planned change and waits for its end.
+func (w *world) planned() {
+	alive := w.living()
+	n := alive[w.rng.IntN(len(alive))]
+	wait := func(what string, op control.Op, done func(*slotmap.Map) bool) {
+		deadline := w.now + 60*time.Second
+		for w.failure == "" && !done(w.raft.maps[n.applied]) {
+			if w.now > deadline {
+				w.failf("node %d: %s takes for ever", n.index, what)
+			}
+			n.request(op, n.id)
+			w.run(w.now + 100*ms)
+		}
+	}
+	switch k := w.rng.IntN(4); {
+	case k == 0 && len(alive) < 5:
+		w.logf("node %d joins", len(w.nodes))
+		w.add()
+	case k == 1 && len(alive) > 3:
+		w.logf("node %d is to leave", n.index)
+		wait("leaving", control.OpLeave, func(m *slotmap.Map) bool { return m.Node(n.id) == nil })
+		n.gone, n.up = true, false
+		w.raft.lost(n)
+	case k == 2:
+		w.logf("node %d takes over", n.index)
+		n.request(control.OpTakeover, n.id)
+		w.run(w.now + 200*ms)
+	default:
+		w.logf("node %d is to stop", n.index)
+		wait("stopping", control.OpStop, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id)) == 0 })
+		w.run(w.now + w.between(0, 50*ms))
+		n.up = false
+		w.raft.lost(n)
+		w.run(w.now + w.between(0, 2*time.Second))
+		w.logf("node %d starts again", n.index)
+		n.boots()
+	}
+}
+
+// TestFaults: crashes at any moment, restarts, partitions, one-way cuts,
+// frozen processes, joins and departures in between. One node at most
+// acknowledges at any moment; after healing everything is served and equal.
+func TestFaults(t *testing.T) {
+	first, count := seeds(t, 100)
+	kinds := map[control.EventKind]int{}
+	for seed := first; seed < first+count; seed++ {
+		w := newWorld(seed, 3+int(seed%3))
+		w.settle(10 * time.Second)
+		w.loss = w.rng.Float64() * 0.1
+		for range 10 {
+			w.fault()
+			w.run(w.now + w.between(0, 2*time.Second))
+		}
+		w.heal()
+		w.settle(90 * time.Second)
+		w.checkCopies()
+		if w.failure != "" {
+			report(t, w, seed)
+		}
+		for k, n := range w.kinds {
+			kinds[k] += n
+		}
+	}
+	t.Logf("events: %v", kinds)
+	if *seedFlag == 0 && kinds[control.EventFailover] < int(count) {
+		t.Fatalf("only %d failovers in %d runs: the test does not test", kinds[control.EventFailover], count)
+	}
+}
+
+func (w *world) fault() {
+	n := w.nodes[w.rng.IntN(len(w.nodes))]
+	if n.gone {
+		return
+	}
+	switch w.rng.IntN(9) {
+	case 0, 1:
+		if n.up {
+			n.crash()
+			w.after(w.between(0, 4*time.Second), func() {
+				if !n.up && !n.gone {
+					w.logf("node %d starts again", n.index)
+					n.boots()
+				}
+			})
+		}
+	case 2:
+		if l := w.raft.leader; l != nil && l.up {
+			l.crash()
+			w.after(w.between(0, 3*time.Second), func() {
+				if !l.up {
+					w.logf("node %d starts again", l.index)
+					l.boots()
+				}
+			})
+		}
+	case 3:
+		w.logf("node %d is cut off", n.index)
+		for i := range w.nodes {
+			w.cut[[2]int{i, n.index}], w.cut[[2]int{n.index, i}] = true, true
+		}
+	case 4:
+		other := w.nodes[w.rng.IntN(len(w.nodes))]
+		w.logf("node %d cannot send to node %d", n.index, other.index)
+		w.cut[[2]int{n.index, other.index}] = true
+	case 5, 6:
+		w.logf("the network heals")
+		clear(w.cut)
+	case 7:
+		n.frozen = w.now + w.between(50*ms, 3*time.Second)
+		w.logf("node %d is frozen until %.3f", n.index, n.frozen.Seconds())
+	case 8:
+		if len(w.nodes) < 6 {
+			w.logf("node %d joins", len(w.nodes))
+			w.add()
+		} else if n.up {
+			n.request(control.OpTakeover, n.id)
+		}
+	}
+}
+
+func (w *world) heal() {
+	w.logf("everything heals")
+	clear(w.cut)
+	w.loss = 0
+	for _, n := range w.nodes {
+		n.frozen = 0
+		if !n.up && !n.gone {
+			n.boots()
+		}
+	}
+}
