@@ -108,6 +108,9 @@ func (n *testNode) dump() []storedKey {
 	n.store.LockAll()
 	defer n.store.UnlockAll()
 	for db := range n.store.Databases() {
+		if n.store.DBSize(db) == 0 {
+			continue
+		}
 		tx := store.Tx{Store: n.store, DB: db, IgnoreDeadlines: true, NoTouch: true, AllLocked: true}
 		for slot := range uint16(hashslot.Count) {
 			for _, name := range n.store.SlotKeys(db, slot, 1<<30) {
