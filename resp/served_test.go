@@ -263,10 +263,10 @@ func (r *adminRouting) Leave(ctx context.Context) error {
 func itoa(n int) string { return string(decimal(int64(n))) }
 
 // redisAddr starts a redis-server, or skips the test when there is none.
-func redisAddr(t *testing.T) string {
+func redisAddr(t *testing.T, options ...string) string {
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("no redis-server in PATH to compare with")
 	}
-	return startRedis(t, binary, "--enable-debug-command", "yes")
+	return startRedis(t, binary, append(options, "--enable-debug-command", "yes")...)
 }
