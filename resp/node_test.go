@@ -108,6 +108,9 @@ func (n *testNode) dump() []storedKey {
 	n.store.LockAll()
 	defer n.store.UnlockAll()
 	for db := range n.store.Databases() {
+		if n.store.DBSize(db) == 0 {
+			continue
+		}
 		tx := store.Tx{Store: n.store, DB: db, IgnoreDeadlines: true, NoTouch: true, AllLocked: true}
 		for slot := range uint16(hashslot.Count) {
 			for _, name := range n.store.SlotKeys(db, slot, 1<<30) {
@@ -195,7 +198,8 @@ type testRouting struct {
 
 	mu     sync.Mutex
 	paused map[uint16]chan struct{}
-	asked  chan uint16 // receives the slots found paused
+	asked  chan uint16    // receives the slots found paused
+	admits map[uint16]int // for slots in it: how often they may still be written
 }
 
 // newRouting returns the routing of self. primary says for each slot whether
@@ -254,6 +258,12 @@ func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 		default:
 		}
 		return cluster.Admission{Gate: cluster.Paused, Wait: wait}
+	}
+	if left, limited := r.admits[slot]; limited {
+		if left == 0 {
+			return cluster.Admission{Gate: cluster.Reroute}
+		}
+		r.admits[slot] = left - 1
 	}
 	if write && (r.lost || r.m.Slot(slot).Primary != self) {
 		return cluster.Admission{Gate: cluster.Reroute}
