@@ -160,6 +160,20 @@ type planCache struct {
 	targets   []placement.Target
 }
 
+// crashPatience is how many leases a crashed process is waited for: long enough
+// for a supervisor to start it again in its old place.
+const crashPatience = 5
+
+// patienceFor is how long the slots of a node that is away keep its place. The
+// copies of a process that is known to be gone went with it: waiting for its
+// return would save no copy, only leave its slots without one.
+func (c *Controller) patienceFor(n *slotmap.Node, t *tracked) time.Duration {
+	if n.State == slotmap.NodeFailed && t.deadBoot == n.Boot {
+		return min(c.policy.ReturnTimeout, crashPatience*c.timing.Lease)
+	}
+	return c.policy.ReturnTimeout
+}
+
 // members are the nodes as placement sees them, in the order in which people
 // count them: by address.
 func (c *Controller) members(now time.Duration) (list []placement.Member, rebalance bool) {
@@ -181,7 +195,7 @@ func (c *Controller) members(now time.Duration) (list []placement.Member, rebala
 		case slotmap.NodeLeaving:
 			continue
 		case slotmap.NodeStopped, slotmap.NodeFailed:
-			if now-t.away > c.policy.ReturnTimeout {
+			if now-t.away > c.patienceFor(&n, t) {
 				continue
 			}
 			mem.Away, mem.NoPrimary = true, n.State == slotmap.NodeStopped
