@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,6 +132,9 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 // closes. It stays a member that is expected back. When ctx ends first, or
 // nobody can take over, it closes anyway and says why.
 func (n *Node) Shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go n.whileTakeable(ctx, cancel)
 	err := n.request(ctx, control.OpStop, n.id)
 	if err == nil {
 		err = n.waitMap(ctx, func(m *slotmap.Map) bool {
@@ -138,13 +142,46 @@ func (n *Node) Shutdown(ctx context.Context) error {
 			return self != nil && self.State == slotmap.NodeStopped && len(m.PrimaryOf(n.id)) == 0
 		})
 	}
-	if err != nil {
-		err = fmt.Errorf("handing over: %w", err)
-	}
 	if err == nil {
 		n.stepDown(ctx)
+	} else {
+		err = fmt.Errorf("handing over: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	return errors.Join(err, n.Close())
+}
+
+// errNobody ends a hand-over that nobody can take.
+var errNobody = errors.New("no other node can take over")
+
+// whileTakeable cancels a hand-over when, for two leases, there is no controller
+// or no other node that stays: all nodes may be stopping at the same time.
+func (n *Node) whileTakeable(ctx context.Context, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(n.timing.Renew)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if n.Serving() && n.othersStay() {
+			last = time.Now()
+		} else if time.Since(last) > 2*n.timing.Lease {
+			cancel(errNobody)
+			return
+		}
+	}
+}
+
+// othersStay says whether some other node is there and not stopping itself.
+func (n *Node) othersStay() bool {
+	for _, m := range n.Info().Members {
+		if !m.Self && m.State == slotmap.NodeActive && m.Health != Failed {
+			return true
+		}
+	}
+	return false
 }
 
 // stepDown waits for another controller, so that none has to be missed first.

@@ -52,7 +52,8 @@ func (d *Dispatcher) Apply(slot uint16, db int, args [][]byte, after func()) err
 	c.d, c.Client, c.W = d, nil, reply
 	c.Cmd, c.Args, c.entry, c.slot, c.applied = e.cmd, args, e, slot, true
 	c.key, c.keyPos = store.MakeKey(args[pos[0]]), pos[0]
-	c.Tx = store.Tx{Store: d.store, DB: db, IgnoreDeadlines: true, NoTouch: true}
+	now, _ := clock() // for access times only: effects look at no clock
+	c.Tx = store.Tx{Store: d.store, DB: db, Now: now, IgnoreDeadlines: true}
 	e.handler(c)
 	if out := reply.Bytes(); len(out) > 0 && out[0] == '-' {
 		return fmt.Errorf("effect %q failed: %s", args[0], out[1:max(1, len(out)-2)])

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
@@ -111,6 +112,10 @@ func (n *Node) requestShutdown(resp.ShutdownOptions) error {
 // Done is closed when the node has ended.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
+// drainTime is how long clients have to take the replies of their last commands
+// when the node stops.
+const drainTime = time.Second
+
 // Shutdown ends the node: it hands its primaries over, as far as ctx allows,
 // stops accepting, lets running commands finish and closes everything.
 func (n *Node) Shutdown(ctx context.Context) error {
@@ -120,6 +125,10 @@ func (n *Node) Shutdown(ctx context.Context) error {
 				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
 			}
 		}
+		// The hand-over may have used up ctx; clients get a moment of their own to
+		// take their replies.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
 		if err := n.server.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			n.err = fmt.Errorf("closing the client port: %w", err)
 		}
