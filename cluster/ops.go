@@ -133,7 +133,10 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 func (n *Node) Shutdown(ctx context.Context) error {
 	err := n.request(ctx, control.OpStop, n.id)
 	if err == nil {
-		err = n.waitMap(ctx, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id)) == 0 })
+		err = n.waitMap(ctx, func(m *slotmap.Map) bool {
+			self := m.Node(n.id)
+			return self != nil && self.State == slotmap.NodeStopped && len(m.PrimaryOf(n.id)) == 0
+		})
 	}
 	if err != nil {
 		err = fmt.Errorf("handing over: %w", err)
@@ -168,7 +171,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	if err := n.request(ctx, control.OpLeave, n.id); err != nil {
 		return err
 	}
-	if err := n.waitMap(ctx, func(m *slotmap.Map) bool { return m.Node(n.id) == nil }); err != nil {
+	if err := n.waitMap(ctx, func(m *slotmap.Map) bool { return m.IsForgotten(n.id) }); err != nil {
 		return err
 	}
 	if err := n.gossip.Leave(n.cfg.NodeTimeout); err != nil {

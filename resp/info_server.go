@@ -92,7 +92,13 @@ func (d *Dispatcher) infoClients(w *infoWriter) {
 	}
 	w.int("cluster_connections", int64(connections))
 	w.int("maxclients", int64(limits.MaxClients))
-	w.zeros("client_recent_max_input_buffer", "client_recent_max_output_buffer")
+	var input, output int64
+	for _, client := range d.server.Clients().All() {
+		input = max(input, client.info.queryBuffer.Load()+client.info.queryFree.Load())
+		output = max(output, client.info.replyPeak.Load())
+	}
+	w.int("client_recent_max_input_buffer", input)
+	w.int("client_recent_max_output_buffer", output)
 	w.int("blocked_clients", int64(s.BlockedClients))
 	w.zeros("tracking_clients", "clients_in_timeout_table")
 }

@@ -237,7 +237,9 @@ func (c *Controller) Proposed(res slotmap.Result, err error) {
 	if done != nil {
 		done(res, err)
 	}
-	if err == nil {
+	// After a proposal that did nothing, look again at the next tick only: the
+	// same decision made at once would fill the log.
+	if err == nil && res.Stale == "" {
 		c.step()
 	}
 }

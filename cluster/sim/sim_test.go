@@ -2,6 +2,7 @@ package sim
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -67,6 +68,25 @@ func (w *world) converged() string {
 	return ""
 }
 
+// describe is the map for a failure's trace.
+func (w *world) describe() string {
+	m := w.raft.maps[len(w.raft.maps)-1]
+	var b strings.Builder
+	for _, n := range m.Nodes() {
+		fmt.Fprintf(&b, "\n  node %s boot %d %v", short(n.ID), n.Boot, n.State)
+	}
+	for _, s := range m.Spans() {
+		fmt.Fprintf(&b, "\n  %v: primary %s epoch %d", s.Range, short(s.Primary), s.Epoch)
+		for _, id := range s.Replicas {
+			fmt.Fprintf(&b, " replica %s sync %v", short(id), s.IsInSync(id))
+		}
+		if s.Move != nil {
+			fmt.Fprintf(&b, " moves to %s", short(s.Move.Target))
+		}
+	}
+	return b.String()
+}
+
 // settle waits for convergence, then lets replication catch up without writes
 // and compares the copies.
 func (w *world) settle(within time.Duration) {
@@ -77,6 +97,7 @@ func (w *world) settle(within time.Duration) {
 			break
 		}
 		if w.now > deadline {
+			w.logf("%s", w.describe())
 			w.failf("not healed: %s", why)
 			return
 		}
@@ -189,6 +210,7 @@ func (w *world) planned() {
 		deadline := w.now + 60*time.Second
 		for w.failure == "" && !done(w.raft.maps[n.applied]) {
 			if w.now > deadline {
+				w.logf("%s", w.describe())
 				w.failf("node %d: %s takes for ever", n.index, what)
 			}
 			n.request(op, n.id)
@@ -201,7 +223,7 @@ func (w *world) planned() {
 		w.add()
 	case k == 1 && len(alive) > 3:
 		w.logf("node %d is to leave", n.index)
-		wait("leaving", control.OpLeave, func(m *slotmap.Map) bool { return m.Node(n.id) == nil })
+		wait("leaving", control.OpLeave, func(m *slotmap.Map) bool { return m.IsForgotten(n.id) })
 		n.gone, n.up = true, false
 		w.raft.lost(n)
 	case k == 2:
@@ -210,7 +232,10 @@ func (w *world) planned() {
 		w.run(w.now + 200*ms)
 	default:
 		w.logf("node %d is to stop", n.index)
-		wait("stopping", control.OpStop, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id)) == 0 })
+		wait("stopping", control.OpStop, func(m *slotmap.Map) bool {
+			self := m.Node(n.id)
+			return self != nil && self.State == slotmap.NodeStopped && len(m.PrimaryOf(n.id)) == 0
+		})
 		w.run(w.now + w.between(0, 50*ms))
 		n.up = false
 		w.raft.lost(n)

@@ -31,6 +31,7 @@ type world struct {
 	refused uint64
 	trace   []string
 	failure string
+	stale   int // proposals without effect
 	kinds   map[control.EventKind]int
 }
 

@@ -99,7 +99,6 @@ type Cluster struct {
 	RequireFullCoverage   bool
 	AllowReadsWhenDown    bool
 	ReplicaMaxLag         time.Duration // 0: replicas always answer reads
-	Routing               string        // redirect, forward
 }
 
 // Replication holds the settings of the replication log and of durability.

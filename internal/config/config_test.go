@@ -118,7 +118,6 @@ func TestLoadRefusesWithKeyValueAndRange(t *testing.T) {
 		{"store.maxmemory", "-1", `store.maxmemory: "-1" is not allowed; want a memory size (bytes, or with k, kb, m, mb, g, gb) from 0, or 1% to 100% of the memory of the machine or container (from here)`},
 		{"store.maxmemory_policy", "lru", `store.maxmemory_policy: "lru" is not allowed; want one of volatile-lru, volatile-lfu, volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction (from here)`},
 		{"cluster.enabled", "maybe", `cluster.enabled: "maybe" is not allowed; want true or false (from here)`},
-		{"cluster.routing", "forward", `cluster.routing: "forward": forwarding is not built in this version; the only value is redirect (from here)`},
 		{"replication.durability", "replicas=0", `replication.durability: "replicas=0" is not allowed; want async, replicas=N (N from 1 to 16) or quorum (from here)`},
 		{"server.prot", "1", `server.prot: "1": there is no such setting; did you mean server.port? (from here)`},
 		{"cluster.maxmemory", "1", `cluster.maxmemory: "1": there is no such setting; did you mean store.maxmemory? (from here)`},

@@ -132,12 +132,6 @@ var clusterKeys = []*Key{
 		Raise: "Replicas answer more often, with older values.",
 		Lower: "Values are younger; primaries take more reads when the network is slow.",
 	},
-	{
-		Name: "cluster.routing", Default: "redirect",
-		value: enumValueRefusing(func(c *Config) *string { return &c.Cluster.Routing },
-			map[string]string{"forward": "forwarding is not built in this version; the only value is redirect"}, "redirect"),
-		What: "What a node does with a key it does not hold: `redirect` answers MOVED or ASK, as Redis Cluster does.",
-	},
 }
 
 var replicationKeys = []*Key{

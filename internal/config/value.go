@@ -158,26 +158,17 @@ func (v textValue) redis() string {
 func (v textValue) kind() string    { return "string" }
 func (v textValue) allowed() string { return fmt.Sprintf("one line of at most %d bytes", v.max) }
 
-// enum is one of a few words. refused holds words that are known but not
-// built, with the reason.
+// enum is one of a few words.
 type enum struct {
-	p       *string
-	words   []string
-	refused map[string]string
+	p     *string
+	words []string
 }
 
 func enumValue(field func(*Config) *string, words ...string) func(*Config) value {
 	return func(c *Config) value { return enum{p: field(c), words: words} }
 }
 
-func enumValueRefusing(field func(*Config) *string, refused map[string]string, words ...string) func(*Config) value {
-	return func(c *Config) value { return enum{p: field(c), words: words, refused: refused} }
-}
-
 func (v enum) setRedis(s string) error {
-	if why, ok := v.refused[strings.ToLower(s)]; ok {
-		return &refusal{why}
-	}
 	for _, w := range v.words {
 		if strings.EqualFold(w, s) {
 			*v.p = w

@@ -264,6 +264,10 @@ func clusterConfig(cfg *config.Config) cluster.Config {
 	c.Weight = cfg.Cluster.Weight
 	c.NodeTimeout = cfg.Cluster.NodeTimeout
 	c.ReturnTimeout = cfg.Cluster.ReturnTimeout
+	c.MoveConcurrency = cfg.Cluster.MoveConcurrency
+	c.MoveSlots = cfg.Cluster.MoveSlots
+	c.MoveTimeout = cfg.Cluster.MoveTimeout
+	c.TrustRefused = cfg.Cluster.TrustRefused
 	c.Secret = cfg.Cluster.Secret
 	c.RequireFullCoverage = cfg.Cluster.RequireFullCoverage
 	c.AllowReadsWhenDown = cfg.Cluster.AllowReadsWhenDown

@@ -6,7 +6,7 @@ var bitmapCommands = []*Command{
 		Name: "bitcount", Group: GroupBitmap, Since: "2.6.0", Arity: -2,
 		Flags: ReadOnly, Categories: CatBitmap,
 		Summary:    "Counts the bits set in a string or a range of it.",
-		Complexity: "O(N)",
+		Complexity: "O(N), N bytes in the range",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
 			key("key", 0),
@@ -19,15 +19,15 @@ var bitmapCommands = []*Command{
 				).opt().since("7.0.0"),
 			).opt(),
 		},
-		History: []Change{{"7.0.0", "Added the `BYTE|BIT` option."}},
+		History: []Change{{"7.0.0", "range in bits or bytes: BIT, BYTE"}},
 	},
 	{
 		Name: "bitfield", Group: GroupBitmap, Since: "3.2.0", Arity: -2,
 		Flags: Write | DenyOOM, Categories: CatBitmap,
 		Summary:    "Reads, sets and increments integers of any width inside a string.",
-		Complexity: "O(1) for each subcommand specified",
+		Complexity: "O(N), N operations given",
 		KeySpecs: []KeySpec{
-			at(1, RW|KeyAccess|KeyUpdate|VariableFlags).note("This command allows both access and modification of the key"),
+			at(1, RW|KeyAccess|KeyUpdate|VariableFlags).note("read-only unless SET or INCRBY is among the operations"),
 		},
 		Args: []Arg{
 			key("key", 0),
@@ -59,7 +59,7 @@ var bitmapCommands = []*Command{
 		Name: "bitfield_ro", Group: GroupBitmap, Since: "6.0.0", Arity: -2,
 		Flags: ReadOnly | Fast, Categories: CatBitmap,
 		Summary:    "Reads integers of any width inside a string.",
-		Complexity: "O(1) for each subcommand specified",
+		Complexity: "O(N), N operations given",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
 			key("key", 0),
@@ -73,7 +73,7 @@ var bitmapCommands = []*Command{
 		Name: "bitop", Group: GroupBitmap, Since: "2.6.0", Arity: -4,
 		Flags: Write | DenyOOM, Categories: CatBitmap,
 		Summary:    "Stores the AND, OR, XOR or NOT of strings under a key.",
-		Complexity: "O(N)",
+		Complexity: "O(N*M), N source keys, M bytes in the longest",
 		KeySpecs:   []KeySpec{at(2, OW|KeyUpdate), keyRange(3, -1, 1, RO|KeyAccess)},
 		Args:       []Arg{str("operation"), key("destkey", 0), key("key", 1).many()},
 	},
@@ -81,7 +81,7 @@ var bitmapCommands = []*Command{
 		Name: "bitpos", Group: GroupBitmap, Since: "2.8.7", Arity: -3,
 		Flags: ReadOnly, Categories: CatBitmap,
 		Summary:    "Finds the first bit set or clear in a string.",
-		Complexity: "O(N)",
+		Complexity: "O(N), N bytes searched",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
 			key("key", 0),
@@ -97,7 +97,7 @@ var bitmapCommands = []*Command{
 				).opt(),
 			).opt(),
 		},
-		History: []Change{{"7.0.0", "Added the `BYTE|BIT` option."}},
+		History: []Change{{"7.0.0", "range in bits or bytes: BIT, BYTE"}},
 	},
 	{
 		Name: "getbit", Group: GroupBitmap, Since: "2.2.0", Arity: 3,

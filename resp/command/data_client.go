@@ -5,7 +5,7 @@ var clientCommands = []*Command{
 	{
 		Name: "client", Group: GroupConnection, Since: "2.4.0", Arity: -2,
 		Summary:    "Groups the commands on client connections.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "client|caching", Group: GroupConnection, Since: "6.0.0", Arity: 3,
@@ -49,7 +49,7 @@ var clientCommands = []*Command{
 				Name: "client|kill", Group: GroupConnection, Since: "2.4.0", Arity: -3,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
 				Summary:    "Closes connections chosen by filters.",
-				Complexity: "O(N) where N is the number of client connections",
+				Complexity: "O(N), N connections",
 				Args: []Arg{
 					oneOf("filter",
 						str("ip:port").until("2.8.12"),
@@ -70,18 +70,18 @@ var clientCommands = []*Command{
 					),
 				},
 				History: []Change{
-					{"2.8.12", "Added new filter format."},
-					{"2.8.12", "`ID` option."},
-					{"3.2.0", "Added `master` type in for `TYPE` option."},
-					{"5.0.0", "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility."},
-					{"6.2.0", "`LADDR` option."},
+					{"2.8.12", "filters in place of an address"},
+					{"2.8.12", "filter ID"},
+					{"3.2.0", "filter TYPE takes master"},
+					{"5.0.0", "filter TYPE takes replica, the same as slave"},
+					{"6.2.0", "filter LADDR"},
 				},
 			},
 			{
 				Name: "client|list", Group: GroupConnection, Since: "2.4.0", Arity: -2,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
 				Summary:    "Describes the open connections.",
-				Complexity: "O(N) where N is the number of client connections",
+				Complexity: "O(N), N connections",
 				Tips:       []string{"nondeterministic_output"},
 				Args: []Arg{
 					oneOf("normal_master_replica_pubsub",
@@ -95,12 +95,12 @@ var clientCommands = []*Command{
 					).token("ID").opt().since("6.2.0"),
 				},
 				History: []Change{
-					{"2.8.12", "Added unique client `id` field."},
-					{"5.0.0", "Added optional `TYPE` filter."},
-					{"6.0.0", "Added `user` field."},
-					{"6.2.0", "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter."},
-					{"7.0.0", "Added `resp`, `multi-mem`, `rbs` and `rbp` fields."},
-					{"7.0.3", "Added `ssub` field."},
+					{"2.8.12", "field id"},
+					{"5.0.0", "filter TYPE"},
+					{"6.0.0", "field user"},
+					{"6.2.0", "fields argv-mem, tot-mem, laddr, redir; filter ID"},
+					{"7.0.0", "fields resp, multi-mem, rbs, rbp"},
+					{"7.0.3", "field ssub"},
 				},
 			},
 			{
@@ -130,7 +130,7 @@ var clientCommands = []*Command{
 					).opt().since("6.2.0"),
 				},
 				History: []Change{
-					{"6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option."},
+					{"6.2.0", "optional mode: WRITE lets reads through"},
 				},
 			},
 			{
@@ -173,7 +173,7 @@ var clientCommands = []*Command{
 				Name: "client|tracking", Group: GroupConnection, Since: "6.0.0", Arity: -3,
 				Flags: NoScript | Loading | Stale, Categories: CatConnection,
 				Summary:    "Turns invalidation messages for cached keys on or off.",
-				Complexity: "O(1). Some options may introduce additional complexity.",
+				Complexity: "O(1); with prefixes O(N*M), N given, M tracked before",
 				Args: []Arg{
 					oneOf("status", word("on", "ON"), word("off", "OFF")),
 					integer("client-id").token("REDIRECT").opt(),
@@ -194,7 +194,7 @@ var clientCommands = []*Command{
 				Name: "client|unblock", Group: GroupConnection, Since: "5.0.0", Arity: -3,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
 				Summary:    "Wakes a client that a blocking command holds.",
-				Complexity: "O(log N) where N is the number of client connections",
+				Complexity: "O(1), found by its ID",
 				Args: []Arg{
 					integer("client-id"),
 					oneOf("timeout_error",
@@ -207,7 +207,7 @@ var clientCommands = []*Command{
 				Name: "client|unpause", Group: GroupConnection, Since: "6.2.0", Arity: 2,
 				Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
 				Summary:    "Lets paused clients go on.",
-				Complexity: "O(N) Where N is the number of paused clients",
+				Complexity: "O(N), N connections held up",
 			},
 		},
 	},

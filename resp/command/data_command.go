@@ -6,7 +6,7 @@ var commandCommands = []*Command{
 		Name: "command", Group: GroupServer, Since: "2.8.13", Arity: -1,
 		Flags: Loading | Stale, Categories: CatConnection,
 		Summary:    "Describes all commands; groups the commands that do so in part.",
-		Complexity: "O(N) where N is the total number of Redis commands",
+		Complexity: "O(N), N commands of the server",
 		Tips:       []string{"nondeterministic_output_order"},
 		Subcommands: []*Command{
 			{
@@ -19,7 +19,7 @@ var commandCommands = []*Command{
 				Name: "command|docs", Group: GroupServer, Since: "7.0.0", Arity: -2,
 				Flags: Loading | Stale, Categories: CatConnection,
 				Summary:    "Returns the documentation of the named commands, or of all.",
-				Complexity: "O(N) where N is the number of commands to look up",
+				Complexity: "O(N), N commands named",
 				Tips:       []string{"nondeterministic_output_order"},
 				Args:       []Arg{str("command-name").opt().many()},
 			},
@@ -27,13 +27,13 @@ var commandCommands = []*Command{
 				Name: "command|getkeys", Group: GroupServer, Since: "2.8.13", Arity: -4,
 				Flags: Loading | Stale, Categories: CatConnection,
 				Summary:    "Picks the key names out of a full command.",
-				Complexity: "O(N) where N is the number of arguments to the command",
+				Complexity: "O(N), N arguments",
 			},
 			{
 				Name: "command|getkeysandflags", Group: GroupServer, Since: "7.0.0", Arity: -4,
 				Flags: Loading | Stale, Categories: CatConnection,
 				Summary:    "Picks the key names out of a full command, with what it does to each.",
-				Complexity: "O(N) where N is the number of arguments to the command",
+				Complexity: "O(N), N arguments",
 			},
 			{
 				Name: "command|help", Group: GroupServer, Since: "5.0.0", Arity: 2,
@@ -45,18 +45,18 @@ var commandCommands = []*Command{
 				Name: "command|info", Group: GroupServer, Since: "2.8.13", Arity: -2,
 				Flags: Loading | Stale, Categories: CatConnection,
 				Summary:    "Describes the named commands, or all.",
-				Complexity: "O(N) where N is the number of commands to look up",
+				Complexity: "O(N), N commands named",
 				Tips:       []string{"nondeterministic_output_order"},
 				Args:       []Arg{str("command-name").opt().many()},
 				History: []Change{
-					{"7.0.0", "Allowed to be called with no argument to get info on all commands."},
+					{"7.0.0", "all commands when none is named"},
 				},
 			},
 			{
 				Name: "command|list", Group: GroupServer, Since: "7.0.0", Arity: -2,
 				Flags: Loading | Stale, Categories: CatConnection,
 				Summary:    "Lists command names, filtered if asked.",
-				Complexity: "O(N) where N is the total number of Redis commands",
+				Complexity: "O(N), N commands of the server",
 				Tips:       []string{"nondeterministic_output_order"},
 				Args: []Arg{
 					oneOf("filterby",

@@ -12,9 +12,9 @@ var connectionCommands = []*Command{
 		Name: "auth", Group: GroupConnection, Since: "1.0.0", Arity: -2,
 		Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
 		Summary:    "Authenticates the connection.",
-		Complexity: "O(N) where N is the number of passwords defined for the user",
+		Complexity: "O(N), N passwords of the user",
 		Args:       []Arg{str("username").opt().since("6.0.0"), str("password")},
-		History:    []Change{{"6.0.0", "Added ACL style (username and password)."}},
+		History:    []Change{{"6.0.0", "optional user name before the password"}},
 	},
 	{
 		Name: "echo", Group: GroupConnection, Since: "1.0.0", Arity: 2,
@@ -39,7 +39,7 @@ var connectionCommands = []*Command{
 			).opt(),
 		},
 		History: []Change{
-			{"6.2.0", "`protover` made optional; when called without arguments the command reports the current connection's context."},
+			{"6.2.0", "without arguments: properties of the connection, protocol unchanged"},
 		},
 	},
 	{

@@ -5,7 +5,7 @@ var functionCommands = []*Command{
 	{
 		Name: "function", Group: GroupScripting, Since: "7.0.0", Arity: -2,
 		Summary:    "Groups the commands that manage function libraries.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "function|delete", Group: GroupScripting, Since: "7.0.0", Arity: 3,
@@ -22,13 +22,13 @@ var functionCommands = []*Command{
 				Name: "function|dump", Group: GroupScripting, Since: "7.0.0", Arity: 2,
 				Flags: NoScript, Categories: CatScripting,
 				Summary:    "Serializes all libraries.",
-				Complexity: "O(N) where N is the number of functions",
+				Complexity: "O(N), N libraries",
 			},
 			{
 				Name: "function|flush", Group: GroupScripting, Since: "7.0.0", Arity: -2,
 				Flags: Write | NoScript, Categories: CatScripting,
 				Summary:    "Deletes all libraries.",
-				Complexity: "O(N) where N is the number of functions deleted",
+				Complexity: "O(N), N functions dropped",
 				Tips: []string{
 					"request_policy:all_shards",
 					"response_policy:all_succeeded",
@@ -57,7 +57,7 @@ var functionCommands = []*Command{
 				Name: "function|list", Group: GroupScripting, Since: "7.0.0", Arity: -2,
 				Flags: NoScript, Categories: CatScripting,
 				Summary:    "Lists the libraries with their functions.",
-				Complexity: "O(N) where N is the number of functions",
+				Complexity: "O(N), N functions",
 				Tips:       []string{"nondeterministic_output_order"},
 				Args: []Arg{
 					str("library-name-pattern").token("LIBRARYNAME").opt(),
@@ -68,7 +68,7 @@ var functionCommands = []*Command{
 				Name: "function|load", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 				Flags: Write | DenyOOM | NoScript, Categories: CatScripting,
 				Summary:    "Loads a library from its source.",
-				Complexity: "O(1) (considering compilation time is redundant)",
+				Complexity: "O(N), N bytes of code",
 				Tips: []string{
 					"request_policy:all_shards",
 					"response_policy:all_succeeded",
@@ -79,7 +79,7 @@ var functionCommands = []*Command{
 				Name: "function|restore", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 				Flags: Write | DenyOOM | NoScript, Categories: CatScripting,
 				Summary:    "Loads the libraries from a serialized payload.",
-				Complexity: "O(N) where N is the number of functions on the payload",
+				Complexity: "O(N), N functions in the dump",
 				Tips: []string{
 					"request_policy:all_shards",
 					"response_policy:all_succeeded",

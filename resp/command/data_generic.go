@@ -6,7 +6,7 @@ var genericCommands = []*Command{
 		Name: "copy", Group: GroupGeneric, Since: "6.2.0", Arity: -3,
 		Flags: Write | DenyOOM, Categories: CatKeyspace,
 		Summary:    "Duplicates a value, with its deadline, under another key.",
-		Complexity: "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
+		Complexity: "O(N), N elements in the value; O(1) for a string",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess), at(2, OW|KeyUpdate)},
 		Args: []Arg{
 			key("source", 0),
@@ -19,7 +19,7 @@ var genericCommands = []*Command{
 		Name: "del", Group: GroupGeneric, Since: "1.0.0", Arity: -2,
 		Flags: Write, Categories: CatKeyspace,
 		Summary:    "Deletes keys and says how many of them existed.",
-		Complexity: "O(N) where N is the number of keys that will be removed. When a key to remove holds a value other than a string, the individual complexity for this key is O(M) where M is the number of elements in the list, set, sorted set or hash. Removing a single key that holds a string value is O(1).",
+		Complexity: "O(N+M), N keys, M elements in their lists, sets, hashes and streams",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RM|KeyDelete)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_sum"},
 		Args:       []Arg{key("key", 0).many()},
@@ -28,7 +28,7 @@ var genericCommands = []*Command{
 		Name: "dump", Group: GroupGeneric, Since: "2.6.0", Arity: 2,
 		Flags: ReadOnly, Categories: CatKeyspace,
 		Summary:    "Serializes the value at a key so that RESTORE can recreate it.",
-		Complexity: "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1).",
+		Complexity: "O(N*M), N elements of M bytes on average",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
 		Args:       []Arg{key("key", 0)},
@@ -37,11 +37,11 @@ var genericCommands = []*Command{
 		Name: "exists", Group: GroupGeneric, Since: "1.0.0", Arity: -2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
 		Summary:    "Counts how many of the named keys exist.",
-		Complexity: "O(N) where N is the number of keys to check.",
+		Complexity: "O(N), N keys",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RO)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_sum"},
 		Args:       []Arg{key("key", 0).many()},
-		History:    []Change{{"3.0.3", "Accepts multiple `key` arguments."}},
+		History:    []Change{{"3.0.3", "more than one key"}},
 	},
 	{
 		Name: "expire", Group: GroupGeneric, Since: "1.0.0", Arity: -3,
@@ -59,7 +59,7 @@ var genericCommands = []*Command{
 				word("lt", "LT"),
 			).opt().since("7.0.0"),
 		},
-		History: []Change{{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."}},
+		History: []Change{{"7.0.0", "conditions NX, XX, GT, LT"}},
 	},
 	{
 		Name: "expireat", Group: GroupGeneric, Since: "1.2.0", Arity: -3,
@@ -77,7 +77,7 @@ var genericCommands = []*Command{
 				word("lt", "LT"),
 			).opt().since("7.0.0"),
 		},
-		History: []Change{{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."}},
+		History: []Change{{"7.0.0", "conditions NX, XX, GT, LT"}},
 	},
 	{
 		Name: "expiretime", Group: GroupGeneric, Since: "7.0.0", Arity: 2,
@@ -91,7 +91,7 @@ var genericCommands = []*Command{
 		Name: "keys", Group: GroupGeneric, Since: "1.0.0", Arity: 2,
 		Flags: ReadOnly | TouchesArbitraryKeys, Categories: CatKeyspace | CatDangerous,
 		Summary:    "Lists every key that matches a glob pattern.",
-		Complexity: "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length.",
+		Complexity: "O(N), N keys in the database, names and pattern being short",
 		Tips:       []string{"request_policy:all_shards", "nondeterministic_output_order"},
 		Args:       []Arg{pattern("pattern")},
 	},
@@ -99,7 +99,7 @@ var genericCommands = []*Command{
 		Name: "migrate", Group: GroupGeneric, Since: "2.6.0", Arity: -6,
 		Flags: Write | MovableKeys, Categories: CatKeyspace | CatDangerous,
 		Summary:    "Moves keys to another server in one atomic step.",
-		Complexity: "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target instance. See the pages of these commands for time complexity. Also an O(N) data transfer between the two instances is performed.",
+		Complexity: "that of DUMP and DEL here and RESTORE there, and O(N) to send N bytes",
 		KeySpecs: []KeySpec{
 			at(3, RW|KeyAccess|KeyDelete),
 			afterWord("KEYS", -2, RW|KeyAccess|KeyDelete|Incomplete).upTo(-1, 1, 0),
@@ -123,10 +123,10 @@ var genericCommands = []*Command{
 			key("key", 1).token("KEYS").opt().many().since("3.0.6"),
 		},
 		History: []Change{
-			{"3.0.0", "Added the `COPY` and `REPLACE` options."},
-			{"3.0.6", "Added the `KEYS` option."},
-			{"4.0.7", "Added the `AUTH` option."},
-			{"6.0.0", "Added the `AUTH2` option."},
+			{"3.0.0", "COPY, REPLACE"},
+			{"3.0.6", "KEYS: several keys in one call"},
+			{"4.0.7", "AUTH: password of the target"},
+			{"6.0.0", "AUTH2: user name and password of the target"},
 		},
 	},
 	{
@@ -140,7 +140,7 @@ var genericCommands = []*Command{
 	{
 		Name: "object", Group: GroupGeneric, Since: "2.2.3", Arity: -2,
 		Summary:    "Groups the commands that look into how a value is kept.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "object|encoding", Group: GroupGeneric, Since: "2.2.3", Arity: 3,
@@ -210,7 +210,7 @@ var genericCommands = []*Command{
 				word("lt", "LT"),
 			).opt().since("7.0.0"),
 		},
-		History: []Change{{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."}},
+		History: []Change{{"7.0.0", "conditions NX, XX, GT, LT"}},
 	},
 	{
 		Name: "pexpireat", Group: GroupGeneric, Since: "2.6.0", Arity: -3,
@@ -228,7 +228,7 @@ var genericCommands = []*Command{
 				word("lt", "LT"),
 			).opt().since("7.0.0"),
 		},
-		History: []Change{{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."}},
+		History: []Change{{"7.0.0", "conditions NX, XX, GT, LT"}},
 	},
 	{
 		Name: "pexpiretime", Group: GroupGeneric, Since: "7.0.0", Arity: 2,
@@ -246,7 +246,7 @@ var genericCommands = []*Command{
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
 		Args:       []Arg{key("key", 0)},
-		History:    []Change{{"2.8.0", "Added the -2 reply."}},
+		History:    []Change{{"2.8.0", "-2 for a missing key, formerly -1"}},
 	},
 	{
 		Name: "randomkey", Group: GroupGeneric, Since: "1.0.0", Arity: 1,
@@ -271,14 +271,14 @@ var genericCommands = []*Command{
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete), at(2, OW|KeyInsert)},
 		Args:       []Arg{key("key", 0), key("newkey", 1)},
 		History: []Change{
-			{"3.2.0", "The command no longer returns an error when source and destination names are the same."},
+			{"3.2.0", "same name for both keys: 0, formerly an error"},
 		},
 	},
 	{
 		Name: "restore", Group: GroupGeneric, Since: "2.6.0", Arity: -4,
 		Flags: Write | DenyOOM, Categories: CatKeyspace | CatDangerous,
 		Summary:    "Creates a key from a value that DUMP serialized.",
-		Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
+		Complexity: "O(N*M), N elements of M bytes on average; O(N*(M+log(N))) for a sorted set",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate)},
 		Args: []Arg{
 			key("key", 0),
@@ -290,16 +290,16 @@ var genericCommands = []*Command{
 			integer("frequency").token("FREQ").opt().since("5.0.0"),
 		},
 		History: []Change{
-			{"3.0.0", "Added the `REPLACE` modifier."},
-			{"5.0.0", "Added the `ABSTTL` modifier."},
-			{"5.0.0", "Added the `IDLETIME` and `FREQ` options."},
+			{"3.0.0", "REPLACE"},
+			{"5.0.0", "ABSTTL"},
+			{"5.0.0", "IDLETIME, FREQ"},
 		},
 	},
 	{
 		Name: "scan", Group: GroupGeneric, Since: "2.8.0", Arity: -2,
 		Flags: ReadOnly | TouchesArbitraryKeys, Categories: CatKeyspace,
 		Summary:    "Walks through the keys of the database in small steps.",
-		Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
+		Complexity: "O(1) a call, O(N) for all calls of a pass, N keys in the database",
 		Tips:       []string{"nondeterministic_output", "request_policy:special"},
 		Args: []Arg{
 			integer("cursor"),
@@ -307,17 +307,17 @@ var genericCommands = []*Command{
 			integer("count").token("COUNT").opt(),
 			str("type").token("TYPE").opt().since("6.0.0"),
 		},
-		History: []Change{{"6.0.0", "Added the `TYPE` subcommand."}},
+		History: []Change{{"6.0.0", "filter TYPE"}},
 	},
 	{
 		Name: "sort", Group: GroupGeneric, Since: "1.0.0", Arity: -2,
 		Flags: Write | DenyOOM | MovableKeys | TouchesArbitraryKeys, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
 		Summary:    "Sorts the elements of a list, set or sorted set and returns or stores them.",
-		Complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).",
+		Complexity: "O(N+M*log(M)), N elements in the value, M returned; O(N) when nothing is sorted",
 		KeySpecs: []KeySpec{
 			at(1, RO|KeyAccess),
-			elsewhere(RO | KeyAccess).note("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"),
-			elsewhere(OW | KeyUpdate).note("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array"),
+			elsewhere(RO | KeyAccess).note("keys that BY and GET patterns make of the elements: known only once the value is read"),
+			elsewhere(OW | KeyUpdate).note("destination of STORE, whose place among the options varies"),
 		},
 		Args: []Arg{
 			key("key", 0),
@@ -333,10 +333,10 @@ var genericCommands = []*Command{
 		Name: "sort_ro", Group: GroupGeneric, Since: "7.0.0", Arity: -2,
 		Flags: ReadOnly | MovableKeys | TouchesArbitraryKeys, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
 		Summary:    "Sorts the elements of a list, set or sorted set without ever storing them.",
-		Complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).",
+		Complexity: "O(N+M*log(M)), N elements in the value, M returned; O(N) when nothing is sorted",
 		KeySpecs: []KeySpec{
 			at(1, RO|KeyAccess),
-			elsewhere(RO | KeyAccess).note("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"),
+			elsewhere(RO | KeyAccess).note("keys that BY and GET patterns make of the elements: known only once the value is read"),
 		},
 		Args: []Arg{
 			key("key", 0),
@@ -351,7 +351,7 @@ var genericCommands = []*Command{
 		Name: "touch", Group: GroupGeneric, Since: "3.2.1", Arity: -2,
 		Flags: ReadOnly | Fast, Categories: CatKeyspace,
 		Summary:    "Marks keys as just accessed and counts those that exist.",
-		Complexity: "O(N) where N is the number of keys that will be touched.",
+		Complexity: "O(N), N keys",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RO)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_sum"},
 		Args:       []Arg{key("key", 0).many()},
@@ -364,7 +364,7 @@ var genericCommands = []*Command{
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
 		Args:       []Arg{key("key", 0)},
-		History:    []Change{{"2.8.0", "Added the -2 reply."}},
+		History:    []Change{{"2.8.0", "-2 for a missing key, formerly -1"}},
 	},
 	{
 		Name: "type", Group: GroupGeneric, Since: "1.0.0", Arity: 2,
@@ -378,7 +378,7 @@ var genericCommands = []*Command{
 		Name: "unlink", Group: GroupGeneric, Since: "4.0.0", Arity: -2,
 		Flags: Write | Fast, Categories: CatKeyspace,
 		Summary:    "Deletes keys and frees their memory in the background.",
-		Complexity: "O(1) for each key removed regardless of its size. Then the command does O(N) work in a different thread in order to reclaim memory, where N is the number of allocations the deleted objects where composed of.",
+		Complexity: "O(N), N keys, whatever is in them",
 		KeySpecs:   []KeySpec{keyRange(1, -1, 1, RM|KeyDelete)},
 		Tips:       []string{"request_policy:multi_shard", "response_policy:agg_sum"},
 		Args:       []Arg{key("key", 0).many()},

@@ -6,7 +6,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hexpire", Group: GroupHash, Since: "7.4.0", Arity: -6,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
 		Summary:    "Makes fields of a hash expire after a number of seconds.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
 			key("key", 0),
@@ -24,7 +24,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hexpireat", Group: GroupHash, Since: "7.4.0", Arity: -6,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
 		Summary:    "Makes fields of a hash expire at a Unix time in seconds.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
 			key("key", 0),
@@ -42,7 +42,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hexpiretime", Group: GroupHash, Since: "7.4.0", Arity: -5,
 		Flags: ReadOnly | Fast, Categories: CatHash,
 		Summary:    "Tells the Unix times in seconds at which fields of a hash expire.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
 			key("key", 0),
@@ -53,7 +53,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hgetdel", Group: GroupHash, Since: "8.0.0", Arity: -5,
 		Flags: Write | Fast, Categories: CatHash,
 		Summary:    "Returns fields of a hash and deletes them.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RW|KeyAccess|KeyDelete)},
 		Args: []Arg{
 			key("key", 0),
@@ -64,9 +64,9 @@ var hashExpiryCommands = []*Command{
 		Name: "hgetex", Group: GroupHash, Since: "8.0.0", Arity: -5,
 		Flags: Write | Fast, Categories: CatHash,
 		Summary:    "Returns fields of a hash and changes or removes their deadlines.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs: []KeySpec{
-			at(1, RW|KeyAccess|KeyUpdate).note("RW and UPDATE because it changes the TTL"),
+			at(1, RW|KeyAccess|KeyUpdate).note("a change of deadline counts as an update"),
 		},
 		Args: []Arg{
 			key("key", 0),
@@ -84,7 +84,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hpersist", Group: GroupHash, Since: "7.4.0", Arity: -5,
 		Flags: Write | Fast, Categories: CatHash,
 		Summary:    "Removes the deadlines of fields of a hash.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
 			key("key", 0),
@@ -95,7 +95,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hpexpire", Group: GroupHash, Since: "7.4.0", Arity: -6,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
 		Summary:    "Makes fields of a hash expire after a number of milliseconds.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
 			key("key", 0),
@@ -113,7 +113,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hpexpireat", Group: GroupHash, Since: "7.4.0", Arity: -6,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
 		Summary:    "Makes fields of a hash expire at a Unix time in milliseconds.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
 			key("key", 0),
@@ -131,7 +131,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hpexpiretime", Group: GroupHash, Since: "7.4.0", Arity: -5,
 		Flags: ReadOnly | Fast, Categories: CatHash,
 		Summary:    "Tells the Unix times in milliseconds at which fields of a hash expire.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
 			key("key", 0),
@@ -142,7 +142,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hpttl", Group: GroupHash, Since: "7.4.0", Arity: -5,
 		Flags: ReadOnly | Fast, Categories: CatHash,
 		Summary:    "Tells how many milliseconds fields of a hash have left.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
 		Args: []Arg{
@@ -154,7 +154,7 @@ var hashExpiryCommands = []*Command{
 		Name: "hsetex", Group: GroupHash, Since: "8.0.0", Arity: -6,
 		Flags: Write | DenyOOM | Fast, Categories: CatHash,
 		Summary:    "Sets fields of a hash, under conditions and with a deadline if asked.",
-		Complexity: "O(N) where N is the number of fields being set.",
+		Complexity: "O(N), N fields set",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args: []Arg{
 			key("key", 0),
@@ -176,7 +176,7 @@ var hashExpiryCommands = []*Command{
 		Name: "httl", Group: GroupHash, Since: "7.4.0", Arity: -5,
 		Flags: ReadOnly | Fast, Categories: CatHash,
 		Summary:    "Tells how many seconds fields of a hash have left.",
-		Complexity: "O(N) where N is the number of specified fields",
+		Complexity: "O(N), N fields named",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
 		Args: []Arg{

@@ -6,7 +6,7 @@ var moduleCommands = []*Command{
 		Name: "module", Group: GroupServer, Since: "4.0.0", Arity: -2,
 		Flags:      Protected,
 		Summary:    "Groups the commands that manage modules.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "module|help", Group: GroupServer, Since: "5.0.0", Arity: 2,
@@ -18,7 +18,7 @@ var moduleCommands = []*Command{
 				Name: "module|list", Group: GroupServer, Since: "4.0.0", Arity: 2,
 				Flags:      Admin | NoScript | Protected,
 				Summary:    "Lists the loaded modules.",
-				Complexity: "O(N) where N is the number of loaded modules.",
+				Complexity: "O(N), N modules",
 				Tips:       []string{"nondeterministic_output_order"},
 			},
 			{

@@ -6,9 +6,9 @@ var scriptingCommands = []*Command{
 		Name: "eval", Group: GroupScripting, Since: "2.6.0", Arity: -3,
 		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
 		Summary:    "Runs a Lua script.",
-		Complexity: "Depends on the script that is executed.",
+		Complexity: "that of the script",
 		KeySpecs: []KeySpec{
-			keyNum(2, RW|KeyAccess|KeyUpdate).note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"),
+			keyNum(2, RW|KeyAccess|KeyUpdate).note("the code may do anything with its keys: taken as read and updated"),
 		},
 		Args: []Arg{
 			str("script"),
@@ -21,9 +21,9 @@ var scriptingCommands = []*Command{
 		Name: "eval_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
 		Summary:    "Runs a Lua script that writes nothing.",
-		Complexity: "Depends on the script that is executed.",
+		Complexity: "that of the script",
 		KeySpecs: []KeySpec{
-			keyNum(2, RO|KeyAccess).note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"),
+			keyNum(2, RO|KeyAccess).note("the code may read any of its keys: taken as read"),
 		},
 		Args: []Arg{
 			str("script"),
@@ -36,7 +36,7 @@ var scriptingCommands = []*Command{
 		Name: "evalsha", Group: GroupScripting, Since: "2.6.0", Arity: -3,
 		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
 		Summary:    "Runs a cached Lua script, named by its SHA1 digest.",
-		Complexity: "Depends on the script that is executed.",
+		Complexity: "that of the script",
 		KeySpecs:   []KeySpec{keyNum(2, RW|KeyAccess|KeyUpdate)},
 		Args: []Arg{
 			str("sha1"),
@@ -49,7 +49,7 @@ var scriptingCommands = []*Command{
 		Name: "evalsha_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
 		Summary:    "Runs a cached Lua script that writes nothing, named by its SHA1 digest.",
-		Complexity: "Depends on the script that is executed.",
+		Complexity: "that of the script",
 		KeySpecs:   []KeySpec{keyNum(2, RO|KeyAccess)},
 		Args: []Arg{
 			str("sha1"),
@@ -62,9 +62,9 @@ var scriptingCommands = []*Command{
 		Name: "fcall", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 		Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys | MayReplicate, Categories: CatScripting,
 		Summary:    "Calls a function of a loaded library.",
-		Complexity: "Depends on the function that is executed.",
+		Complexity: "that of the function",
 		KeySpecs: []KeySpec{
-			keyNum(2, RW|KeyAccess|KeyUpdate).note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"),
+			keyNum(2, RW|KeyAccess|KeyUpdate).note("the code may do anything with its keys: taken as read and updated"),
 		},
 		Args: []Arg{
 			str("function"),
@@ -77,9 +77,9 @@ var scriptingCommands = []*Command{
 		Name: "fcall_ro", Group: GroupScripting, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, Categories: CatScripting,
 		Summary:    "Calls a function that writes nothing.",
-		Complexity: "Depends on the function that is executed.",
+		Complexity: "that of the function",
 		KeySpecs: []KeySpec{
-			keyNum(2, RO|KeyAccess).note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"),
+			keyNum(2, RO|KeyAccess).note("the code may read any of its keys: taken as read"),
 		},
 		Args: []Arg{
 			str("function"),
@@ -91,7 +91,7 @@ var scriptingCommands = []*Command{
 	{
 		Name: "script", Group: GroupScripting, Since: "2.6.0", Arity: -2,
 		Summary:    "Groups the commands on cached Lua scripts.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "script|debug", Group: GroupScripting, Since: "3.2.0", Arity: 3,
@@ -110,7 +110,7 @@ var scriptingCommands = []*Command{
 				Name: "script|exists", Group: GroupScripting, Since: "2.6.0", Arity: -3,
 				Flags: NoScript, Categories: CatScripting,
 				Summary:    "Tells which digests are those of cached scripts.",
-				Complexity: "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).",
+				Complexity: "O(N), N digests",
 				Tips: []string{
 					"request_policy:all_shards",
 					"response_policy:agg_logical_and",
@@ -121,7 +121,7 @@ var scriptingCommands = []*Command{
 				Name: "script|flush", Group: GroupScripting, Since: "2.6.0", Arity: -2,
 				Flags: NoScript, Categories: CatScripting,
 				Summary:    "Empties the script cache.",
-				Complexity: "O(N) with N being the number of scripts in cache",
+				Complexity: "O(N), N scripts cached",
 				Tips: []string{
 					"request_policy:all_nodes",
 					"response_policy:all_succeeded",
@@ -133,7 +133,7 @@ var scriptingCommands = []*Command{
 					).opt().since("6.2.0"),
 				},
 				History: []Change{
-					{"6.2.0", "Added the `ASYNC` and `SYNC` flushing mode modifiers."},
+					{"6.2.0", "ASYNC, SYNC"},
 				},
 			},
 			{
@@ -156,7 +156,7 @@ var scriptingCommands = []*Command{
 				Name: "script|load", Group: GroupScripting, Since: "2.6.0", Arity: 3,
 				Flags: NoScript | Stale, Categories: CatScripting,
 				Summary:    "Caches a script and returns its SHA1 digest.",
-				Complexity: "O(N) with N being the length in bytes of the script body.",
+				Complexity: "O(N), N bytes of script",
 				Tips: []string{
 					"request_policy:all_nodes",
 					"response_policy:all_succeeded",

@@ -14,7 +14,7 @@ var serverCommands = []*Command{
 		Summary:    "Saves a snapshot to disk in the background.",
 		Complexity: "O(1)",
 		Args:       []Arg{word("schedule", "SCHEDULE").opt().since("3.2.2")},
-		History:    []Change{{"3.2.2", "Added the `SCHEDULE` option."}},
+		History:    []Change{{"3.2.2", "SCHEDULE"}},
 	},
 	{
 		Name: "dbsize", Group: GroupServer, Since: "1.0.0", Arity: 1,
@@ -27,7 +27,7 @@ var serverCommands = []*Command{
 		Name: "debug", Group: GroupServer, Since: "1.0.0", Arity: -2,
 		Flags:      Admin | NoScript | Loading | Stale | TouchesArbitraryKeys | Protected,
 		Summary:    "Groups the commands for those who debug the server.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		DocFlags:   SystemCommand,
 	},
 	{
@@ -49,7 +49,7 @@ var serverCommands = []*Command{
 		Name: "flushall", Group: GroupServer, Since: "1.0.0", Arity: -1,
 		Flags: Write | TouchesArbitraryKeys, Categories: CatKeyspace | CatDangerous,
 		Summary:    "Deletes all keys of all databases.",
-		Complexity: "O(N) where N is the total number of keys in all databases",
+		Complexity: "O(N), N keys of all databases",
 		Tips:       []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Args: []Arg{
 			oneOf("async",
@@ -58,15 +58,15 @@ var serverCommands = []*Command{
 			).opt(),
 		},
 		History: []Change{
-			{"4.0.0", "Added the `ASYNC` flushing mode modifier."},
-			{"6.2.0", "Added the `SYNC` flushing mode modifier."},
+			{"4.0.0", "ASYNC"},
+			{"6.2.0", "SYNC"},
 		},
 	},
 	{
 		Name: "flushdb", Group: GroupServer, Since: "1.0.0", Arity: -1,
 		Flags: Write | TouchesArbitraryKeys, Categories: CatKeyspace | CatDangerous,
 		Summary:    "Deletes all keys of the database.",
-		Complexity: "O(N) where N is the number of keys in the selected database",
+		Complexity: "O(N), N keys of the database",
 		Tips:       []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Args: []Arg{
 			oneOf("async",
@@ -75,8 +75,8 @@ var serverCommands = []*Command{
 			).opt(),
 		},
 		History: []Change{
-			{"4.0.0", "Added the `ASYNC` flushing mode modifier."},
-			{"6.2.0", "Added the `SYNC` flushing mode modifier."},
+			{"4.0.0", "ASYNC"},
+			{"6.2.0", "SYNC"},
 		},
 	},
 	{
@@ -90,7 +90,7 @@ var serverCommands = []*Command{
 			"response_policy:special",
 		},
 		Args:    []Arg{str("section").opt().many()},
-		History: []Change{{"7.0.0", "Added support for taking multiple section arguments."}},
+		History: []Change{{"7.0.0", "more than one section"}},
 	},
 	{
 		Name: "lastsave", Group: GroupServer, Since: "1.0.0", Arity: 1,
@@ -139,7 +139,7 @@ var serverCommands = []*Command{
 		Name: "restore-asking", Group: GroupServer, Since: "3.0.0", Arity: -4,
 		Flags: Write | DenyOOM | Asking, Categories: CatKeyspace | CatDangerous,
 		Summary:    "Restores a key while its slot is being imported; used by MIGRATE.",
-		Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
+		Complexity: "O(N*M), N elements of M bytes on average; O(N*(M+log(N))) for a sorted set",
 		DocFlags:   SystemCommand,
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate)},
 		Args: []Arg{
@@ -152,9 +152,9 @@ var serverCommands = []*Command{
 			integer("frequency").token("FREQ").opt().since("5.0.0"),
 		},
 		History: []Change{
-			{"3.0.0", "Added the `REPLACE` modifier."},
-			{"5.0.0", "Added the `ABSTTL` modifier."},
-			{"5.0.0", "Added the `IDLETIME` and `FREQ` options."},
+			{"3.0.0", "REPLACE"},
+			{"5.0.0", "ABSTTL"},
+			{"5.0.0", "IDLETIME, FREQ"},
 		},
 	},
 	{
@@ -167,20 +167,20 @@ var serverCommands = []*Command{
 		Name: "save", Group: GroupServer, Since: "1.0.0", Arity: 1,
 		Flags:      Admin | NoScript | NoAsyncLoading | NoMulti,
 		Summary:    "Saves a snapshot to disk before anything else runs.",
-		Complexity: "O(N) where N is the total number of keys in all databases",
+		Complexity: "O(N), N keys of all databases",
 	},
 	{
 		Name: "shutdown", Group: GroupServer, Since: "1.0.0", Arity: -1,
 		Flags:      Admin | NoScript | Loading | Stale | AllowBusy | NoMulti,
 		Summary:    "Saves if configured or asked to, and stops the server.",
-		Complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
+		Complexity: "O(1); with a save O(N), N keys of all databases",
 		Args: []Arg{
 			oneOf("nosave_save", word("nosave", "NOSAVE"), word("save", "SAVE")).opt(),
 			word("now", "NOW").opt().since("7.0.0"),
 			word("force", "FORCE").opt().since("7.0.0"),
 			word("abort", "ABORT").opt().since("7.0.0"),
 		},
-		History: []Change{{"7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers."}},
+		History: []Change{{"7.0.0", "NOW, FORCE, ABORT"}},
 	},
 	{
 		Name: "slaveof", Group: GroupServer, Since: "1.0.0", Arity: 3,
@@ -200,7 +200,7 @@ var serverCommands = []*Command{
 		Name: "swapdb", Group: GroupServer, Since: "4.0.0", Arity: 3,
 		Flags: Write | Fast | TouchesArbitraryKeys, Categories: CatKeyspace | CatDangerous,
 		Summary:    "Exchanges the contents of two databases.",
-		Complexity: "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+		Complexity: "O(N), N clients that watch or wait for keys of the two databases",
 		Args:       []Arg{integer("index1"), integer("index2")},
 	},
 	{

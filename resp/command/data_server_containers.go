@@ -5,16 +5,16 @@ var serverContainersCommands = []*Command{
 	{
 		Name: "config", Group: GroupServer, Since: "2.0.0", Arity: -2,
 		Summary:    "Groups the commands that show and change the configuration.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "config|get", Group: GroupServer, Since: "2.0.0", Arity: -3,
 				Flags:      Admin | NoScript | Loading | Stale,
 				Summary:    "Returns the parameters that match the patterns.",
-				Complexity: "O(N) when N is the number of configuration parameters provided",
+				Complexity: "O(N), N names and patterns given",
 				Args:       []Arg{block("parameter", str("parameter")).many()},
 				History: []Change{
-					{"7.0.0", "Added the ability to pass multiple pattern parameters in one call"},
+					{"7.0.0", "more than one pattern"},
 				},
 			},
 			{
@@ -39,7 +39,7 @@ var serverContainersCommands = []*Command{
 				Name: "config|set", Group: GroupServer, Since: "2.0.0", Arity: -4,
 				Flags:      Admin | NoScript | Loading | Stale,
 				Summary:    "Changes parameters while the server runs: all of them or none.",
-				Complexity: "O(N) when N is the number of configuration parameters provided",
+				Complexity: "O(N), N parameters given",
 				Tips: []string{
 					"request_policy:all_nodes",
 					"response_policy:all_succeeded",
@@ -48,7 +48,7 @@ var serverContainersCommands = []*Command{
 					block("parameter_value", str("parameter"), str("value")).many(),
 				},
 				History: []Change{
-					{"7.0.0", "Added the ability to set multiple parameters in one call."},
+					{"7.0.0", "more than one parameter"},
 				},
 			},
 		},
@@ -56,7 +56,7 @@ var serverContainersCommands = []*Command{
 	{
 		Name: "latency", Group: GroupServer, Since: "2.8.13", Arity: -2,
 		Summary:    "Groups the commands on latency events.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "latency|doctor", Group: GroupServer, Since: "2.8.13", Arity: 2,
@@ -91,7 +91,7 @@ var serverContainersCommands = []*Command{
 				Name: "latency|histogram", Group: GroupServer, Since: "7.0.0", Arity: -2,
 				Flags:      Admin | NoScript | Loading | Stale,
 				Summary:    "Returns how long commands took, as cumulative distributions.",
-				Complexity: "O(N) where N is the number of commands with latency information being retrieved.",
+				Complexity: "O(N), N commands shown",
 				Tips: []string{
 					"nondeterministic_output",
 					"request_policy:all_nodes",
@@ -138,7 +138,7 @@ var serverContainersCommands = []*Command{
 	{
 		Name: "memory", Group: GroupServer, Since: "4.0.0", Arity: -2,
 		Summary:    "Groups the commands on memory use.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "memory|doctor", Group: GroupServer, Since: "4.0.0", Arity: 2,
@@ -159,7 +159,7 @@ var serverContainersCommands = []*Command{
 			{
 				Name: "memory|malloc-stats", Group: GroupServer, Since: "4.0.0", Arity: 2,
 				Summary:    "Shows the allocator's own report.",
-				Complexity: "Depends on how much memory is allocated, could be slow",
+				Complexity: "slow: grows with the memory in use",
 				Tips: []string{
 					"nondeterministic_output",
 					"request_policy:all_shards",
@@ -169,7 +169,7 @@ var serverContainersCommands = []*Command{
 			{
 				Name: "memory|purge", Group: GroupServer, Since: "4.0.0", Arity: 2,
 				Summary:    "Asks the allocator to give unused pages back.",
-				Complexity: "Depends on how much memory is allocated, could be slow",
+				Complexity: "slow: grows with the memory in use",
 				Tips: []string{
 					"request_policy:all_shards",
 					"response_policy:all_succeeded",
@@ -189,7 +189,7 @@ var serverContainersCommands = []*Command{
 				Name: "memory|usage", Group: GroupServer, Since: "4.0.0", Arity: -3,
 				Flags:      ReadOnly,
 				Summary:    "Estimates the bytes that a key takes.",
-				Complexity: "O(N) where N is the number of samples.",
+				Complexity: "O(N), N elements sampled",
 				KeySpecs:   []KeySpec{at(2, RO)},
 				Args:       []Arg{key("key", 0), integer("count").token("SAMPLES").opt()},
 			},
@@ -198,17 +198,17 @@ var serverContainersCommands = []*Command{
 	{
 		Name: "slowlog", Group: GroupServer, Since: "2.2.12", Arity: -2,
 		Summary:    "Groups the commands on the slow log.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "slowlog|get", Group: GroupServer, Since: "2.2.12", Arity: -2,
 				Flags:      Admin | Loading | Stale,
 				Summary:    "Returns the newest entries of the slow log.",
-				Complexity: "O(N) where N is the number of entries returned",
+				Complexity: "O(N), N entries returned",
 				Tips:       []string{"request_policy:all_nodes", "nondeterministic_output"},
 				Args:       []Arg{integer("count").opt()},
 				History: []Change{
-					{"4.0.0", "Added client IP address, port and name to the reply."},
+					{"4.0.0", "client's address and name in the entries"},
 				},
 			},
 			{
@@ -232,7 +232,7 @@ var serverContainersCommands = []*Command{
 				Name: "slowlog|reset", Group: GroupServer, Since: "2.2.12", Arity: 2,
 				Flags:      Admin | Loading | Stale,
 				Summary:    "Clears the slow log.",
-				Complexity: "O(N) where N is the number of entries in the slowlog",
+				Complexity: "O(N), N entries dropped",
 				Tips: []string{
 					"request_policy:all_nodes",
 					"response_policy:all_succeeded",

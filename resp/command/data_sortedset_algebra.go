@@ -6,7 +6,7 @@ var sortedsetAlgebraCommands = []*Command{
 		Name: "zdiff", Group: GroupSortedSet, Since: "6.2.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSortedSet,
 		Summary:    "Returns the members of the first sorted set that no other has.",
-		Complexity: "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set.",
+		Complexity: "O(L+(N-K)*log(N)) at worst, L members in all sorted sets, N in the first, K in the result",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
 			integer("numkeys"),
@@ -18,7 +18,7 @@ var sortedsetAlgebraCommands = []*Command{
 		Name: "zdiffstore", Group: GroupSortedSet, Since: "6.2.0", Arity: -4,
 		Flags: Write | DenyOOM | MovableKeys, Categories: CatSortedSet,
 		Summary:    "Stores the members of the first sorted set that no other has.",
-		Complexity: "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set.",
+		Complexity: "O(L+(N-K)*log(N)) at worst, L members in all sorted sets, N in the first, K in the result",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), keyNum(2, RO|KeyAccess)},
 		Args:       []Arg{key("destination", 0), integer("numkeys"), key("key", 1).many()},
 	},
@@ -26,7 +26,7 @@ var sortedsetAlgebraCommands = []*Command{
 		Name: "zinter", Group: GroupSortedSet, Since: "6.2.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSortedSet,
 		Summary:    "Returns the members that all sorted sets have.",
-		Complexity: "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
+		Complexity: "O(N*K+M*log(M)) at worst, N members in the smallest sorted set, K sorted sets, M members in the result",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
 			integer("numkeys"),
@@ -44,7 +44,7 @@ var sortedsetAlgebraCommands = []*Command{
 		Name: "zintercard", Group: GroupSortedSet, Since: "7.0.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSortedSet,
 		Summary:    "Counts the members that all sorted sets have.",
-		Complexity: "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.",
+		Complexity: "O(N*K) at worst, N members in the smallest sorted set, K sorted sets",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
 			integer("numkeys"),
@@ -56,7 +56,7 @@ var sortedsetAlgebraCommands = []*Command{
 		Name: "zinterstore", Group: GroupSortedSet, Since: "2.0.0", Arity: -4,
 		Flags: Write | DenyOOM | MovableKeys, Categories: CatSortedSet,
 		Summary:    "Stores the members that all sorted sets have.",
-		Complexity: "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
+		Complexity: "O(N*K+M*log(M)) at worst, N members in the smallest sorted set, K sorted sets, M members in the result",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), keyNum(2, RO|KeyAccess)},
 		Args: []Arg{
 			key("destination", 0),
@@ -74,7 +74,7 @@ var sortedsetAlgebraCommands = []*Command{
 		Name: "zunion", Group: GroupSortedSet, Since: "6.2.0", Arity: -3,
 		Flags: ReadOnly | MovableKeys, Categories: CatSortedSet,
 		Summary:    "Returns the members that any of the sorted sets has.",
-		Complexity: "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
+		Complexity: "O(N+M*log(M)), N members in all sorted sets together, M in the result",
 		KeySpecs:   []KeySpec{keyNum(1, RO|KeyAccess)},
 		Args: []Arg{
 			integer("numkeys"),
@@ -92,7 +92,7 @@ var sortedsetAlgebraCommands = []*Command{
 		Name: "zunionstore", Group: GroupSortedSet, Since: "2.0.0", Arity: -4,
 		Flags: Write | DenyOOM | MovableKeys, Categories: CatSortedSet,
 		Summary:    "Stores the members that any of the sorted sets has.",
-		Complexity: "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
+		Complexity: "O(N+M*log(M)), N members in all sorted sets together, M in the result",
 		KeySpecs:   []KeySpec{at(1, OW|KeyUpdate), keyNum(2, RO|KeyAccess)},
 		Args: []Arg{
 			key("destination", 0),

@@ -6,7 +6,7 @@ var streamCommands = []*Command{
 		Name: "xack", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: Write | Fast, Categories: CatStream,
 		Summary:    "Takes entries off a group's pending list once they are processed.",
-		Complexity: "O(1) for each message ID processed.",
+		Complexity: "O(N), N IDs given",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Args:       []Arg{key("key", 0), str("group"), str("id").many()},
 	},
@@ -14,9 +14,9 @@ var streamCommands = []*Command{
 		Name: "xadd", Group: GroupStream, Since: "5.0.0", Arity: -5,
 		Flags: Write | DenyOOM | Fast, Categories: CatStream,
 		Summary:    "Appends an entry to a stream, which is created if need be.",
-		Complexity: "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted.",
+		Complexity: "O(1), and O(N) to trim N entries",
 		KeySpecs: []KeySpec{
-			at(1, RW|KeyUpdate).note("UPDATE instead of INSERT because of the optional trimming feature"),
+			at(1, RW|KeyUpdate).note("trimming removes entries: more than an insert"),
 		},
 		Tips: []string{"nondeterministic_output"},
 		Args: []Arg{
@@ -35,15 +35,15 @@ var streamCommands = []*Command{
 			block("field_value", str("field"), str("value")).many(),
 		},
 		History: []Change{
-			{"6.2.0", "Added the `NOMKSTREAM` option, `MINID` trimming strategy and the `LIMIT` option."},
-			{"7.0.0", "Added support for the `<ms>-*` explicit ID form."},
+			{"6.2.0", "NOMKSTREAM; trimming by MINID; LIMIT"},
+			{"7.0.0", "IDs of the form ms-*: sequence number chosen by the server"},
 		},
 	},
 	{
 		Name: "xautoclaim", Group: GroupStream, Since: "6.2.0", Arity: -6,
 		Flags: Write | Fast, Categories: CatStream,
 		Summary:    "Scans a group's pending list and hands idle entries to a consumer.",
-		Complexity: "O(1) if COUNT is small.",
+		Complexity: "O(N), N pending entries looked at: a small multiple of COUNT",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Tips:       []string{"nondeterministic_output"},
 		Args: []Arg{
@@ -56,14 +56,14 @@ var streamCommands = []*Command{
 			word("justid", "JUSTID").opt(),
 		},
 		History: []Change{
-			{"7.0.0", "Added an element to the reply array, containing deleted entries the command cleared from the PEL"},
+			{"7.0.0", "third part of the reply: IDs of deleted entries, taken off the pending list"},
 		},
 	},
 	{
 		Name: "xclaim", Group: GroupStream, Since: "5.0.0", Arity: -6,
 		Flags: Write | Fast, Categories: CatStream,
 		Summary:    "Hands given pending entries to another consumer of the group.",
-		Complexity: "O(log N) with N being the number of messages in the PEL of the consumer group.",
+		Complexity: "O(M*log(N)), M IDs given, N entries pending in the group",
 		KeySpecs:   []KeySpec{at(1, RW|KeyUpdate)},
 		Tips:       []string{"nondeterministic_output"},
 		Args: []Arg{
@@ -84,14 +84,14 @@ var streamCommands = []*Command{
 		Name: "xdel", Group: GroupStream, Since: "5.0.0", Arity: -3,
 		Flags: Write | Fast, Categories: CatStream,
 		Summary:    "Deletes entries of a stream and counts them.",
-		Complexity: "O(1) for each single item to delete in the stream, regardless of the stream size.",
+		Complexity: "O(N), N IDs given",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Args:       []Arg{key("key", 0), str("id").many()},
 	},
 	{
 		Name: "xgroup", Group: GroupStream, Since: "5.0.0", Arity: -2,
 		Summary:    "Groups the commands that manage consumer groups.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "xgroup|create", Group: GroupStream, Since: "5.0.0", Arity: -5,
@@ -106,7 +106,7 @@ var streamCommands = []*Command{
 					word("mkstream", "MKSTREAM").opt(),
 					integer("entries_read").token("ENTRIESREAD").opt(),
 				},
-				History: []Change{{"7.0.0", "Added the `entries_read` named argument."}},
+				History: []Change{{"7.0.0", "ENTRIESREAD"}},
 			},
 			{
 				Name: "xgroup|createconsumer", Group: GroupStream, Since: "6.2.0", Arity: 5,
@@ -128,7 +128,7 @@ var streamCommands = []*Command{
 				Name: "xgroup|destroy", Group: GroupStream, Since: "5.0.0", Arity: 4,
 				Flags: Write, Categories: CatStream,
 				Summary:    "Removes a consumer group with its pending entries.",
-				Complexity: "O(N) where N is the number of entries in the group's pending entries list (PEL).",
+				Complexity: "O(N), N entries pending in the group",
 				KeySpecs:   []KeySpec{at(2, RW|KeyDelete)},
 				Args:       []Arg{key("key", 0), str("groupname")},
 			},
@@ -150,14 +150,14 @@ var streamCommands = []*Command{
 					oneOf("id", str("id"), word("new_id", "$")),
 					integer("entries_read").token("ENTRIESREAD").opt(),
 				},
-				History: []Change{{"7.0.0", "Added the optional `entries_read` argument."}},
+				History: []Change{{"7.0.0", "ENTRIESREAD"}},
 			},
 		},
 	},
 	{
 		Name: "xinfo", Group: GroupStream, Since: "5.0.0", Arity: -2,
 		Summary:    "Groups the commands that describe streams and their groups.",
-		Complexity: "Depends on subcommand.",
+		Complexity: "that of the sub-command",
 		Subcommands: []*Command{
 			{
 				Name: "xinfo|consumers", Group: GroupStream, Since: "5.0.0", Arity: 4,
@@ -175,7 +175,7 @@ var streamCommands = []*Command{
 				Complexity: "O(1)",
 				KeySpecs:   []KeySpec{at(2, RO|KeyAccess)},
 				Args:       []Arg{key("key", 0)},
-				History:    []Change{{"7.0.0", "Added the `entries-read` and `lag` fields"}},
+				History:    []Change{{"7.0.0", "fields entries-read, lag"}},
 			},
 			{
 				Name: "xinfo|help", Group: GroupStream, Since: "5.0.0", Arity: 2,
@@ -196,8 +196,8 @@ var streamCommands = []*Command{
 					).token("FULL").opt(),
 				},
 				History: []Change{
-					{"6.0.0", "Added the `FULL` modifier."},
-					{"7.0.0", "Added the `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and `lag` fields"},
+					{"6.0.0", "FULL"},
+					{"7.0.0", "fields max-deleted-entry-id, entries-added, recorded-first-entry-id, and in FULL entries-read, lag"},
 				},
 			},
 		},
@@ -214,7 +214,7 @@ var streamCommands = []*Command{
 		Name: "xpending", Group: GroupStream, Since: "5.0.0", Arity: -3,
 		Flags: ReadOnly, Categories: CatStream,
 		Summary:    "Shows what a group has delivered and not seen acknowledged.",
-		Complexity: "O(N) with N being the number of elements returned, so asking for a small fixed number of entries per call is O(1). O(M), where M is the total number of entries scanned when used with the IDLE filter. When the command returns just the summary and the list of consumers is small, it runs in O(1) time; otherwise, an additional O(N) time for iterating every consumer.",
+		Complexity: "O(N), N pending entries looked at; for the summary, N consumers",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Tips:       []string{"nondeterministic_output"},
 		Args: []Arg{
@@ -228,13 +228,13 @@ var streamCommands = []*Command{
 				str("consumer").opt(),
 			).opt(),
 		},
-		History: []Change{{"6.2.0", "Added the `IDLE` option and exclusive range intervals."}},
+		History: []Change{{"6.2.0", "IDLE; bounds that exclude their ID"}},
 	},
 	{
 		Name: "xrange", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: ReadOnly, Categories: CatStream,
 		Summary:    "Returns the stream entries between two IDs.",
-		Complexity: "O(N) with N being the number of elements being returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).",
+		Complexity: "O(N), N entries returned",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
 			key("key", 0),
@@ -242,13 +242,13 @@ var streamCommands = []*Command{
 			str("end"),
 			integer("count").token("COUNT").opt(),
 		},
-		History: []Change{{"6.2.0", "Added exclusive ranges."}},
+		History: []Change{{"6.2.0", "bounds that exclude their ID"}},
 	},
 	{
 		Name: "xread", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: ReadOnly | Blocking | MovableKeys, Categories: CatStream,
 		Summary:    "Returns entries newer than given IDs from several streams, waiting if asked.",
-		Complexity: "For each stream mentioned: O(N) with N being the number of elements being returned, it means that XREAD-ing with a fixed COUNT is O(1). Note that when the BLOCK option is used, XADD will pay O(M) time in order to serve the M clients blocked on the stream getting new data.",
+		Complexity: "O(N), N entries returned; M clients that block on a stream add O(M) to its next XADD",
 		KeySpecs:   []KeySpec{afterWord("STREAMS", 1, RO|KeyAccess).upTo(-1, 1, 2)},
 		Args: []Arg{
 			integer("count").token("COUNT").opt(),
@@ -260,7 +260,7 @@ var streamCommands = []*Command{
 		Name: "xreadgroup", Group: GroupStream, Since: "5.0.0", Arity: -7,
 		Flags: Write | Blocking | MovableKeys, Categories: CatStream,
 		Summary:    "Reads streams as one consumer of a group, waiting if asked.",
-		Complexity: "For each stream mentioned: O(M) with M being the number of elements returned. If M is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1). On the other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked on the stream getting new data.",
+		Complexity: "O(N), N entries returned; M clients that block on a stream add O(M) to its next XADD",
 		KeySpecs:   []KeySpec{afterWord("STREAMS", 4, RO|KeyAccess).upTo(-1, 1, 2)},
 		Args: []Arg{
 			block("group_consumer", str("group"), str("consumer")).token("GROUP"),
@@ -274,7 +274,7 @@ var streamCommands = []*Command{
 		Name: "xrevrange", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: ReadOnly, Categories: CatStream,
 		Summary:    "Returns the stream entries between two IDs, newest first.",
-		Complexity: "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).",
+		Complexity: "O(N), N entries returned",
 		KeySpecs:   []KeySpec{at(1, RO|KeyAccess)},
 		Args: []Arg{
 			key("key", 0),
@@ -282,7 +282,7 @@ var streamCommands = []*Command{
 			str("start"),
 			integer("count").token("COUNT").opt(),
 		},
-		History: []Change{{"6.2.0", "Added exclusive ranges."}},
+		History: []Change{{"6.2.0", "bounds that exclude their ID"}},
 	},
 	{
 		Name: "xsetid", Group: GroupStream, Since: "5.0.0", Arity: -3,
@@ -297,14 +297,14 @@ var streamCommands = []*Command{
 			str("max_deleted_entry_id").token("MAXDELETEDID").opt().since("7.0.0"),
 		},
 		History: []Change{
-			{"7.0.0", "Added the `entries_added` and `max_deleted_entry_id` arguments."},
+			{"7.0.0", "ENTRIESADDED, MAXDELETEDID"},
 		},
 	},
 	{
 		Name: "xtrim", Group: GroupStream, Since: "5.0.0", Arity: -4,
 		Flags: Write, Categories: CatStream,
 		Summary:    "Drops the oldest entries of a stream beyond a length or below an ID.",
-		Complexity: "O(N), with N being the number of evicted entries. Constant times are very small however, since entries are organized in macro nodes containing multiple entries that can be released with a single deallocation.",
+		Complexity: "O(N), N entries dropped, mostly a whole node of them at a time",
 		KeySpecs:   []KeySpec{at(1, RW|KeyDelete)},
 		Tips:       []string{"nondeterministic_output"},
 		Args: []Arg{
@@ -319,6 +319,6 @@ var streamCommands = []*Command{
 				integer("count").token("LIMIT").opt().since("6.2.0"),
 			),
 		},
-		History: []Change{{"6.2.0", "Added the `MINID` trimming strategy and the `LIMIT` option."}},
+		History: []Change{{"6.2.0", "trimming by MINID; LIMIT"}},
 	},
 }

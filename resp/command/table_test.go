@@ -1,6 +1,8 @@
 package command
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -43,6 +45,7 @@ func TestEntriesAreComplete(t *testing.T) {
 			})
 		}
 		checkArgs(c, c.Args, bad)
+		checkProse(c, bad)
 	})
 	if len(seen) != Count() {
 		t.Errorf("%d entries, but Count is %d", len(seen), Count())
@@ -83,6 +86,50 @@ func checkArgs(c *Command, args []Arg, bad func(string, ...any)) {
 		}
 		checkArgs(c, a.Args, bad)
 	}
+}
+
+// checkProse holds the texts other than the summary to their form: a phrase that
+// is no sentence, and a complexity that begins with its formula, where it has
+// one.
+func checkProse(c *Command, bad func(string, ...any)) {
+	phrase := func(field, text string) {
+		if text == "" || len(text) > 110 || strings.HasSuffix(text, ".") || strings.TrimSpace(text) != text {
+			bad("%s %q", field, text)
+		}
+	}
+	if c.Complexity != "" {
+		phrase("complexity", c.Complexity)
+		if at := strings.Index(c.Complexity, "O("); at > 0 && !strings.HasPrefix(c.Complexity, "that of ") {
+			bad("complexity %q does not begin with the formula", c.Complexity)
+		}
+		if strings.Count(c.Complexity, "(") != strings.Count(c.Complexity, ")") {
+			bad("complexity %q is not balanced", c.Complexity)
+		}
+	}
+	for i, h := range c.History {
+		phrase("history", h.Text)
+		if i > 0 && slices.Compare(versionOf(h.Since), versionOf(c.History[i-1].Since)) < 0 {
+			bad("history: %s after %s", h.Since, c.History[i-1].Since)
+		}
+	}
+	for _, s := range c.KeySpecs {
+		if s.Notes != "" {
+			phrase("notes", s.Notes)
+		}
+	}
+}
+
+// versionOf splits a version into its numbers; one that is none sorts first.
+func versionOf(version string) []int {
+	var numbers []int
+	for _, part := range strings.Split(version, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
 }
 
 // TestWritesAreMarked names commands by what they do, so that a flag lost in
