@@ -274,6 +274,22 @@ func TestFlushInterrupted(t *testing.T) {
 	}
 }
 
+// TestFlushDurable: with replicas to wait for, it waits for those of all slots
+// that it emptied.
+func TestFlushDurable(t *testing.T) {
+	log := &effectLog{durable: 1, acked: 1}
+	n := newTestNode(t, newRouting(t, everySlot), log)
+	n.put("a", "b", "c")
+	n.expect("FLUSHALL", "+OK\r\n")
+	if len(log.waited) != 3 {
+		t.Errorf("waited for %v, want three slots", log.waited)
+	}
+	log.acked = 0
+	n.put("a")
+	n.expect("FLUSHALL", "-"+errNotDurable+"\r\n")
+	n.expect("FLUSHALL", "+OK\r\n") // there is nothing to wait for
+}
+
 func TestFlushRefused(t *testing.T) {
 	r := newRouting(t, lowerHalf)
 	r.lost = true

@@ -133,6 +133,9 @@ func (n *testNode) dump() []storedKey {
 type effectLog struct {
 	mu      sync.Mutex
 	effects []loggedEffect // guarded by mu
+	durable int            // replicas that must hold a write
+	acked   int            // replicas that hold everything
+	waited  []Mark         // guarded by mu: what WaitAcked was last called for
 }
 
 type loggedEffect struct {
@@ -168,11 +171,16 @@ func (l *effectLog) take() []loggedEffect {
 	return effects
 }
 
-func (l *effectLog) Mark(uint16) Mark                           { return Mark{} }
-func (l *effectLog) WaitAcked(context.Context, []Mark, int) int { return 0 }
-func (l *effectLog) Durable(uint16) int                         { return 0 }
-func (l *effectLog) WithinLossBudget(uint16) bool               { return true }
-func (l *effectLog) Info() ReplicationInfo                      { return ReplicationInfo{} }
+func (l *effectLog) Mark(slot uint16) Mark { return Mark{Slot: slot} }
+func (l *effectLog) WaitAcked(_ context.Context, marks []Mark, _ int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waited = slices.Clone(marks)
+	return l.acked
+}
+func (l *effectLog) Durable(uint16) int           { return l.durable }
+func (l *effectLog) WithinLossBudget(uint16) bool { return true }
+func (l *effectLog) Info() ReplicationInfo        { return ReplicationInfo{} }
 
 // apply replays effects on n as on a replica.
 func (n *testNode) apply(effects []loggedEffect) {
