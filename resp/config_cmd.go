@@ -41,7 +41,7 @@ func configSet(c *Ctx) {
 		pairs = append(pairs, config.Pair{Name: string(c.Args[i]), Value: string(c.Args[i+1])})
 	}
 	if err := c.d.config.Set(pairs); err != nil {
-		c.W.Error("ERR " + errorSafe(err.Error()))
+		c.W.Error(errOf(err))
 		return
 	}
 	c.W.OK()
@@ -50,7 +50,7 @@ func configSet(c *Ctx) {
 func configRewrite(c *Ctx) {
 	if err := c.d.config.Rewrite(); err != nil {
 		c.d.log.Warn("CONFIG REWRITE failed", "error", err)
-		c.W.Error("ERR " + errorSafe(err.Error()))
+		c.W.Error(errOf(err))
 		return
 	}
 	c.d.log.Info("configuration file rewritten", "file", c.d.config.File())

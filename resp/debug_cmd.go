@@ -54,7 +54,7 @@ func debugCommand(c *Ctx) {
 			return
 		}
 	}
-	c.W.Error("ERR unknown subcommand or wrong number of arguments for '" + cut(c.Args[1], 128) + "'. Try DEBUG HELP.")
+	c.W.Error(errSubcommandArgs("DEBUG", c.Args[1]))
 }
 
 func (d *Dispatcher) debugAllowed(client *Client) bool {
@@ -181,7 +181,7 @@ func debugProtocol(c *Ctx, args [][]byte) {
 		w.BulkString("Some real reply following the attribute")
 	case "push":
 		if !w.RESP3() {
-			w.Error("ERR RESP2 is not supported by this command")
+			w.Error(errResp3Only)
 			return
 		}
 		w.Push(2)
@@ -195,7 +195,7 @@ func debugProtocol(c *Ctx, args [][]byte) {
 	case "verbatim":
 		w.Verbatim("txt", "This is a verbatim\nstring")
 	default:
-		w.Error("ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")
+		w.Error(errProtocolType)
 	}
 }
 
