@@ -76,7 +76,7 @@ func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID)
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrNoController, ctx.Err())
+			return fmt.Errorf("%w: %w", ErrNoController, context.Cause(ctx))
 		case <-n.ctx.Done():
 			return ErrClosed
 		case text := <-answer:
@@ -120,7 +120,7 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 		select {
 		case <-t.wait:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-n.ctx.Done():
 			return ErrClosed
 		}
@@ -131,20 +131,63 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 // closes. It stays a member that is expected back. When ctx ends first, or
 // nobody can take over, it closes anyway and says why.
 func (n *Node) Shutdown(ctx context.Context) error {
-	err := n.request(ctx, control.OpStop, n.id)
-	if err == nil {
-		err = n.waitMap(ctx, func(m *slotmap.Map) bool {
-			self := m.Node(n.id)
-			return self != nil && self.State == slotmap.NodeStopped && len(m.PrimaryOf(n.id)) == 0
-		})
-	}
+	err := n.handOver(ctx)
 	if err != nil {
 		err = fmt.Errorf("handing over: %w", err)
-	}
-	if err == nil {
+	} else {
 		n.stepDown(ctx)
 	}
 	return errors.Join(err, n.Close())
+}
+
+// handOver returns once this node is primary of nothing. It gives up when that
+// cannot come true: nobody else is active (everybody stops at once), or no
+// controller has been there for a whole node timeout.
+func (n *Node) handOver(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.goRun(func() {
+		tick := time.NewTicker(n.timing.Renew)
+		defer tick.Stop()
+		served := time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-n.ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if n.Serving() {
+				served = time.Now()
+			}
+			if time.Since(served) > n.cfg.NodeTimeout {
+				cancel(ErrNoController)
+				return
+			}
+		}
+	})
+	if err := n.request(ctx, control.OpStop, n.id); err != nil {
+		return err
+	}
+	var left error
+	err := n.waitMap(ctx, func(m *slotmap.Map) bool {
+		self, others := m.Node(n.id), 0
+		for _, node := range m.Nodes() {
+			if node.ID != n.id && node.State == slotmap.NodeActive {
+				others++
+			}
+		}
+		if self == nil || self.State != slotmap.NodeStopped {
+			return false
+		}
+		if len(m.PrimaryOf(n.id)) > 0 && others == 0 {
+			left = ErrNobodyLeft
+			return true
+		}
+		return len(m.PrimaryOf(n.id)) == 0
+	})
+	return errors.Join(err, left)
 }
 
 // stepDown waits for another controller, so that none has to be missed first.
