@@ -14,6 +14,7 @@ var (
 	ErrNotReplica   = errors.New("this node is a replica of no slot")
 	ErrForgetSelf   = errors.New("a node cannot forget itself")
 	ErrClosed       = errors.New("cluster: node is closed")
+	ErrNobodyLeft   = errors.New("no other node is there to take over")
 	ErrRefused      = errors.New("refused by the controller")
 )
 
