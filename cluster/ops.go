@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +76,7 @@ func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID)
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrNoController, ctx.Err())
+			return fmt.Errorf("%w: %w", ErrNoController, context.Cause(ctx))
 		case <-n.ctx.Done():
 			return ErrClosed
 		case text := <-answer:
@@ -121,7 +120,7 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 		select {
 		case <-t.wait:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-n.ctx.Done():
 			return ErrClosed
 		}
@@ -132,56 +131,63 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 // closes. It stays a member that is expected back. When ctx ends first, or
 // nobody can take over, it closes anyway and says why.
 func (n *Node) Shutdown(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go n.whileTakeable(ctx, cancel)
-	err := n.request(ctx, control.OpStop, n.id)
-	if err == nil {
-		err = n.waitMap(ctx, func(m *slotmap.Map) bool {
-			self := m.Node(n.id)
-			return self != nil && self.State == slotmap.NodeStopped && len(m.PrimaryOf(n.id)) == 0
-		})
-	}
-	if err == nil {
-		n.stepDown(ctx)
+	err := n.handOver(ctx)
+	if err != nil {
+		err = fmt.Errorf("handing over: %w", err)
 	} else {
-		err = fmt.Errorf("handing over: %w", cmp.Or(context.Cause(ctx), err))
+		n.stepDown(ctx)
 	}
 	return errors.Join(err, n.Close())
 }
 
-// errNobody ends a hand-over that nobody can take.
-var errNobody = errors.New("no other node can take over")
-
-// whileTakeable cancels a hand-over when, for two leases, there is no controller
-// or no other node that stays: all nodes may be stopping at the same time.
-func (n *Node) whileTakeable(ctx context.Context, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(n.timing.Renew)
-	defer tick.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+// handOver returns once this node is primary of nothing. It gives up when that
+// cannot come true: nobody else is active (everybody stops at once), or no
+// controller has been there for a whole node timeout.
+func (n *Node) handOver(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.goRun(func() {
+		tick := time.NewTicker(n.timing.Renew)
+		defer tick.Stop()
+		served := time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-n.ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if n.Serving() {
+				served = time.Now()
+			}
+			if time.Since(served) > n.cfg.NodeTimeout {
+				cancel(ErrNoController)
+				return
+			}
 		}
-		if n.Serving() && n.othersStay() {
-			last = time.Now()
-		} else if time.Since(last) > 2*n.timing.Lease {
-			cancel(errNobody)
-			return
-		}
+	})
+	if err := n.request(ctx, control.OpStop, n.id); err != nil {
+		return err
 	}
-}
-
-// othersStay says whether some other node is there and not stopping itself.
-func (n *Node) othersStay() bool {
-	for _, m := range n.Info().Members {
-		if !m.Self && m.State == slotmap.NodeActive && m.Health != Failed {
+	var left error
+	err := n.waitMap(ctx, func(m *slotmap.Map) bool {
+		self, others := m.Node(n.id), 0
+		for _, node := range m.Nodes() {
+			if node.ID != n.id && node.State == slotmap.NodeActive {
+				others++
+			}
+		}
+		if self == nil || self.State != slotmap.NodeStopped {
+			return false
+		}
+		if len(m.PrimaryOf(n.id)) > 0 && others == 0 {
+			left = ErrNobodyLeft
 			return true
 		}
-	}
-	return false
+		return len(m.PrimaryOf(n.id)) == 0
+	})
+	return errors.Join(err, left)
 }
 
 // stepDown waits for another controller, so that none has to be missed first.

@@ -122,23 +122,14 @@ func (w *world) copiesEqual() string {
 
 // checkCopies stops the writes and waits for equal copies.
 func (w *world) checkCopies() {
-	acked := w.acked
-	w.acked = map[uint16][]uint64{}
+	w.quiet = true
 	deadline := w.now + 5*time.Second
-	for w.failure == "" {
-		// Cut clients off by looking between two writes.
-		if w.copiesEqual() == "" {
-			break
-		}
+	for w.failure == "" && w.copiesEqual() != "" {
 		if w.now > deadline {
 			w.failf("%s", w.copiesEqual())
 		}
-		w.run(w.now + 1*ms)
+		w.run(w.now + 10*ms)
 	}
-	for slot, list := range w.acked {
-		acked[slot] = append(acked[slot], list...)
-	}
-	w.acked = acked
 }
 
 // lost counts acknowledged writes that the primaries do not have.
@@ -314,6 +305,10 @@ func (w *world) fault() {
 		w.logf("the network heals")
 		clear(w.cut)
 	case 7:
+		if w.rng.IntN(2) == 0 {
+			w.trap = true
+			break
+		}
 		n.frozen = w.now + w.between(50*ms, 3*time.Second)
 		w.logf("node %d is frozen until %.3f", n.index, n.frozen.Seconds())
 	case 8:
@@ -329,7 +324,7 @@ func (w *world) fault() {
 func (w *world) heal() {
 	w.logf("everything heals")
 	clear(w.cut)
-	w.loss = 0
+	w.loss, w.trap = 0, false
 	for _, n := range w.nodes {
 		n.frozen = 0
 		if !n.up && !n.gone {
