@@ -48,6 +48,16 @@ func TestMeet(t *testing.T) {
 	eventually(t, 20*time.Second, "half of the slots moved", func() bool {
 		return settled(c.nodes, 1) && second.Map().PrimaryOf(second.id).Len() == hashslot.Count/2 && allOwned(c.nodes)
 	})
+	// The one that formed the cluster leaves it: the other goes on alone.
+	leave, cancelLeave := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancelLeave()
+	if err := first.Leave(leave); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "the second is alone", func() bool { return settled(c.nodes[1:], 0) && allOwned(c.nodes[1:]) })
+	if second.Map().LostSlots() != 0 {
+		t.Fatal("slots lost in leaving")
+	}
 }
 
 // TestAllShutDownAtOnce is Ctrl-C on a whole cluster: nobody hangs.

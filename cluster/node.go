@@ -67,6 +67,7 @@ type Node struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	runMu  sync.Mutex // goroutines are started under it, so that none is after the end
 	wg     sync.WaitGroup
 	closed sync.Once
 }
@@ -195,7 +196,14 @@ func signal(c chan struct{}) {
 	}
 }
 
+// goRun runs fn on a goroutine that Close waits for; not at all once the node
+// is closing.
 func (n *Node) goRun(fn func()) {
+	n.runMu.Lock()
+	defer n.runMu.Unlock()
+	if n.ctx.Err() != nil {
+		return
+	}
 	n.wg.Add(1)
 	go func() {
 		defer n.wg.Done()
@@ -390,7 +398,9 @@ func (n *Node) Done() <-chan struct{} { return n.ctx.Done() }
 // nothing answers here any more.
 func (n *Node) Close() error {
 	n.closed.Do(func() {
+		n.runMu.Lock()
 		n.cancel()
+		n.runMu.Unlock()
 		n.router.close()
 		if n.mux != nil {
 			_ = n.mux.Close()

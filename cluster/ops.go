@@ -190,14 +190,22 @@ func (n *Node) handOver(ctx context.Context) error {
 	return errors.Join(err, left)
 }
 
-// stepDown waits for another controller, so that none has to be missed first.
+// stepDown waits for another controller, and to be missed by no quorum: of an
+// even number of voters this node is made a non-voter first.
 func (n *Node) stepDown(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*n.cfg.NodeTimeout)
 	defer cancel()
 	tick := time.NewTicker(n.timing.Tick)
 	defer tick.Stop()
 	for {
-		if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) != n.id {
+		voters, votes := 0, false
+		for _, s := range n.raftServers() {
+			if s.Voter {
+				voters++
+				votes = votes || s.ID == n.id
+			}
+		}
+		if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) != n.id && (!votes || voters%2 == 1) {
 			return
 		}
 		select {
