@@ -16,6 +16,7 @@ type Store struct {
 	policy      atomic.Pointer[AccessPolicy]
 	clock       accessClock
 	lazy        lazyFree
+	flushed     [Shards / 64]atomic.Uint64 // shards that hold garbage
 	lazyFreeing atomic.Pointer[LazyFreeing]
 	maxString   atomic.Int64
 	avgTTL      []atomic.Int64 // by database
