@@ -44,9 +44,13 @@ const (
 	// sampleMost bounds maxmemory-samples to what is quick under a shard's lock.
 	sampleMost = 512
 
-	// A command's own share of the work.
-	evictKeys = 64
-	evictTime = 500 * time.Microsecond // as Redis's default eviction tenacity
+	// evictTime is a command's own share of the work, as with Redis's default
+	// eviction tenacity. Where that is not enough, because small keys make room
+	// for large values, commands have to take as long as it takes to get near the
+	// limit again, within reason.
+	evictTime     = 500 * time.Microsecond
+	evictTimeFar  = 5 * time.Millisecond
+	evictTimeMost = 100 * time.Millisecond
 
 	// backgroundTime is one step in the background: commands wait for the
 	// evictor no longer.
@@ -88,13 +92,19 @@ func (d *Dispatcher) makeRoom() bool {
 		return !d.memory.exceeded(d.store)
 	}
 	e := &d.evictor
-	if d.memory.farOver(d.store) {
+	limit := evictTime
+	switch {
+	case d.memory.overBy(d.store, farShare):
 		e.mu.Lock() // whoever adds data waits while the limit is missed by much
-	} else if !e.mu.TryLock() {
+		limit = evictTimeFar
+		if d.memory.overBy(d.store, veryFarShare) {
+			limit = evictTimeMost
+		}
+	case !e.mu.TryLock():
 		return true // somebody else is at it
 	}
 	defer e.mu.Unlock()
-	switch e.step(d, cfg, evictKeys, evictTime) {
+	switch e.step(d, cfg, compactOnCommand, limit) {
 	case evictFailed:
 		return !d.memory.exceeded(d.store)
 	case evictMore:
@@ -112,8 +122,9 @@ const (
 	evictFailed                    // nothing left that may be evicted
 )
 
-// step does some of the work. The caller holds e.mu and no shard lock.
-func (e *evictor) step(d *Dispatcher, cfg *config.Store, keys int, limit time.Duration) evictResult {
+// step works for about as long as limit, looking at up to records at a time
+// where it has to move some. The caller holds e.mu and no shard lock.
+func (e *evictor) step(d *Dispatcher, cfg *config.Store, records int, limit time.Duration) evictResult {
 	start := time.Now()
 	now := start.UnixMilli()
 	policy, evicts := evictPolicy(cfg.MaxMemoryPolicy)
@@ -121,19 +132,17 @@ func (e *evictor) step(d *Dispatcher, cfg *config.Store, keys int, limit time.Du
 		e.policy, e.pool = policy, e.pool[:0]
 		e.population.reset()
 	}
-	for n := 0; n < keys; n++ {
-		if n%16 == 15 && time.Since(start) > limit {
+	for n := 0; ; n++ {
+		if n%8 == 7 && time.Since(start) > limit {
 			return evictMore
 		}
 		// A little more than needed, so that not each command has to.
 		switch over := d.memory.over(d.store, n > 0); {
 		case over == overNot:
 			return evictDone
-		case d.store.FreeLazily(freeOnCommand):
-			continue
 		case d.freeFlushed(flushStep):
 			continue
-		case over == overHeld && e.compact(d, keys > evictKeys):
+		case over == overHeld && (d.store.FreeLazily(freeOnCommand) || e.compact(d, records)):
 			continue
 		}
 		if !evicts {
@@ -144,10 +153,6 @@ func (e *evictor) step(d *Dispatcher, cfg *config.Store, keys int, limit time.Du
 		}
 		e.compaction.evicted()
 	}
-	if d.memory.fits(d.store) {
-		return evictDone
-	}
-	return evictMore
 }
 
 // freeFlushed frees keys that a FLUSHALL ASYNC left behind: they count until
@@ -324,17 +329,13 @@ func (c *compaction) evicted() { c.paused = max(c.paused-1, 0) }
 
 // compact gives memory back that is free, or makes it free by moving records
 // together. False: evicting is the way now.
-func (e *evictor) compact(d *Dispatcher, background bool) bool {
+func (e *evictor) compact(d *Dispatcher, records int) bool {
 	if d.store.ReleaseStep(freeOnCommand) > 0 {
 		return true
 	}
 	c := &e.compaction
 	if c.paused > 0 {
 		return false
-	}
-	records := compactOnCommand
-	if background {
-		records = compactStep
 	}
 	moved, more := d.compactShard(c.next, records)
 	c.moved = c.moved || moved > 0
@@ -391,7 +392,7 @@ func (d *Dispatcher) evictStep() evictResult {
 	e := &d.evictor
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.step(d, &d.config.Config().Store, 1<<16, backgroundTime)
+	return e.step(d, &d.config.Config().Store, compactStep, backgroundTime)
 }
 
 // close ends the work in the background and waits for that.

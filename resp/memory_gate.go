@@ -19,26 +19,30 @@ type memoryGate struct {
 	// process as a whole stays near maxmemory.
 	heldRoom atomic.Int64
 
-	// Of the cron, and limitChanged, which exclude each other by the config's
-	// lock or a mutex of the caller.
-	flow flow
+	rest atomic.Int64 // resident bytes of all but the data, as counted last
+	flow flow         // of the cron's goroutine
 }
 
 const (
 	// heldShare is how much the process may be larger than maxmemory, in
 	// percent, before free memory is collected and, if that does not help,
 	// keys are evicted.
-	heldShare = 6
+	heldShare = 2
 	// leastHeld is what the data may hold in any case: the server's own size
 	// does not count against a limit that is hardly larger than that.
 	leastHeld = 40 << 20
 	// goSlack is how much the Go runtime may grow before it counts: garbage
 	// comes and goes.
 	goSlack = 8 << 20
+	// restShare: what is not data is forgotten by its part 1/64 a measurement,
+	// half of it in some 5 seconds.
+	restShare = 6
 	// marginShare: eviction goes on to limit/4096 below the limit.
 	marginShare = 12
-	// farShare: over by limit/64, commands wait for eviction.
-	farShare = 6
+	// farShare: over by limit/128, commands wait for eviction, and over by
+	// limit/32 until it is done.
+	farShare     = 7
+	veryFarShare = 5
 )
 
 func (g *memoryGate) init() {
@@ -54,10 +58,10 @@ func (g *memoryGate) fits(s *store.Store) bool {
 // exceeded says that writes are to be refused, if nothing can be evicted.
 func (g *memoryGate) exceeded(s *store.Store) bool { return s.Used() > g.room.Load() }
 
-// farOver says that the limit is missed by more than a command adds.
-func (g *memoryGate) farOver(s *store.Store) bool {
+// overBy says that a limit is missed by more than its part 1/2^share.
+func (g *memoryGate) overBy(s *store.Store, share int) bool {
 	room, held := g.room.Load(), g.heldRoom.Load()
-	return s.Used() > room+room>>farShare || s.Held() > held+held>>farShare
+	return s.Used()-room > room>>share || s.Held()-held > held>>share
 }
 
 type overKind uint8
@@ -96,7 +100,10 @@ func (g *memoryGate) update(limit int64, m *memorySample, startup int64) {
 		g.heldRoom.Store(math.MaxInt64) // unknown on this system
 		return
 	}
-	rest := max(m.rss-m.held, 0)
+	// Peaks count for some time: the next one will come.
+	old := g.rest.Load()
+	rest := max(m.rss-m.held, old-old>>restShare, 0)
+	g.rest.Store(rest)
 	g.heldRoom.Store(max(limit+limit/100*heldShare-rest, leastHeld))
 }
 
