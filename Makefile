@@ -55,6 +55,7 @@ sim: ## Simulated clusters with virtual time and network
 
 bench: build ## Measure beside redis-server; writes docs/benchmarks.md
 	$(GO) run ./tests/bench -respkv bin/respkv -write docs/benchmarks.md
+	$(GO) run ./tests/bench -respkv bin/respkv -hitratio -write docs/benchmarks.md
 
 check: lint ## What must hold before a commit: lint, generated files, unit tests
 	$(MAKE) generate

@@ -107,12 +107,16 @@ func (d *Dispatcher) observe() {
 		return nil
 	}
 	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.maxmemory_policy",
-		"store.lfu_log_factor", "store.lfu_decay_time")
+		"store.lfu_log_factor", "store.lfu_decay_time",
+		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
 	}, "store.maxmemory")
 	d.configureStore(d.config.Config())
+	if limit := d.config.Config().Store.MaxMemory; limit > 0 {
+		d.store.Watch(limit)
+	}
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {
@@ -122,8 +126,13 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		LogFactor: c.Store.LFULogFactor,
 		DecayTime: c.Store.LFUDecayTime,
 	})
+	d.store.SetLazyFreeing(store.LazyFreeing{
+		Expired:  c.Store.LazyFreeLazyExpire,
+		Replaced: c.Store.LazyFreeLazyServerDel,
+	})
 }
 
 func usesFrequency(policy string) bool {
-	return policy == "allkeys-lfu" || policy == "volatile-lfu"
+	p, _ := evictPolicy(policy)
+	return p.By == store.EvictRare
 }

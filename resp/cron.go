@@ -108,10 +108,17 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 		if limit > 0 {
 			c.nextMemory = now.Add(limitPeriod)
 		}
-		d.memory.update(limit, c.memory.sample(d))
+		m := c.memory.sample(d)
+		d.memory.update(limit, m, c.memory.startup.Load())
+		if limit > 0 {
+			d.watchMemory(now, m)
+		}
 	}
 	if !c.noExpire.Load() && d.server.Paused() == PauseOff {
 		c.expire(d, period)
+	}
+	if pending, _ := d.store.LazyValues(); pending > 0 {
+		d.reclaimer.start(d.store)
 	}
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
@@ -206,9 +213,40 @@ func (d *Dispatcher) ownedSlots() func(slot uint16) bool {
 	}
 }
 
+// watchMemory brings memory under the limit where no command does, and keeps the
+// access times fine enough for what is written.
+func (d *Dispatcher) watchMemory(now time.Time, m *memorySample) {
+	cfg := &d.config.Config().Store
+	policy, evicts := evictPolicy(cfg.MaxMemoryPolicy)
+	if evicts && policy.By == store.EvictIdle {
+		keys := int64(0)
+		for db := range d.store.Databases() {
+			keys += d.store.DBSize(db)
+		}
+		life := d.memory.flow.life(now, m.store.Data, d.store.Stats().Evicted, keys, d.memory.room.Load())
+		d.store.Turnover(now.UnixMilli(), life)
+	}
+	d.evictor.exceeded.note(d.memory.exceeded(d.store), now)
+	if evicts && !d.memory.fits(d.store) {
+		d.evictInBackground()
+	}
+}
+
 // limitChanged makes a new maxmemory hold at once.
 func (d *Dispatcher) limitChanged(limit int64) {
-	d.memory.update(limit, d.cron.memory.sample(d))
+	d.store.Watch(limit)
+	m := d.cron.memory.sample(d)
+	d.memory.update(limit, m, d.cron.memory.startup.Load())
+	if limit <= 0 {
+		return
+	}
+	if used := m.used(d.cron.memory.startup.Load()); used > limit {
+		d.log.Warn("maxmemory is below what is in use now: keys are evicted or writes refused, as maxmemory-policy says",
+			"maxmemory", limit, "used", used)
+	}
+	if !d.memory.fits(d.store) {
+		d.evictInBackground()
+	}
 }
 
 func (c *cron) resetStats() {

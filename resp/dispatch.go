@@ -34,6 +34,7 @@ type Dispatcher struct {
 	server    *Server // set by Attach
 	stats     commandCounters
 	memory    memoryGate
+	evictor   evictor
 	blocked   blockedClients
 	cron      cron
 	reclaimer reclaimer // of flushed keys
@@ -53,6 +54,7 @@ type entry struct {
 	cmd     *command.Command
 	handler Handler
 	write   bool
+	grows   bool // may add data: makes room before, or is refused
 	fast    bool
 	keyed   bool // takes keys: runs under shard locks
 	single  bool // exactly one key, at args[1]
@@ -230,15 +232,13 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 	c.keyPos, c.applied, c.dirty, c.keep = 0, false, 0, false
 	c.argv, c.effects = c.argv[:0], c.effects[:0]
 
-	if e.cmd.Flags&command.DenyOOM != 0 && d.memory.exceeded() {
-		e.stats.rejected.Add(1)
-		c.W.Error(errOOM)
-		return true
-	}
 	if d.heldBack(client, e) {
 		return false
 	}
 	if !e.keyed {
+		if !d.roomFor(c) {
+			return true
+		}
 		c.Tx.KeepExpired = false
 		d.invoke(c)
 		return true
@@ -268,7 +268,7 @@ func (d *Dispatcher) runSingle(c *Ctx, asking bool) {
 	c.slot = c.key.Slot
 	shard := c.key.Shard()
 	for {
-		if d.routing != nil && !d.route(c, asking) {
+		if d.routing != nil && !d.route(c, asking) || !d.roomFor(c) {
 			return
 		}
 		d.store.LockShard(shard)
@@ -311,7 +311,7 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch, asking bool) bool {
 		shards.add(store.ShardOf(slot))
 	}
 	for {
-		if d.routing != nil && !d.route(c, asking) {
+		if d.routing != nil && !d.route(c, asking) || !d.roomFor(c) {
 			return true
 		}
 		shards.lock(d.store)
@@ -328,6 +328,18 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch, asking bool) bool {
 	d.invoke(c)
 	d.logEffects(c)
 	return true
+}
+
+// roomFor keeps memory under maxmemory before a command that may add data.
+// False: it replied that there is no room. The caller holds no shard lock; a
+// command for another node has been sent there before.
+func (d *Dispatcher) roomFor(c *Ctx) bool {
+	if !c.entry.grows || d.makeRoom() {
+		return true
+	}
+	c.entry.stats.rejected.Add(1)
+	c.W.Error(errOOM)
+	return false
 }
 
 // route answers for slots that this node does not serve. True: run it here.

@@ -46,6 +46,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		started: time.Now(), runID: randomID(),
 		batches: sync.Pool{New: newBatch},
 	}
+	d.memory.init()
 	if err := d.bind(); err != nil {
 		return nil, err
 	}
@@ -64,6 +65,7 @@ func (d *Dispatcher) Attach(s *Server) {
 // started.
 func (d *Dispatcher) Close() {
 	d.cron.stop()
+	d.evictor.close()
 	d.reclaimer.close()
 }
 
@@ -98,13 +100,13 @@ func (s *session) wrote(slot uint16) {
 
 func (c *Ctx) session() *session { return c.Client.Session.(*session) }
 
-// Expired logs the removal of a key past its deadline. It implements
+// Expired logs the removal of a key past its deadline, or evicted. It implements
 // store.Hooks and is called with the lock of the key's shard held.
 func (d *Dispatcher) Expired(db int, k store.Key) {
 	if d.repl == nil {
 		return
 	}
-	d.repl.Append(k.Slot, db, 0, [][]byte{[]byte("DEL"), k.Name})
+	d.repl.Append(k.Slot, db, 0, [][]byte{wordDel, k.Name})
 }
 
 func randomID() string {

@@ -9,8 +9,8 @@ import (
 
 func init() {
 	handle(map[string]Handler{
-		"del":      del,
-		"unlink":   del,
+		"del":      func(c *Ctx) { remove(c, c.d.config.Config().Store.LazyFreeLazyUserDel) },
+		"unlink":   func(c *Ctx) { remove(c, true) },
 		"exists":   exists,
 		"touch":    touch,
 		"type":     typeOf,
@@ -21,10 +21,12 @@ func init() {
 	})
 }
 
-func del(c *Ctx) {
+// remove is DEL and UNLINK. lazily: the memory of large values is given back
+// afterwards.
+func remove(c *Ctx, lazily bool) {
 	n := 0
 	for i := 1; i < len(c.Args); i++ {
-		if c.Tx.Delete(c.Key(i)) {
+		if k := c.Key(i); lazily && c.Tx.Unlink(k) || !lazily && c.Tx.Delete(k) {
 			n++
 		}
 	}

@@ -239,7 +239,7 @@ func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 	}
 }
 
-// reclaim frees the memory of flushed keys in short steps, until stop is closed.
+// reclaim frees the memory of flushed keys and of large values unlinked, in short steps, until stop is closed.
 // The caller holds no lock, or, with allLocked, all.
 func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
 	for shard := range store.Shards {
@@ -258,9 +258,18 @@ func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
 			}
 		}
 	}
+	for more := true; more; {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		more = st.FreeLazily(releaseStep)
+	}
 }
 
-// reclaimer frees the memory of keys flushed with ASYNC in the background. At
+// reclaimer frees the memory of keys flushed with ASYNC, and of large values
+// whose keys are gone, in the background. At
 // most one goroutine does, and only while there is something to free.
 type reclaimer struct {
 	mu      sync.Mutex // guards below; a leaf

@@ -20,7 +20,7 @@ func (tx *Tx) DumpValue(k Key, buf []byte) (payload []byte, deadline int64, ok b
 }
 
 func (sh *shard) dump(rec *record, buf []byte) []byte {
-	a := rec.access()
+	a := sh.store.plainAccess(rec.access())
 	buf = append(buf, payloadVersion, uint8(rec.typ())<<4|uint8(plainEncoding(rec.encoding())),
 		byte(a), byte(a>>8), byte(a>>16))
 	return append(buf, sh.value(rec)...)
@@ -46,7 +46,7 @@ func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) err
 	}
 	dst, _, err := tx.write(&it, k, newValue{
 		typ: typ, encoding: encoding, length: len(value), deadline: deadline,
-		access: uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16,
+		access: tx.Store.ownAccess(uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16),
 	})
 	if err == nil {
 		copy(dst, value)

@@ -1,5 +1,7 @@
 package store
 
+import "math/bits"
+
 // garbage is an index taken out of the keyspace whose segments and records are
 // still to be freed.
 type garbage struct {
@@ -37,6 +39,7 @@ func (s *Store) FlushShard(db, i int) {
 	sh := &s.shards[i]
 	if ix := sh.dbs[db].Swap(nil); ix != nil {
 		sh.garbage = append(sh.garbage, garbage{ix: ix})
+		sh.noteFlushed(true)
 	}
 }
 
@@ -85,6 +88,7 @@ func (s *Store) FreeStep(i, max int) (more bool) {
 	}
 	// Whole segments went through it: too large to keep 256 times.
 	sh.garbage, sh.scratch = nil, nil
+	sh.noteFlushed(false)
 	return false
 }
 
@@ -98,4 +102,25 @@ func (s *Store) SwapDB(a, b int) {
 		dbs[a].Store(dbs[b].Swap(dbs[a].Load()))
 	}
 	s.avgTTL[a].Store(s.avgTTL[b].Swap(s.avgTTL[a].Load()))
+}
+
+// Flushed returns a shard where FreeStep has something to free, or -1. No lock
+// is needed.
+func (s *Store) Flushed() int {
+	for i := range s.flushed {
+		if word := s.flushed[i].Load(); word != 0 {
+			return i*64 + bits.TrailingZeros64(word)
+		}
+	}
+	return -1
+}
+
+// noteFlushed says whether the shard holds garbage. The caller holds its lock.
+func (sh *shard) noteFlushed(garbage bool) {
+	word, bit := &sh.store.flushed[sh.id/64], uint64(1)<<(sh.id%64)
+	if garbage {
+		word.Or(bit)
+	} else {
+		word.And(^bit)
+	}
 }

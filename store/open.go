@@ -7,16 +7,20 @@ import "sync/atomic"
 // Lock order: shards in ascending order, then the mutex of one shared heap,
 // then that of the arena.
 type Store struct {
-	shards    [Shards]shard
-	groups    [Shards / groupShards]heap // cells of 129 bytes to 2 KB
-	large     heap                       // cells to 64 KB
-	arena     *arena
-	databases int
-	hooks     Hooks
-	policy    atomic.Pointer[AccessPolicy]
-	maxString atomic.Int64
-	avgTTL    []atomic.Int64 // by database
-	stats     counters
+	shards      [Shards]shard
+	groups      [Shards / groupShards]heap // cells of 129 bytes to 2 KB
+	large       heap                       // cells to 64 KB
+	arena       *arena
+	databases   int
+	hooks       Hooks
+	policy      atomic.Pointer[AccessPolicy]
+	clock       accessClock
+	lazy        lazyFree
+	flushed     [Shards / 64]atomic.Uint64 // shards that hold garbage
+	lazyFreeing atomic.Pointer[LazyFreeing]
+	maxString   atomic.Int64
+	avgTTL      []atomic.Int64 // by database
+	stats       counters
 }
 
 // Open returns an empty store. Errors name the option that is out of range;
@@ -30,6 +34,8 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{arena: a, databases: o.Databases, hooks: o.Hooks, avgTTL: make([]atomic.Int64, o.Databases)}
+	s.clock.init()
+	s.SetLazyFreeing(LazyFreeing{})
 	s.SetAccessPolicy(AccessPolicy{LogFactor: 10, DecayTime: 1})
 	s.SetMaxStringLength(o.MaxStringLength)
 	for i := range s.shards {
@@ -51,10 +57,12 @@ func (s *Store) Close() error {
 	for i := range s.shards {
 		for _, mem := range s.shards[i].external.regions {
 			if mem != nil {
-				freeRegion(mem)
+				s.arena.freeRegion(mem)
 			}
 		}
 		s.shards[i].external = externals{}
+	}
+	for s.FreeLazily(1 << 40) {
 	}
 	return s.arena.close()
 }

@@ -5,23 +5,29 @@ import "sync/atomic"
 type counters struct {
 	expired      atomic.Int64
 	expiredCycle atomic.Int64
+	evicted      atomic.Int64
 }
 
 // Stats are counters since Open or ResetStats.
 type Stats struct {
 	Expired      int64 // keys removed because their deadline passed
 	ExpiredCycle int64 // of them, by ExpireCycle
+	Evicted      int64 // keys removed by Evict before their deadline
 }
 
 // Stats returns the counters. No lock is needed.
 func (s *Store) Stats() Stats {
-	return Stats{Expired: s.stats.expired.Load(), ExpiredCycle: s.stats.expiredCycle.Load()}
+	return Stats{Expired: s.stats.expired.Load(), ExpiredCycle: s.stats.expiredCycle.Load(), Evicted: s.stats.evicted.Load()}
 }
 
 // ResetStats sets the counters to zero. No lock is needed.
 func (s *Store) ResetStats() {
 	s.stats.expired.Store(0)
 	s.stats.expiredCycle.Store(0)
+	s.stats.evicted.Store(0)
+	s.lazy.mu.Lock()
+	s.lazy.freed = 0
+	s.lazy.mu.Unlock()
 }
 
 // DBSize returns the number of keys in db. No lock is needed; while others

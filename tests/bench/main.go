@@ -23,6 +23,8 @@ type options struct {
 	memoryKeys           int
 	clients, valueSize   int
 	speed, memory        bool
+	hitRatios            bool
+	hitRatio             hitRatioOptions
 }
 
 func main() {
@@ -38,8 +40,18 @@ func main() {
 	flag.IntVar(&o.valueSize, "value-size", 64, "bytes of a value in the speed runs")
 	flag.BoolVar(&o.speed, "speed", true, "measure throughput and CPU time")
 	flag.BoolVar(&o.memory, "memory", true, "measure memory")
+	flag.BoolVar(&o.hitRatios, "hitratio", false, "measure hit ratios of eviction on traces, and nothing else")
+	flag.StringVar(&o.hitRatio.traces, "traces", tracesDirectory(), "directory of traces")
+	flag.StringVar(&o.hitRatio.policies, "policies", "allkeys-lru,allkeys-lfu,allkeys-random", "eviction policies")
+	flag.StringVar(&o.hitRatio.shares, "shares", "1,5,10,25", "percentages of a trace's keys that fit")
+	flag.IntVar(&o.hitRatio.valueSize, "trace-value-size", 512, "bytes of a value")
+	flag.IntVar(&o.hitRatio.window, "window", 16, "requests of a trace sent at once")
 	flag.Parse()
-	if err := run(o); err != nil {
+	do := run
+	if o.hitRatios {
+		do = measureHitRatios
+	}
+	if err := do(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

@@ -102,14 +102,19 @@ func kernel() string {
 }
 
 func writeBetweenMarkers(file, table string) error {
+	return writeBetween(file, beginMarker, endMarker, table)
+}
+
+// writeBetween replaces what lies between two markers in a file.
+func writeBetween(file, begin, end, text string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	before, rest, ok1 := strings.Cut(string(data), beginMarker)
-	_, after, ok2 := strings.Cut(rest, endMarker)
+	before, rest, ok1 := strings.Cut(string(data), begin)
+	_, after, ok2 := strings.Cut(rest, end)
 	if !ok1 || !ok2 {
-		return fmt.Errorf("%s: no markers %s and %s", file, beginMarker, endMarker)
+		return fmt.Errorf("%s: no markers %s and %s", file, begin, end)
 	}
-	return os.WriteFile(file, []byte(before+beginMarker+"\n"+table+endMarker+after), 0o644)
+	return os.WriteFile(file, []byte(before+begin+"\n"+text+end+after), 0o644)
 }
