@@ -16,11 +16,11 @@ import (
 // must leave the list, and no release has one in it: a setting that does
 // nothing is a lie in config.yaml.
 var notWired = []string{
-	"store.maxmemory_samples",
-	"store.lazyfree_lazy_eviction",
-	"store.lazyfree_lazy_expire",
-	"store.lazyfree_lazy_server_del",
-	"store.lazyfree_lazy_user_del",
+	"cluster.move_concurrency",
+	"cluster.move_slots",
+	"cluster.move_timeout",
+	"cluster.trust_refused",
+	"cluster.routing",
 }
 
 // TestEverySettingIsRead looks for a use of every field of Config in the
