@@ -40,9 +40,13 @@ func configSet(c *Ctx) {
 	for i := 2; i < len(c.Args); i += 2 {
 		pairs = append(pairs, config.Pair{Name: string(c.Args[i]), Value: string(c.Args[i+1])})
 	}
+	before := c.d.config.Config().Store.MaxMemory
 	if err := c.d.config.Set(pairs); err != nil {
 		c.W.Error(errOf(err))
 		return
+	}
+	if limit := c.d.config.Config().Store.MaxMemory; limit != before && !c.inExec {
+		c.d.limitChanged(limit)
 	}
 	c.W.OK()
 }
@@ -109,9 +113,17 @@ func (d *Dispatcher) observe() {
 	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.maxmemory_policy",
 		"store.lfu_log_factor", "store.lfu_decay_time")
 	d.config.Observe(func(_, next *config.Config) error {
-		d.limitChanged(next.Store.MaxMemory)
+		// By what was used a moment ago: the caller may hold shard locks.
+		if m := d.cron.memory.last.Load(); m != nil {
+			d.memory.update(next.Store.MaxMemory, m.store)
+		}
 		return nil
 	}, "store.maxmemory")
+	d.config.Observe(func(_, next *config.Config) error {
+		d.notify.set(next.Server.NotifyKeyspaceEvents)
+		return nil
+	}, "server.notify_keyspace_events")
+	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 }
 

@@ -64,7 +64,7 @@ const (
 
 func (c *cron) start(d *Dispatcher) {
 	c.quit, c.ended = make(chan struct{}), make(chan struct{})
-	c.memory.sample(d)
+	c.memory.sample(d, false)
 	go func() {
 		defer close(c.ended)
 		c.run(d)
@@ -108,7 +108,7 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 		if limit > 0 {
 			c.nextMemory = now.Add(limitPeriod)
 		}
-		d.memory.update(limit, c.memory.sample(d))
+		d.memory.update(limit, c.memory.sample(d, false))
 	}
 	if !c.noExpire.Load() && d.server.Paused() == PauseOff {
 		c.expire(d, period)
@@ -206,9 +206,9 @@ func (d *Dispatcher) ownedSlots() func(slot uint16) bool {
 	}
 }
 
-// limitChanged makes a new maxmemory hold at once.
+// limitChanged makes a new maxmemory hold at once. The caller holds no lock.
 func (d *Dispatcher) limitChanged(limit int64) {
-	d.memory.update(limit, d.cron.memory.sample(d))
+	d.memory.update(limit, d.cron.memory.sample(d, false))
 }
 
 func (c *cron) resetStats() {

@@ -74,7 +74,14 @@ func (d *Dispatcher) Connected(client *Client) {
 }
 
 // Disconnected implements Executor.
-func (d *Dispatcher) Disconnected(client *Client) { d.blocked.disconnected(client) }
+func (d *Dispatcher) Disconnected(client *Client) {
+	d.blocked.disconnected(client)
+	if s, ok := client.Session.(*session); ok {
+		d.unwatch(client, s)
+		d.unsubscribeAll(client, s)
+		s.multi = nil
+	}
+}
 
 // session is the dispatcher's state of one client, kept in Client.Session.
 type session struct {
@@ -84,6 +91,10 @@ type session struct {
 	// waited are the positions of its earlier writes, by slot: what WAIT waits
 	// for includes them.
 	waited map[uint16]Mark
+
+	multi   *transaction // being queued; nil: none
+	watches []*watch
+	subs    subscriptions
 }
 
 const slotWords = 16384 / 64
@@ -101,10 +112,14 @@ func (c *Ctx) session() *session { return c.Client.Session.(*session) }
 // Expired logs the removal of a key past its deadline. It implements
 // store.Hooks and is called with the lock of the key's shard held.
 func (d *Dispatcher) Expired(db int, k store.Key) {
+	if d.watches.used() {
+		d.touchExpired(db, k)
+	}
+	d.publishEvent(NotifyExpired, "expired", db, k.Name)
 	if d.repl == nil {
 		return
 	}
-	d.repl.Append(k.Slot, db, 0, [][]byte{[]byte("DEL"), k.Name})
+	d.appendEffect(k.Slot, db, [][]byte{wordDel, k.Name})
 }
 
 func randomID() string {

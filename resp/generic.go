@@ -25,6 +25,7 @@ func del(c *Ctx) {
 	n := 0
 	for i := 1; i < len(c.Args); i++ {
 		if c.Tx.Delete(c.Key(i)) {
+			c.Notify(NotifyGeneric, "del", c.Args[i])
 			n++
 		}
 	}
@@ -36,8 +37,9 @@ func del(c *Ctx) {
 func exists(c *Ctx) {
 	n := int64(0)
 	for i := 1; i < len(c.Args); i++ {
-		found := c.Tx.Exists(c.Key(i))
-		c.Hit(found)
+		k := c.Key(i)
+		found := c.Tx.Exists(k)
+		c.Looked(k, found)
 		if found {
 			n++
 		}
@@ -48,8 +50,9 @@ func exists(c *Ctx) {
 func touch(c *Ctx) {
 	n := int64(0)
 	for i := 1; i < len(c.Args); i++ {
-		found := c.Tx.Touch(c.Key(i))
-		c.Hit(found)
+		k := c.Key(i)
+		found := c.Tx.Touch(k)
+		c.Looked(k, found)
 		if found {
 			n++
 		}
@@ -59,7 +62,7 @@ func touch(c *Ctx) {
 
 func typeOf(c *Ctx) {
 	t := c.Tx.Type(c.Key(1))
-	c.Hit(t != store.TypeNone)
+	c.Looked(c.Key(1), t != store.TypeNone)
 	c.W.Simple(t.String())
 }
 
@@ -93,6 +96,9 @@ func renameKey(c *Ctx, ifMissing bool) bool {
 		return false
 	}
 	c.Dirty(1)
+	c.NotifyNew(c.d.notify.has(NotifyNew), to)
+	c.Notify(NotifyGeneric, "rename_from", from.Name)
+	c.Notify(NotifyGeneric, "rename_to", to.Name)
 	if c.logged() {
 		c.Effect(wordRename, from.Name, to.Name)
 	}

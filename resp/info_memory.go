@@ -39,9 +39,10 @@ type memorySampler struct {
 	startup atomic.Int64
 }
 
-// sample looks at the memory now. The caller holds no shard lock.
-func (s *memorySampler) sample(d *Dispatcher) store.MemoryStats {
-	m := &memorySample{store: d.store.Memory(false), rss: residentSet()}
+// sample looks at the memory now. The caller holds no shard lock, unless it holds
+// all and says so.
+func (s *memorySampler) sample(d *Dispatcher, allLocked bool) store.MemoryStats {
+	m := &memorySample{store: d.store.Memory(allLocked), rss: residentSet()}
 	m.readRuntime()
 	s.last.Store(m)
 	used := m.used()
