@@ -55,6 +55,7 @@ func (d *Dispatcher) Apply(slot uint16, db int, args [][]byte, after func()) err
 	now, _ := clock() // for access times only: effects look at no clock
 	c.Tx = store.Tx{Store: d.store, DB: db, Now: now, IgnoreDeadlines: true}
 	e.handler(c)
+	d.logEffects(c)
 	if out := reply.Bytes(); len(out) > 0 && out[0] == '-' {
 		return fmt.Errorf("effect %q failed: %s", args[0], out[1:max(1, len(out)-2)])
 	}
@@ -78,6 +79,7 @@ func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int) error {
 
 // flushSlot removes all keys of a slot. The caller holds the lock of its shard.
 func (d *Dispatcher) flushSlot(db int, slot uint16) {
+	d.touchSlot(slot, db, db+1)
 	for d.store.FlushSlot(db, slot, 1<<16) > 0 {
 	}
 }

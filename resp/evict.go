@@ -198,7 +198,7 @@ func (d *Dispatcher) evict(c *store.Candidate, p store.EvictPolicy, now int64, l
 	if d.routing != nil {
 		keep = func(slot uint16) bool { return !d.mayRemove(slot) }
 	}
-	return d.store.Evict(c, p, now, lazily, keep, d.Expired)
+	return d.store.Evict(c, p, now, lazily, keep, d.evicted)
 }
 
 // sample looks at n keys and keeps the best in the pool. False: the policy finds

@@ -41,6 +41,7 @@ func (d *Dispatcher) bind() error {
 		if e.write && cmd.Has(command.ReadOnly) {
 			bindErr = fmt.Errorf("resp: %s is both read-only and a write", cmd.Name)
 		}
+		e.in = specialOf(cmd)
 		d.entries[cmd.ID] = e
 	}
 	for _, cmd := range d.table.Commands() {
