@@ -323,15 +323,17 @@ func (d *Dispatcher) ownMasks() (masks [store.Shards]uint64) {
 // given back.
 type compaction struct {
 	next   int   // shard where it goes on
-	paused int64 // evictions until the next round through all shards
+	moved  int64 // in this round through all shards
+	paused int64 // evictions until the next round
 }
 
-// compactEvery: between two rounds the 32nd part of the keys, and not fewer
-// than compactLeast, is evicted: what a round could not collect it will not find
-// a moment later, and one evicted key pays for looking at 32 others.
+// Between two rounds a part of the keys is evicted, and not fewer than
+// compactLeast, so that each evicted key pays for looking at few others: what a
+// round could not collect it will not find a moment later.
 const (
-	compactEvery = 32
-	compactLeast = 256
+	compactEvery  = 32 // after a round that moved as large a part
+	compactSeldom = 8  // after any other
+	compactLeast  = 256
 )
 
 func (c *compaction) evicted() { c.paused = max(c.paused-1, 0) }
@@ -346,15 +348,23 @@ func (e *evictor) compact(d *Dispatcher, records int) bool {
 	if c.paused > 0 {
 		return false
 	}
-	if d.compactStep(c.next, records) {
+	moved, more := d.compactStep(c.next, records)
+	c.moved += int64(moved)
+	if more {
 		return true
 	}
-	if c.next++; c.next == store.Shards {
-		c.next, c.paused = 0, compactLeast
-		for db := range d.store.Databases() {
-			c.paused += d.store.DBSize(db) / compactEvery
-		}
+	if c.next++; c.next < store.Shards {
+		return true
 	}
+	keys := int64(0)
+	for db := range d.store.Databases() {
+		keys += d.store.DBSize(db)
+	}
+	every := int64(compactSeldom)
+	if c.moved > keys/compactEvery {
+		every = compactEvery
+	}
+	*c = compaction{paused: max(keys/every, compactLeast)}
 	return true
 }
 

@@ -170,8 +170,12 @@ func TestReplicasDoNotEvict(t *testing.T) {
 		t.Errorf("%d of %d keys evicted", n.evicted(), mine)
 	}
 	n.limited("allkeys-lru", -1<<40)
-	if got := n.d.evictStep(); got != evictFailed {
-		t.Errorf("with nothing left to evict: %d", got)
+	result := evictMore
+	for result == evictMore {
+		result = n.d.evictStep()
+	}
+	if result != evictFailed {
+		t.Errorf("with nothing left to evict: %d", result)
 	}
 	if left := int(n.store.DBSize(0)); left != others || n.evicted() != int64(mine) {
 		t.Errorf("%d keys left of the %d of others, %d evicted of %d", left, others, n.evicted(), mine)
