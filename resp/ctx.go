@@ -37,6 +37,7 @@ type Ctx struct {
 	effects  []effect
 	argv     [][]byte       // backs the arguments of effects
 	absent   [][]byte       // watched keys of a write that did not exist before it
+	touched  bool           // the handler has told who watches what it changed
 	keep     bool           // effects were set: the command as sent is not logged
 	pending  durableWrite   // the write of this command, if it waits for replicas
 	durable  []durableWrite // those of the batch

@@ -284,7 +284,7 @@ func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
 	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), false
-	c.keyPos, c.applied, c.dirty, c.keep = 0, false, 0, false
+	c.keyPos, c.applied, c.dirty, c.keep, c.touched = 0, false, 0, false, false
 	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
 }
 
@@ -294,13 +294,12 @@ func (c *Ctx) reject(e *entry, text string) {
 	if e != nil {
 		e.stats.rejected.Add(1)
 	}
-	if c.Client.Has(FlagMulti) {
-		if e != nil && e.in.exec {
-			c.discard()
-			text = errExecAborted + strings.TrimPrefix(text, "ERR ")
-		} else {
-			c.session().multi.spoiled = true
-		}
+	switch {
+	case e != nil && e.in.exec: // within MULTI or not
+		c.discard()
+		text = errExecAborted + strings.TrimPrefix(text, "ERR ")
+	case c.Client.Has(FlagMulti):
+		c.session().multi.spoiled = true
 	}
 	c.W.Error(text)
 }
@@ -484,7 +483,7 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		return
 	}
 	d.stats.dirty.Add(int64(c.dirty))
-	if d.watches.used() {
+	if !c.touched && d.watches.used() {
 		d.touchWritten(c)
 	}
 	if d.repl == nil || c.applied {

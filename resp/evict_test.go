@@ -118,7 +118,6 @@ func TestEvictionTakesTheRightKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			n.limited(policy, 1<<40)
-			n.store.Turnover(time.Now().UnixMilli(), 1) // ticks of 1 ms
 			past := time.Now().Add(-time.Hour).UnixMilli()
 			set := func(name string, ttl int64) {
 				tx := store.Tx{Store: n.store, Now: past}

@@ -103,13 +103,16 @@ func moveKey(c *Ctx) {
 		c.NotifyIn(db, NotifyNew, "new", c.Args[1])
 		c.Notify(NotifyGeneric, "move_from", c.Args[1])
 		c.NotifyIn(db, NotifyGeneric, "move_to", c.Args[1])
+		c.touchIn(c.Tx.DB, c.Key(1))
 		c.touchIn(db, c.Key(1))
 	}
 }
 
-// touchIn tells who watches k that it was made in a database which may be another
-// one than the selected one: the dispatcher knows of changes in that only.
+// touchIn tells who watches k in a database that it was changed there. For
+// commands on several databases, since the dispatcher would take all keys to be of
+// the selected one; it leaves them to the handler that calls this.
 func (c *Ctx) touchIn(db int, k store.Key) {
+	c.touched = true
 	if c.d.watches.used() {
 		c.d.touch(db, k)
 	}
