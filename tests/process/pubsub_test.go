@@ -43,9 +43,12 @@ func TestPubSubAcrossNodes(t *testing.T) {
 	ctx := context.Background()
 	var subscribers []*redis.PubSub
 	for i, n := range c.Nodes {
-		s := nodeClient(t, n).Subscribe(ctx, "news")
+		client := nodeClient(t, n)
+		var s *redis.PubSub
 		if i == 1 {
-			s = nodeClient(t, n).PSubscribe(ctx, "n?ws")
+			s = client.PSubscribe(ctx, "n?ws")
+		} else {
+			s = client.Subscribe(ctx, "news")
 		}
 		t.Cleanup(func() { s.Close() })
 		if _, err := s.Receive(ctx); err != nil {
