@@ -77,6 +77,9 @@ func (m *Mux) Addr() *net.TCPAddr { return m.tcp.Addr().(*net.TCPAddr) }
 // UDP is the socket of the same port. The mux closes it.
 func (m *Mux) UDP() *net.UDPConn { return m.udp }
 
+// Done is closed when Close begins.
+func (m *Mux) Done() <-chan struct{} { return m.done }
+
 // Handle installs the handler of a protocol; nil removes it. Connections for a
 // protocol without handler are closed.
 func (m *Mux) Handle(p Protocol, h Handler) {
