@@ -36,6 +36,7 @@ type Node struct {
 
 	mux    *mux.Mux
 	peers  *peers
+	pub    *publisher
 	router *router
 	raft   *raftGroup
 	fsm    *fsm
@@ -99,6 +100,9 @@ func New(opts Options) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.router = newRouter(id, boot, &cfg)
+	n.pub = newPublisher(cfg.NodeTimeout, func(ctx context.Context, to slotmap.NodeID) (net.Conn, error) {
+		return n.dial(ctx, to, mux.Publish)
+	})
 	n.counters.Store(&Counters{})
 	none := slotmap.NodeID("")
 	n.controller.Store(&none)
@@ -408,6 +412,7 @@ func (n *Node) Close() error {
 		if n.gossip != nil {
 			_ = n.gossip.Shutdown()
 		}
+		n.pub.close()
 		if n.peers != nil {
 			n.peers.close()
 		}

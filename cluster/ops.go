@@ -40,11 +40,15 @@ func (n *Node) HandleReplication(h mux.Handler) { n.mux.Handle(mux.Replication, 
 // DialReplication opens a replication link to a member at its current address.
 // The caller owns the connection.
 func (n *Node) DialReplication(ctx context.Context, id slotmap.NodeID) (net.Conn, error) {
+	return n.dial(ctx, id, mux.Replication)
+}
+
+func (n *Node) dial(ctx context.Context, id slotmap.NodeID, p mux.Protocol) (net.Conn, error) {
 	addr, ok := n.address(id)
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrUnknownNode, id)
 	}
-	return n.mux.Dial(ctx, addr, mux.Replication)
+	return n.mux.Dial(ctx, addr, p)
 }
 
 // LinkBroken tells that a connection to that node ended unexpectedly: a reason

@@ -215,12 +215,14 @@ func (t clientType) is(client *Client) bool {
 }
 
 func clientInfoLine(c *Ctx) {
+	c.Client.noteInput()
 	line := c.Client.AppendInfo(nil, time.Now())
 	c.W.Verbatim("txt", string(append(line, '\n')))
 }
 
 func clientList(c *Ctx) {
 	args, now := c.Args, time.Now()
+	c.Client.noteInput()
 	all := c.d.server.Clients()
 	var lines []byte
 	add := func(client *Client) { lines = append(client.AppendInfo(lines, now), '\n') }

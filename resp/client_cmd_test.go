@@ -134,7 +134,10 @@ func TestPingOfSubscriber(t *testing.T) {
 	n.d.server.Clients().Find(uint64(id[0]-'0')).SetFlag(FlagPubSub, true)
 	c.check("ping", "*2\r\n$4\r\npong\r\n$0\r\n\r\n")
 	c.check("ping a", "*2\r\n$4\r\npong\r\n$1\r\na\r\n")
+	c.check("hello 3", "-ERR Can't execute 'hello': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n")
+	c.check("reset", "+RESET\r\n")
 	c.call("hello", "3")
+	n.d.server.Clients().Find(uint64(id[0]-'0')).SetFlag(FlagPubSub, true)
 	c.check("ping", "+PONG\r\n")
 }
 

@@ -73,15 +73,18 @@ func clusterCountKeys(c *Ctx) {
 	case slot < 0 || slot >= hashslot.Count:
 		c.W.Error(errInvalidSlot)
 	default:
-		c.W.Int(int64(c.d.countSlot(uint16(slot))))
+		c.W.Int(int64(c.countSlot(uint16(slot))))
 	}
 }
 
-func (d *Dispatcher) countSlot(slot uint16) int {
-	shard := store.ShardOf(slot)
-	d.store.LockShard(shard)
-	defer d.store.UnlockShard(shard)
-	return d.store.CountSlot(0, slot)
+func (c *Ctx) countSlot(slot uint16) int {
+	st := c.d.store
+	if !c.Tx.AllLocked {
+		shard := store.ShardOf(slot)
+		st.LockShard(shard)
+		defer st.UnlockShard(shard)
+	}
+	return st.CountSlot(0, slot)
 }
 
 func clusterGetKeys(c *Ctx) {
@@ -95,18 +98,21 @@ func clusterGetKeys(c *Ctx) {
 		c.W.Error(errInvalidSlotCount)
 		return
 	}
-	names := c.d.slotKeys(uint16(slot), int(min(count, 1<<31-1)))
+	names := c.slotKeys(uint16(slot), int(min(count, 1<<31-1)))
 	c.W.Array(len(names))
 	for _, name := range names {
 		c.W.Bulk(name)
 	}
 }
 
-func (d *Dispatcher) slotKeys(slot uint16, most int) [][]byte {
-	shard := store.ShardOf(slot)
-	d.store.LockShard(shard)
-	defer d.store.UnlockShard(shard)
-	return d.store.SlotKeys(0, slot, min(most, d.store.CountSlot(0, slot)))
+func (c *Ctx) slotKeys(slot uint16, most int) [][]byte {
+	st := c.d.store
+	if !c.Tx.AllLocked {
+		shard := store.ShardOf(slot)
+		st.LockShard(shard)
+		defer st.UnlockShard(shard)
+	}
+	return st.SlotKeys(0, slot, min(most, st.CountSlot(0, slot)))
 }
 
 // member finds the node named by an argument, or replies with the error.

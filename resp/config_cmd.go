@@ -40,9 +40,13 @@ func configSet(c *Ctx) {
 	for i := 2; i < len(c.Args); i += 2 {
 		pairs = append(pairs, config.Pair{Name: string(c.Args[i]), Value: string(c.Args[i+1])})
 	}
+	before := c.d.config.Config().Store.MaxMemory
 	if err := c.d.config.Set(pairs); err != nil {
 		c.W.Error(errOf(err))
 		return
+	}
+	if limit := c.d.config.Config().Store.MaxMemory; limit != before && !c.inExec {
+		c.d.limitChanged(limit)
 	}
 	c.W.OK()
 }
@@ -113,10 +117,12 @@ func (d *Dispatcher) observe() {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
 	}, "store.maxmemory")
+	d.config.Observe(func(_, next *config.Config) error {
+		d.notify.set(next.Server.NotifyKeyspaceEvents)
+		return nil
+	}, "server.notify_keyspace_events")
+	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
-	if limit := d.config.Config().Store.MaxMemory; limit > 0 {
-		d.store.Watch(limit)
-	}
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {

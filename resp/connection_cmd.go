@@ -56,6 +56,8 @@ func reset(c *Ctx) {
 		c.W.Error(errResetNormal)
 		return
 	}
+	c.discard()
+	c.d.unsubscribeAll(client, c.session())
 	client.SetFlag(FlagAsking|FlagReadOnly|FlagNoTouch|FlagNoEvict, false)
 	if client.Reply != ReplySkip { // this reply is still to be skipped
 		client.Reply = ReplyOn

@@ -30,6 +30,7 @@ type cron struct {
 	expireNext  int // shard where expiry goes on
 	compactNext int
 	compacting  bool
+	watched     int64 // limit that the store's count of used memory is made for
 	nextRates   time.Time
 	nextMemory  time.Time
 	nextUpkeep  time.Time
@@ -64,7 +65,7 @@ const (
 
 func (c *cron) start(d *Dispatcher) {
 	c.quit, c.ended = make(chan struct{}), make(chan struct{})
-	c.memory.sample(d)
+	c.memory.sample(d, false)
 	go func() {
 		defer close(c.ended)
 		c.run(d)
@@ -102,13 +103,17 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 		c.nextRates = now.Add(ratesPeriod)
 		d.sampleRates(now)
 	}
+	limit := d.config.Config().Store.MaxMemory
+	if limit != c.watched {
+		d.store.Watch(limit)
+		c.watched, c.nextMemory = limit, now
+	}
 	if !now.Before(c.nextMemory) {
 		c.nextMemory = now.Add(memoryPeriod)
-		limit := d.config.Config().Store.MaxMemory
 		if limit > 0 {
 			c.nextMemory = now.Add(limitPeriod)
 		}
-		m := c.memory.sample(d)
+		m := c.memory.sample(d, false)
 		d.memory.update(limit, m, c.memory.startup.Load())
 		if limit > 0 {
 			d.watchMemory(now, m)
@@ -232,10 +237,13 @@ func (d *Dispatcher) watchMemory(now time.Time, m *memorySample) {
 	}
 }
 
-// limitChanged makes a new maxmemory hold at once.
+// limitChanged makes a new maxmemory hold at once, by what was used a moment ago:
+// the caller may hold shard locks.
 func (d *Dispatcher) limitChanged(limit int64) {
-	d.store.Watch(limit)
-	m := d.cron.memory.sample(d)
+	m := d.cron.memory.last.Load()
+	if m == nil {
+		return // the cron is about to take the first sample
+	}
 	d.memory.update(limit, m, d.cron.memory.startup.Load())
 	if limit <= 0 {
 		return

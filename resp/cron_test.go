@@ -56,18 +56,18 @@ func TestExpiryOfOwnSlotsOnly(t *testing.T) {
 	}
 	routing.pause(paused)
 	var idle cron
-	idle.memory.sample(n.d)
+	idle.memory.sample(n.d, false)
 	for range 3 {
 		idle.expire(n.d, time.Second)
 	}
 	for slot, want := range map[uint16]int{mine: 0, paused: 1, theirs: 1} {
-		if got := n.d.countSlot(slot); got != want {
+		if got := countSlot(n.d.store, slot); got != want {
 			t.Errorf("slot %d has %d keys, want %d", slot, got, want)
 		}
 	}
 	routing.resume(paused)
 	idle.expire(n.d, time.Second)
-	if got := n.d.countSlot(paused); got != 0 {
+	if got := countSlot(n.d.store, paused); got != 0 {
 		t.Errorf("%d keys after the handoff ended, want 0", got)
 	}
 }
@@ -104,15 +104,15 @@ func TestUnusedMemoryGoesBack(t *testing.T) {
 	}
 	n.store.UnlockAll()
 	var c cron
-	before := c.memory.sample(n.d)
+	before := c.memory.sample(n.d, false)
 	for range 200 {
 		c.nextUpkeep, c.nextCompact = time.Time{}, time.Time{}
 		c.upkeep(n.d, time.Now(), time.Second)
-		c.memory.sample(n.d)
+		c.memory.sample(n.d, false)
 	}
 	after := c.memory.last.Load().store
-	if after.Resident > before.Resident/2 {
-		t.Errorf("resident %d MB before, %d MB after; data %d MB", before.Resident>>20, after.Resident>>20, after.Data>>20)
+	if after.Resident > before.store.Resident/2 {
+		t.Errorf("resident %d MB before, %d MB after; data %d MB", before.store.Resident>>20, after.Resident>>20, after.Data>>20)
 	}
 	if got := n.store.DBSize(0); got != keys/10 {
 		t.Errorf("%d keys, want %d", got, keys/10)
@@ -123,7 +123,7 @@ func TestUnusedMemoryGoesBack(t *testing.T) {
 func BenchmarkIdleRound(b *testing.B) {
 	n := serveNode(b, servedOptions{change: func(c *config.Config) { c.Server.Hz = 1 }})
 	var c cron
-	c.memory.sample(n.d)
+	c.memory.sample(n.d, false)
 	now := time.Now()
 	for b.Loop() {
 		now = now.Add(100 * time.Millisecond)

@@ -28,11 +28,16 @@ type Ctx struct {
 	key      store.Key // of the argument keyPos, when keyPos > 0
 	keyPos   int
 	slot     uint16 // of the keys, when there are any
+	write    bool   // the command may change keys; of EXEC: one that it runs
+	asking   bool   // ASKING came before
+	inExec   bool   // run by EXEC
 	ran      bool   // the handler was called: the command was not refused before
 	applied  bool   // an effect on a replica, not a client's command
 	dirty    int
 	effects  []effect
 	argv     [][]byte       // backs the arguments of effects
+	absent   [][]byte       // watched keys of a write that did not exist before it
+	touched  bool           // the handler has told who watches what it changed
 	keep     bool           // effects were set: the command as sent is not logged
 	pending  durableWrite   // the write of this command, if it waits for replicas
 	durable  []durableWrite // those of the batch

@@ -99,8 +99,10 @@ func debugSleep(c *Ctx, args [][]byte) {
 	seconds, _ := strconv.ParseFloat(string(args[0]), 64) // as C's strtod: what is no number is 0
 	if seconds > 0 {
 		d := time.Duration(min(seconds, math.MaxInt64/2/1e9) * 1e9)
-		c.d.store.LockAll()
-		defer c.d.store.UnlockAll()
+		if !c.Tx.AllLocked {
+			c.d.store.LockAll()
+			defer c.d.store.UnlockAll()
+		}
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		<-timer.C
@@ -109,7 +111,7 @@ func debugSleep(c *Ctx, args [][]byte) {
 }
 
 func debugDigest(c *Ctx, _ [][]byte) {
-	digest := c.d.store.Digest(false)
+	digest := c.d.store.Digest(c.Tx.AllLocked)
 	c.W.Simple(hex.EncodeToString(digest[:]))
 }
 
@@ -127,8 +129,10 @@ func debugDigestValue(c *Ctx, args [][]byte) {
 func (c *Ctx) withKey(name []byte, fn func(k store.Key)) {
 	k := store.MakeKey(name)
 	c.Tx.KeepExpired = true
-	c.d.store.LockShard(k.Shard())
-	defer c.d.store.UnlockShard(k.Shard())
+	if !c.Tx.AllLocked {
+		c.d.store.LockShard(k.Shard())
+		defer c.d.store.UnlockShard(k.Shard())
+	}
 	fn(k)
 }
 

@@ -76,7 +76,14 @@ func (d *Dispatcher) Connected(client *Client) {
 }
 
 // Disconnected implements Executor.
-func (d *Dispatcher) Disconnected(client *Client) { d.blocked.disconnected(client) }
+func (d *Dispatcher) Disconnected(client *Client) {
+	d.blocked.disconnected(client)
+	if s, ok := client.Session.(*session); ok {
+		d.unwatch(client, s)
+		d.unsubscribeAll(client, s)
+		s.multi = nil
+	}
+}
 
 // session is the dispatcher's state of one client, kept in Client.Session.
 type session struct {
@@ -86,6 +93,10 @@ type session struct {
 	// waited are the positions of its earlier writes, by slot: what WAIT waits
 	// for includes them.
 	waited map[uint16]Mark
+
+	multi   *transaction // being queued; nil: none
+	watches []*watch
+	subs    subscriptions
 }
 
 const slotWords = 16384 / 64
@@ -100,13 +111,23 @@ func (s *session) wrote(slot uint16) {
 
 func (c *Ctx) session() *session { return c.Client.Session.(*session) }
 
-// Expired logs the removal of a key past its deadline, or evicted. It implements
-// store.Hooks and is called with the lock of the key's shard held.
-func (d *Dispatcher) Expired(db int, k store.Key) {
+// Expired logs the removal of a key past its deadline. It implements store.Hooks
+// and is called with the lock of the key's shard held.
+func (d *Dispatcher) Expired(db int, k store.Key) { d.removed(db, k, NotifyExpired, "expired") }
+
+// evicted is Expired for a key that was evicted.
+func (d *Dispatcher) evicted(db int, k store.Key) { d.removed(db, k, NotifyEvicted, "evicted") }
+
+// removed tells of a key that no client removed.
+func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event string) {
+	if d.watches.used() {
+		d.touchExpired(db, k)
+	}
+	d.publishEvent(class, event, db, k.Name)
 	if d.repl == nil {
 		return
 	}
-	d.repl.Append(k.Slot, db, 0, [][]byte{wordDel, k.Name})
+	d.appendEffect(k.Slot, db, [][]byte{wordDel, k.Name})
 }
 
 func randomID() string {

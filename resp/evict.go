@@ -198,27 +198,32 @@ func (d *Dispatcher) evict(c *store.Candidate, p store.EvictPolicy, now int64, l
 	if d.routing != nil {
 		keep = func(slot uint16) bool { return !d.mayRemove(slot) }
 	}
-	return d.store.Evict(c, p, now, lazily, keep, d.Expired)
+	return d.store.Evict(c, p, now, lazily, keep, d.evicted)
 }
 
 // sample looks at n keys and keeps the best in the pool. False: the policy finds
 // no key at all.
 func (e *evictor) sample(d *Dispatcher, n int, now int64) bool {
-	part, ok := e.population.draw(d, e.policy)
-	if !ok {
-		return false
-	}
 	if e.policy.By == store.EvictRandom {
 		n = 1
 	}
-	d.store.LockShard(part.shard)
-	e.sampled = d.store.Sample(part.shard, part.db, part.slots, e.policy, now, n, e.sampled[:0])
-	d.store.UnlockShard(part.shard)
-	if len(e.sampled) == 0 {
-		e.population.reset()
-	}
-	for i := range e.sampled {
-		e.remember(&e.sampled[i])
+	for n > 0 {
+		part, ok := e.population.draw(d, e.policy)
+		if !ok {
+			return false
+		}
+		// Few of a small shard, so that they are not the same ones each time.
+		some := max(1, min(n, int(part.keys/4)))
+		n -= some
+		d.store.LockShard(part.shard)
+		e.sampled = d.store.Sample(part.shard, part.db, part.slots, e.policy, now, some, e.sampled[:0])
+		d.store.UnlockShard(part.shard)
+		if len(e.sampled) == 0 {
+			e.population.reset()
+		}
+		for i := range e.sampled {
+			e.remember(&e.sampled[i])
+		}
 	}
 	return true
 }
@@ -256,7 +261,8 @@ type population struct {
 type populationPart struct {
 	shard, db int
 	slots     uint64 // that this node may evict from
-	end       int64  // number of keys of all parts to this one
+	keys      int64
+	end       int64 // number of keys of all parts to this one
 }
 
 const populationLife = 256
@@ -275,7 +281,7 @@ func (p *population) count(d *Dispatcher, policy store.EvictPolicy) {
 			}
 			if n := d.store.Population(i, db, policy); n > 0 {
 				total += n
-				p.parts = append(p.parts, populationPart{i, db, slots[i], total})
+				p.parts = append(p.parts, populationPart{i, db, slots[i], n, total})
 			}
 		}
 	}
@@ -316,14 +322,19 @@ func (d *Dispatcher) ownMasks() (masks [store.Shards]uint64) {
 // compaction is the work on memory that is held but too scattered to be used or
 // given back.
 type compaction struct {
-	next   int  // shard where it goes on
-	moved  bool // in this round through all shards
-	paused int  // evictions until it is tried again
+	next   int   // shard where it goes on
+	moved  int64 // in this round through all shards
+	paused int64 // evictions until the next round
 }
 
-// compactPauseKeys is how many keys are evicted after a round that found
-// nothing to move, before the next one.
-const compactPauseKeys = 4096
+// Between two rounds a part of the keys is evicted, and not fewer than
+// compactLeast, so that each evicted key pays for looking at few others: what a
+// round could not collect it will not find a moment later.
+const (
+	compactEvery  = 32 // after a round that moved as large a part
+	compactSeldom = 8  // after any other
+	compactLeast  = 256
+)
 
 func (c *compaction) evicted() { c.paused = max(c.paused-1, 0) }
 
@@ -337,24 +348,24 @@ func (e *evictor) compact(d *Dispatcher, records int) bool {
 	if c.paused > 0 {
 		return false
 	}
-	moved, more := d.compactShard(c.next, records)
-	c.moved = c.moved || moved > 0
+	moved, more := d.compactStep(c.next, records)
+	c.moved += int64(moved)
 	if more {
 		return true
 	}
-	if c.next++; c.next == store.Shards {
-		if !c.moved {
-			c.paused = compactPauseKeys
-		}
-		c.next, c.moved = 0, false
+	if c.next++; c.next < store.Shards {
+		return true
 	}
+	keys := int64(0)
+	for db := range d.store.Databases() {
+		keys += d.store.DBSize(db)
+	}
+	every := int64(compactSeldom)
+	if c.moved > keys/compactEvery {
+		every = compactEvery
+	}
+	*c = compaction{paused: max(keys/every, compactLeast)}
 	return true
-}
-
-func (d *Dispatcher) compactShard(shard, records int) (moved int, more bool) {
-	d.store.LockShard(shard)
-	defer d.store.UnlockShard(shard)
-	return d.store.CompactStep(shard, records)
 }
 
 // evictInBackground makes sure that somebody goes on with the work, without

@@ -33,12 +33,15 @@ func (d *Dispatcher) bind() error {
 		e := &entry{cmd: cmd, handler: handlers[cmd.Name]}
 		e.write = cmd.Has(command.Write)
 		e.grows = cmd.Has(command.DenyOOM)
-		e.fast = cmd.Has(command.Fast)
+		// SET is not "fast" for Redis, where freeing the old value may take long;
+		// here it is timed in runs like the commands that are.
+		e.fast = cmd.Has(command.Fast) || cmd.Name == "set"
 		e.keyed = len(cmd.KeySpecs) > 0
 		e.single = cmd.FirstKey == 1 && cmd.LastKey == 1 && len(cmd.KeySpecs) == 1
 		if e.write && cmd.Has(command.ReadOnly) {
 			bindErr = fmt.Errorf("resp: %s is both read-only and a write", cmd.Name)
 		}
+		e.in = specialOf(cmd)
 		d.entries[cmd.ID] = e
 	}
 	for _, cmd := range d.table.Commands() {

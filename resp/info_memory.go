@@ -52,9 +52,10 @@ type memorySampler struct {
 	startup atomic.Int64 // goUsed of the first sample
 }
 
-// sample looks at the memory now. The caller holds no shard lock.
-func (s *memorySampler) sample(d *Dispatcher) *memorySample {
-	m := &memorySample{store: d.store.Memory(false), held: d.store.Held(), rss: residentSet()}
+// sample looks at the memory now. The caller holds no shard lock, unless it holds
+// all and says so.
+func (s *memorySampler) sample(d *Dispatcher, allLocked bool) *memorySample {
+	m := &memorySample{store: d.store.Memory(allLocked), held: d.store.Held(), rss: residentSet()}
 	m.readRuntime()
 	s.last.Store(m)
 	s.startup.CompareAndSwap(0, m.goUsed)

@@ -104,7 +104,7 @@ func (d *Dispatcher) infoClients(w *infoWriter) {
 }
 
 func (d *Dispatcher) infoMemory(w *infoWriter) {
-	d.cron.memory.sample(d)
+	d.cron.memory.sample(d, w.allLocked)
 	m, cfg := d.cron.memory.last.Load(), d.config.Config()
 	startup, peak := d.cron.memory.startup.Load(), d.cron.memory.peak.Load()
 	used, overhead, active := m.used(startup), m.overhead(startup), m.active(startup)
@@ -227,7 +227,11 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.int("current_eviction_exceeded_time", current.Milliseconds())
 	w.int("keyspace_hits", d.stats.hits.Load())
 	w.int("keyspace_misses", d.stats.misses.Load())
-	w.zeros("pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
+	channels, patterns, shardChannels := d.pubsub.counts()
+	w.int("pubsub_channels", int64(channels))
+	w.int("pubsub_patterns", int64(patterns))
+	w.int("pubsubshard_channels", int64(shardChannels))
+	w.zeros("latest_fork_usec", "total_forks",
 		"migrate_cached_sockets", "slave_expires_tracked_keys",
 		"active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
 		"total_active_defrag_time", "current_active_defrag_time",

@@ -64,6 +64,7 @@ func (c *Ctx) flushEverything(first, end int) {
 		defer st.UnlockAll()
 	}
 	for db := first; db < end; db++ {
+		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
 		st.FlushDB(db)
 	}
@@ -160,6 +161,7 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 			later, wait = append(later, slot), a.Wait
 		case a.Gate == cluster.Run && a.Owner:
 			mine = append(mine, slot)
+			d.touchSlot(slot, f.first, f.end)
 		case d.routing.Map().Slot(slot).Primary == d.routing.ID():
 			f.leaseLost = true
 		}
@@ -232,7 +234,7 @@ func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 		return
 	}
 	f.c.session().wrote(slot)
-	d.repl.Append(slot, db, 0, effect)
+	d.appendEffect(slot, db, effect)
 	if n := d.repl.Durable(slot); n > 0 {
 		f.marks = append(f.marks, d.repl.Mark(slot))
 		f.replicas = max(f.replicas, n)

@@ -85,6 +85,14 @@ func (n *testNode) expect(line, want string) {
 	}
 }
 
+// countSlot is the number of keys in a slot of database 0.
+func countSlot(st *store.Store, slot uint16) int {
+	shard := store.ShardOf(slot)
+	st.LockShard(shard)
+	defer st.UnlockShard(shard)
+	return st.CountSlot(0, slot)
+}
+
 func bytesOf(args []string) [][]byte {
 	b := make([][]byte, len(args))
 	for i, arg := range args {
@@ -208,6 +216,8 @@ type testRouting struct {
 	paused map[uint16]chan struct{}
 	asked  chan uint16    // receives the slots found paused
 	admits map[uint16]int // for slots in it: how often they may still be written
+
+	published []string // guarded by mu: what went to other nodes
 }
 
 // newRouting returns the routing of self. primary says for each slot whether
@@ -297,3 +307,11 @@ func (r *testRouting) resume(slot uint16) {
 	close(r.paused[slot])
 	delete(r.paused, slot)
 }
+
+func (r *testRouting) Publish(channel, text []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.published = append(r.published, string(channel)+" "+string(text))
+}
+
+func (r *testRouting) PublishSlot(_ uint16, channel, text []byte) { r.Publish(channel, text) }

@@ -149,7 +149,7 @@ func wait(c *Ctx) {
 		return
 	}
 	acked := ackedNow(repl, marks)
-	if int64(acked) >= n {
+	if int64(acked) >= n || c.inExec {
 		c.W.Int(int64(acked))
 		return
 	}

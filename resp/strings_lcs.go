@@ -32,9 +32,9 @@ type lcsOptions struct {
 // lcs looks at the types of the keys before the options, as Redis does.
 func lcs(c *Ctx) {
 	a, foundA, errA := c.Tx.Get(c.Key(1))
-	c.Hit(foundA || errA != nil)
+	c.Looked(c.Key(1), foundA || errA != nil)
 	b, foundB, errB := c.Tx.Get(c.Key(2))
-	c.Hit(foundB || errB != nil)
+	c.Looked(c.Key(2), foundB || errB != nil)
 	if errA != nil || errB != nil {
 		c.W.Error(errLCSTypes)
 		return

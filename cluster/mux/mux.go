@@ -19,6 +19,7 @@ const (
 	Raft        Protocol = 'F' // hashicorp/raft RPC
 	Replication Protocol = 'R' // replication links
 	Control     Protocol = 'C' // control messages
+	Publish     Protocol = 'P' // pub/sub messages
 )
 
 // String names the protocol.
@@ -32,6 +33,8 @@ func (p Protocol) String() string {
 		return "replication"
 	case Control:
 		return "control"
+	case Publish:
+		return "publish"
 	}
 	return fmt.Sprintf("Protocol(%#x)", byte(p))
 }

@@ -79,6 +79,9 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 		return nil, err
 	}
 	hooks.dispatcher = n.dispatcher
+	if n.plane != nil {
+		n.plane.keyspace.replaced = n.dispatcher.SlotReplaced
+	}
 	n.server, err = resp.NewServer(n.serverConfig(cfg), n.dispatcher)
 	if err != nil {
 		return nil, err
@@ -240,6 +243,7 @@ func (n *Node) startCluster() error {
 	if err := n.cluster.Start(); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
+	n.cluster.HandlePublished(n.dispatcher.Published)
 	n.cluster.HandleReplication(func(conn net.Conn) {
 		if err := n.source.Serve(n.ctx, conn); err != nil && n.ctx.Err() == nil {
 			n.log.Debug("a replication link to this node ended", "peer", conn.RemoteAddr(), "error", err)

@@ -67,7 +67,7 @@ type link struct {
 func newPlane(n *Node, cfg replication.Config) *plane {
 	p := &plane{
 		node: n, cfg: cfg, log: n.log,
-		keyspace: &keyspace{store: n.store},
+		keyspace: &keyspace{store: n.store, replaced: func(uint16) {}},
 		links:    make(map[slotmap.NodeID]*link),
 		wake:     make(chan struct{}, 1),
 		quit:     make(chan struct{}),
@@ -133,6 +133,9 @@ func (p *plane) Apply(m *slotmap.Map) {
 	p.status.changed.Store(true)
 	p.follow(follows)
 	p.follows = follows
+	if p.node.dispatcher != nil {
+		p.node.dispatcher.SlotsLost(func(slot uint16) bool { return roles[slot] == roleNone })
+	}
 	if err := p.node.repl.SetWanted(logWanted(m)); err != nil {
 		p.log.Error("no memory for the replication log: replicas will need full resyncs", "error", err)
 	}
