@@ -1,21 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-)
-
-// Markers of the part of docs/benchmarks.md with the hit ratios.
-const (
-	beginHitRatio = "<!-- hitratio: begin -->"
-	endHitRatio   = "<!-- hitratio: end -->"
 )
 
 type hitRatioOptions struct {
@@ -24,50 +15,54 @@ type hitRatioOptions struct {
 	shares    string // percent of the keys that fit, comma-separated
 	valueSize int
 	window    int // requests sent at once
+	requests  int // replayed; 0: all
 }
 
 // measureHitRatios replays the traces on both servers: GET, and SET on a miss.
 // maxmemory is set, on each server, so that the same number of keys fits.
-func measureHitRatios(o options) error {
+func measureHitRatios(o *options) (string, error) {
 	traces, err := readTraces(o.hitRatio.traces)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "hit ratios are not measured:", err)
-		return nil
-	}
-	for _, tool := range []string{o.redis, o.respkv} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return err
-		}
+		return "", fmt.Errorf("%w: %w", errSkip, err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d-byte values, %d requests at a time. Command: `%s`.\n\n", o.hitRatio.valueSize, o.hitRatio.window, commandLine())
+	fmt.Fprintf(&b, "%d-byte values, %d requests at a time. Goal: no worse anywhere.\n\n", o.hitRatio.valueSize, o.hitRatio.window)
 	b.WriteString("| Trace | Policy | Keys that fit | redis-server, hits | respkv, hits | Difference |\n|---|---|---:|---:|---:|---:|\n")
 	for _, t := range traces {
+		if n := o.hitRatio.requests; n > 0 && n < len(t.accesses) {
+			t.accesses = t.accesses[:n]
+		}
 		for policy := range strings.SplitSeq(o.hitRatio.policies, ",") {
 			for share := range strings.SplitSeq(o.hitRatio.shares, ",") {
-				percent, err := strconv.ParseFloat(share, 64)
-				if err != nil || percent <= 0 {
-					return fmt.Errorf("share %q is no percentage", share)
+				row, err := o.hitRatioRow(t, policy, share)
+				if err != nil {
+					return "", err
 				}
-				fit := max(1, int(float64(t.keys)*percent/100))
-				var ratios [2]float64
-				for i, binary := range []string{o.redis, o.respkv} {
-					if ratios[i], err = o.hitRatio.measure(binary, t, policy, fit); err != nil {
-						return fmt.Errorf("%s, %s, %s: %w", binary, t.name, policy, err)
-					}
-				}
-				row := fmt.Sprintf("| %s | %s | %d (%s %%) | %.2f %% | %.2f %% | %+.2f |\n",
-					t.name, policy, fit, share, 100*ratios[0], 100*ratios[1], 100*(ratios[1]-ratios[0]))
-				fmt.Fprint(os.Stderr, row)
+				progress("%s", strings.TrimSpace(row))
 				b.WriteString(row)
 			}
 		}
 	}
-	fmt.Println(b.String())
-	if o.write != "" {
-		return writeBetween(o.write, beginHitRatio, endHitRatio, b.String())
+	return b.String(), nil
+}
+
+func (o *options) hitRatioRow(t *trace, policy, share string) (string, error) {
+	percent, err := strconv.ParseFloat(share, 64)
+	if err != nil || percent <= 0 {
+		return "", fmt.Errorf("share %q is no percentage", share)
 	}
-	return nil
+	fit := max(1, int(float64(t.keys)*percent/100))
+	var ratios [2]float64
+	for i, binary := range []string{o.redis, o.respkv} {
+		if interrupted.Load() {
+			return "", errInterrupted
+		}
+		if ratios[i], err = o.hitRatio.measure(binary, t, policy, fit); err != nil {
+			return "", fmt.Errorf("%s, %s, %s: %w", binary, t.name, policy, err)
+		}
+	}
+	return fmt.Sprintf("| %s | %s | %d (%s %%) | %.2f %% | %.2f %% | %+.2f |\n",
+		t.name, policy, fit, share, 100*ratios[0], 100*ratios[1], 100*(ratios[1]-ratios[0])), nil
 }
 
 func (o *hitRatioOptions) measure(binary string, t *trace, policy string, fit int) (ratio float64, err error) {
@@ -93,83 +88,28 @@ func (o *hitRatioOptions) measure(binary string, t *trace, policy string, fit in
 		return 0, err
 	}
 	if keys < fit*9/10 || keys > fit*11/10 {
-		fmt.Fprintf(os.Stderr, "%s: %d keys fit at the end, %d were meant to\n", binary, keys, fit)
+		progress("%s: %d keys fit at the end, %d were meant to", binary, keys, fit)
 	}
 	return float64(hits) / float64(len(t.accesses)), nil
 }
 
 // replayer is a connection that replays traces.
 type replayer struct {
-	conn   io.ReadWriteCloser
-	in     *bufio.Reader
-	out    *bufio.Writer
+	*client
 	value  []byte
 	window int
 }
 
 func (s *server) replayer(valueSize, window int) (*replayer, error) {
-	conn, err := s.dial()
+	c, err := dialClient(s.addr())
 	if err != nil {
 		return nil, err
 	}
-	return &replayer{
-		conn: conn, in: bufio.NewReaderSize(conn, 1<<16), out: bufio.NewWriterSize(conn, 1<<16),
-		value: bytes.Repeat([]byte("v"), valueSize), window: max(window, 1),
-	}, nil
-}
-
-func (r *replayer) close() { r.conn.Close() }
-
-// send writes a command; flush comes with the next reply.
-func (r *replayer) send(args ...string) {
-	fmt.Fprintf(r.out, "*%d\r\n", len(args))
-	for _, arg := range args {
-		fmt.Fprintf(r.out, "$%d\r\n%s\r\n", len(arg), arg)
-	}
+	return &replayer{client: c, value: bytes.Repeat([]byte("v"), valueSize), window: max(window, 1)}, nil
 }
 
 func (r *replayer) sendSet(key string) {
 	fmt.Fprintf(r.out, "*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(key), key, len(r.value), r.value)
-}
-
-// reply reads a reply, nil for null. The text is valid until the next one.
-func (r *replayer) reply() ([]byte, error) {
-	if err := r.out.Flush(); err != nil {
-		return nil, err
-	}
-	line, err := r.in.ReadSlice('\n')
-	if err != nil {
-		return nil, err
-	}
-	line = bytes.TrimRight(line, "\r\n")
-	switch {
-	case len(line) == 0 || line[0] == '-':
-		return nil, fmt.Errorf("the server answered %q", line)
-	case line[0] != '$':
-		return line[1:], nil
-	}
-	n, err := strconv.Atoi(string(line[1:]))
-	if err != nil || n < 0 {
-		return nil, err
-	}
-	text := make([]byte, n+2)
-	_, err = io.ReadFull(r.in, text)
-	return text[:n], err
-}
-
-func (r *replayer) number(args ...string) (int, error) {
-	r.send(args...)
-	text, err := r.reply()
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(string(text))
-}
-
-func (r *replayer) do(args ...string) error {
-	r.send(args...)
-	_, err := r.reply()
-	return err
 }
 
 // fitKeys sets policy and maxmemory so that fit keys fit: what they take without
