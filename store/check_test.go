@@ -25,7 +25,7 @@ func checkStore(t *testing.T, s *Store) {
 		blocks += c.heap(&s.shards[i].heap)
 	}
 	for i := range s.groups {
-		blocks += c.heap(&s.groups[i])
+		blocks += c.heap(&s.groups[i]) + c.heap(&s.objects[i])
 	}
 	blocks += c.heap(&s.large)
 	if blocks != s.arena.inUse {
@@ -74,7 +74,7 @@ func (c *checker) index(sh *shard, ix *index, visit func(*record)) (bytes int64)
 	if len(dir.segs) != 1<<dir.depth {
 		t.Fatalf("directory of depth %d has %d words", dir.depth, len(dir.segs))
 	}
-	var slots [SlotsPerShard]uint32
+	slots := new([SlotsPerShard]uint32)
 	var count, expires int64
 	deepest := 0
 	for pos := 0; pos < len(dir.segs); {
@@ -138,9 +138,9 @@ func (c *checker) index(sh *shard, ix *index, visit func(*record)) (bytes int64)
 		expires += int64(dated)
 		pos += n
 	}
-	if slots != ix.slots || count != ix.count.Load() || expires != ix.expires.Load() || deepest != ix.deepest || bytes != ix.bytes {
+	if *slots != *ix.slots || count != ix.count.Load() || expires != ix.expires.Load() || deepest != ix.deepest || bytes != ix.bytes {
 		t.Fatalf("index: count %d/%d expires %d/%d deepest %d/%d bytes %d/%d, slots equal: %v", count, ix.count.Load(),
-			expires, ix.expires.Load(), deepest, ix.deepest, bytes, ix.bytes, slots == ix.slots)
+			expires, ix.expires.Load(), deepest, ix.deepest, bytes, ix.bytes, *slots == *ix.slots)
 	}
 	return bytes
 }

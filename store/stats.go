@@ -62,11 +62,12 @@ func (s *Store) Memory(allLocked bool) MemoryStats {
 	tx := Tx{Store: s, AllLocked: allLocked}
 	for i := range s.shards {
 		sh := tx.lock(i)
-		m.Data += sh.cells - sh.indexBytes + sh.external.bytes
+		external := sh.external.bytes + sh.external.foreign
+		m.Data += sh.cells - sh.indexBytes + external
 		m.Index += sh.indexBytes
 		m.Free += sh.heap.held - sh.heap.used
-		m.Mapped += sh.external.bytes
-		m.Resident += sh.external.bytes
+		m.Mapped += external
+		m.Resident += external
 		for db := range sh.dbs {
 			if ix := sh.dbs[db].Load(); ix != nil {
 				m.Index += int64(len(ix.dir.Load().segs) * 8)
@@ -75,7 +76,7 @@ func (s *Store) Memory(allLocked bool) MemoryStats {
 		tx.unlock(sh)
 	}
 	for i := range s.groups {
-		m.Free += s.groups[i].unused()
+		m.Free += s.groups[i].unused() + s.objects[i].unused()
 	}
 	m.Free += s.large.unused()
 	mapped, resident := s.arena.stats()

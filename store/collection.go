@@ -1,0 +1,134 @@
+package store
+
+// Collections: how lists, hashes, sets, sorted sets and streams are held.
+//
+// Small ones are packed: the value field of the key's record is a packed value
+// (packed.go) or an intset (intset.go); nothing is allocated per element. A
+// change builds the new value in Tx.scratch and stores it with Tx.setPacked.
+//
+// Past the Limits, or when a packed value would exceed maxPacked bytes, a value
+// becomes an object (object.go): the value field holds a handle, the number in
+// the shard's table of the Go-side header. All that grows with the number of
+// elements lies off the heap, in cells of the object's owner (owner.go:
+// alloc, free). Elements by name (hash fields, members) are kept by elements
+// (element.go): incremental growth, cursors, random choice, deadlines.
+//
+// A type file holds pure logic: it looks its key up with Tx.collection, decides
+// by item.rec.encoding(), reads item.packed() or item.object().(*theType), and
+// writes with setPacked or setObject. When the last element goes, it calls
+// shard.removeItem: empty collections do not exist. To add a type:
+//
+//   - its object implements object (digest, dump, clone, freeStep, ...);
+//   - its line in typeForms below (digest and check of the packed form, loader
+//     of the dump of the large one), from which Digest, DumpValue, LoadValue and
+//     Copy follow. Rename, Move, deletion, FLUSH*, expiry, MEMORY USAGE and
+//     compaction know objects and packed values as they are.
+//
+// Commands that choose at random or by the clock return what they chose, so
+// that the caller replicates that.
+
+// Limits say up to which size collections are packed, as Redis's settings of
+// the same names. Negative list sizes are Redis's -1..-5: 4, 8, 16, 32, 64 KB.
+type Limits struct {
+	HashMaxListpackEntries int
+	HashMaxListpackValue   int
+	SetMaxIntsetEntries    int
+	ZSetMaxListpackEntries int
+	ZSetMaxListpackValue   int
+	ListMaxListpackSize    int
+	ListCompressDepth      int
+	StreamNodeMaxBytes     int
+	StreamNodeMaxEntries   int
+}
+
+// DefaultLimits are those of Redis 7.0.
+func DefaultLimits() Limits {
+	return Limits{
+		HashMaxListpackEntries: 128, HashMaxListpackValue: 64,
+		SetMaxIntsetEntries:    512,
+		ZSetMaxListpackEntries: 128, ZSetMaxListpackValue: 64,
+		ListMaxListpackSize:  -2,
+		StreamNodeMaxBytes:   4096,
+		StreamNodeMaxEntries: 100,
+	}
+}
+
+// SetLimits changes the limits for what is written from now on; values keep
+// their form until then. Safe at any time.
+func (s *Store) SetLimits(l Limits) { s.limits.Store(&l) }
+
+// typeForm is how the values of a type are read whole.
+type typeForm struct {
+	// digestPacked mixes a packed value in; e tells packed forms apart.
+	digestPacked func(d *digest, e Encoding, value []byte)
+	// validPacked says whether value, from outside, is a well-formed and not
+	// empty one of encoding e.
+	validPacked func(e Encoding, value []byte) bool
+	// load makes an object of what object.dump wrote, belonging to sh.
+	// Errors: ErrBadPayload, ErrOutOfMemory; then nothing is left of it.
+	load func(sh *shard, e Encoding, data []byte) (object, error)
+}
+
+var typeForms [8]typeForm // by Type; TypeString has none
+
+// collection looks k up as use does. Error: ErrWrongType, when it exists with
+// another type than t.
+func (tx *Tx) collection(k Key, t Type) (item, error) {
+	it := tx.use(k)
+	if it.live && it.rec.typ() != t {
+		return it, ErrWrongType
+	}
+	return it, nil
+}
+
+// packed is the value of a record in a packed form.
+func (it *item) packed() packed { return packed(it.rec.inline()) }
+
+// object is the value of a large record.
+func (it *item) object() object { return it.sh.object(&it.rec) }
+
+// age returns deadline and access information for a new value of the key: those
+// that it has, or those of a new key.
+func (tx *Tx) age(it *item) (deadline int64, access uint32) {
+	if it.live {
+		return it.rec.deadline(), it.rec.access()
+	}
+	return noDeadline, tx.newAccess()
+}
+
+// setPacked makes value, built in scratch, that of k. An object there before is
+// discarded. Errors: ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
+func (tx *Tx) setPacked(it *item, k Key, t Type, e Encoding, value []byte) error {
+	deadline, access := tx.age(it)
+	dst, _, err := tx.write(it, k, newValue{typ: t, encoding: e, length: len(value), deadline: deadline, access: access})
+	if err == nil {
+		copy(dst, value)
+	}
+	return err
+}
+
+// convert makes o, built from the elements of the value of k, its value.
+// On error (ErrOutOfMemory, ErrKeyTooLong) nothing has changed and o is free.
+func (tx *Tx) convert(it *item, k Key, t Type, e Encoding, o object) error {
+	deadline, access := tx.age(it)
+	err := tx.setObject(it, k, t, e, o, deadline, access)
+	if err != nil {
+		it.sh.discard(o)
+	}
+	return err
+}
+
+// maxScratch is the capacity that a shard keeps for building values.
+const maxScratch = 16 << 10
+
+// scratch returns an empty buffer with room for n bytes, the shard's: it is
+// valid until the next call for the same shard.
+func (sh *shard) scratchBytes(n int) []byte {
+	if n > maxScratch {
+		return make([]byte, 0, n)
+	}
+	if cap(sh.build) < n {
+		sh.build = make([]byte, 0, max(n, 512))
+	}
+	return sh.build[:0]
+}
