@@ -107,7 +107,8 @@ func (d *Dispatcher) observe() {
 		return nil
 	}
 	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.maxmemory_policy",
-		"store.lfu_log_factor", "store.lfu_decay_time")
+		"store.lfu_log_factor", "store.lfu_decay_time", "store.hash_max_listpack_entries",
+		"store.hash_max_listpack_value", "store.set_max_intset_entries")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
@@ -121,6 +122,11 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		LFU:       usesFrequency(c.Store.MaxMemoryPolicy),
 		LogFactor: c.Store.LFULogFactor,
 		DecayTime: c.Store.LFUDecayTime,
+	})
+	d.store.SetLimits(store.Limits{
+		HashMaxListpackEntries: c.Store.HashMaxListpackEntries,
+		HashMaxListpackValue:   int(c.Store.HashMaxListpackValue),
+		SetMaxIntsetEntries:    c.Store.SetMaxIntsetEntries,
 	})
 }
 

@@ -36,7 +36,7 @@ type Dispatcher struct {
 	memory    memoryGate
 	blocked   blockedClients
 	cron      cron
-	reclaimer reclaimer // of flushed keys
+	reclaimer reclaimer // of flushed keys and large values
 
 	shutdown func(ShutdownOptions) error
 	version  string
@@ -401,6 +401,7 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		return
 	}
 	d.stats.dirty.Add(int64(c.dirty))
+	d.reclaimGarbage()
 	if d.repl == nil || c.applied {
 		return
 	}

@@ -107,6 +107,15 @@ func (d *Dispatcher) Expired(db int, k store.Key) {
 	d.repl.Append(k.Slot, db, 0, [][]byte{[]byte("DEL"), k.Name})
 }
 
+// FieldsExpired logs the removal of hash fields past their deadline. It
+// implements store.Hooks and is called with the lock of the key's shard held.
+func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte) {
+	if d.repl == nil {
+		return
+	}
+	d.repl.Append(k.Slot, db, 0, append([][]byte{wordHDel, k.Name}, fields...))
+}
+
 func randomID() string {
 	var b [20]byte
 	rand.Read(b[:]) // never fails (documented)

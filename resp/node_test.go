@@ -30,6 +30,10 @@ type forwardedHooks struct{ d *Dispatcher }
 
 func (h *forwardedHooks) Expired(db int, k store.Key) { h.d.Expired(db, k) }
 
+func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
+	h.d.FieldsExpired(db, k, fields)
+}
+
 // newTestNode returns a node with one client. routing nil: a standalone node.
 // log nil: not replicated.
 func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {

@@ -4,7 +4,7 @@ package store
 //
 // Small ones are packed: the value field of the key's record is a packed value
 // (packed.go) or an intset (intset.go); nothing is allocated per element. A
-// change builds the new value in Tx.scratch and stores it with Tx.setPacked.
+// change is made in a copy (item.edit) that Tx.setPacked stores.
 //
 // Past the Limits, or when a packed value would exceed maxPacked bytes, a value
 // becomes an object (object.go): the value field holds a handle, the number in
@@ -28,29 +28,16 @@ package store
 // that the caller replicates that.
 
 // Limits say up to which size collections are packed, as Redis's settings of
-// the same names. Negative list sizes are Redis's -1..-5: 4, 8, 16, 32, 64 KB.
+// the same names.
 type Limits struct {
-	HashMaxListpackEntries int
-	HashMaxListpackValue   int
-	SetMaxIntsetEntries    int
-	ZSetMaxListpackEntries int
-	ZSetMaxListpackValue   int
-	ListMaxListpackSize    int
-	ListCompressDepth      int
-	StreamNodeMaxBytes     int
-	StreamNodeMaxEntries   int
+	HashMaxListpackEntries int // fields
+	HashMaxListpackValue   int // bytes of a field or value
+	SetMaxIntsetEntries    int // members
 }
 
 // DefaultLimits are those of Redis 7.0.
 func DefaultLimits() Limits {
-	return Limits{
-		HashMaxListpackEntries: 128, HashMaxListpackValue: 64,
-		SetMaxIntsetEntries:    512,
-		ZSetMaxListpackEntries: 128, ZSetMaxListpackValue: 64,
-		ListMaxListpackSize:  -2,
-		StreamNodeMaxBytes:   4096,
-		StreamNodeMaxEntries: 100,
-	}
+	return Limits{HashMaxListpackEntries: 512, HashMaxListpackValue: 64, SetMaxIntsetEntries: 512}
 }
 
 // SetLimits changes the limits for what is written from now on; values keep
@@ -101,10 +88,18 @@ func (tx *Tx) age(it *item) (deadline int64, access uint32) {
 func (tx *Tx) setPacked(it *item, k Key, t Type, e Encoding, value []byte) error {
 	deadline, access := tx.age(it)
 	dst, _, err := tx.write(it, k, newValue{typ: t, encoding: e, length: len(value), deadline: deadline, access: access})
-	if err == nil {
-		copy(dst, value)
+	if err != nil {
+		return err
 	}
-	return err
+	copy(dst, value)
+	it.settle(k)
+	return nil
+}
+
+// settle finds the place of the entry that write has made, so that the item can
+// be written again.
+func (it *item) settle(k Key) {
+	it.place, _ = it.sh.findRef(it.ix, k.tag(), it.rec.ref)
 }
 
 // convert makes o, built from the elements of the value of k, its value.
@@ -121,14 +116,25 @@ func (tx *Tx) convert(it *item, k Key, t Type, e Encoding, o object) error {
 // maxScratch is the capacity that a shard keeps for building values.
 const maxScratch = 16 << 10
 
-// scratch returns an empty buffer with room for n bytes, the shard's: it is
-// valid until the next call for the same shard.
-func (sh *shard) scratchBytes(n int) []byte {
+// edit returns a copy of the packed value with room for more bytes, to be
+// changed; empty when the key does not exist. It is valid until the next edit
+// in the same shard.
+func (it *item) edit(more int) packed {
+	if !it.live {
+		return newPacked(it.sh.buffer(packedHeader + more))
+	}
+	value := it.rec.inline()
+	return append(packed(it.sh.buffer(len(value)+more)), value...)
+}
+
+// buffer returns an empty buffer with room for n bytes, valid until the next
+// call for the same shard.
+func (sh *shard) buffer(n int) []byte {
 	if n > maxScratch {
 		return make([]byte, 0, n)
 	}
 	if cap(sh.build) < n {
-		sh.build = make([]byte, 0, max(n, 512))
+		sh.build = make([]byte, 0, max(n, 2*cap(sh.build), 512))
 	}
 	return sh.build[:0]
 }

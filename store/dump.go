@@ -63,16 +63,20 @@ func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) err
 		}
 		if err = tx.setObject(&it, k, typ, encoding, o, deadline, access); err != nil {
 			it.sh.discard(o)
+			return err
 		}
-		return err
+		tx.noteFields(&it, k)
+		return nil
 	}
 	dst, _, err := tx.write(&it, k, newValue{
 		typ: typ, encoding: encoding, length: len(value), deadline: deadline, access: access,
 	})
-	if err == nil {
-		copy(dst, value)
+	if err != nil {
+		return err
 	}
-	return err
+	copy(dst, value)
+	tx.noteFields(&it, k)
+	return nil
 }
 
 func validString(e Encoding, value []byte) bool {

@@ -25,6 +25,7 @@ import (
 type elements struct {
 	owner
 	index
+	freed uint32 // freeStep: all tags before are free
 }
 
 // element is a parsed element record.
@@ -51,6 +52,8 @@ func (e *elements) init(sh *shard) error {
 	e.owner = owner{store: sh.store, small: &sh.store.objects[group], group: &sh.store.groups[group], parent: &sh.owner}
 	return e.openIndex(&e.index)
 }
+
+func (e *elements) base() *owner { return &e.owner }
 
 // length is the number of elements, those past their deadline included.
 func (e *elements) length() int { return int(e.count.Load()) }
@@ -143,11 +146,16 @@ func (e *elements) lookupTag(tag uint32, name []byte) (element, place, bool) {
 // says whether it is new. Errors: ErrOutOfMemory, ErrKeyTooLong; then nothing
 // has changed.
 func (e *elements) set(name, value []byte, deadline int64) (added bool, err error) {
-	if len(name) > maxElementName {
-		return false, ErrKeyTooLong
-	}
 	tag := elementTag(name)
 	old, at, found := e.lookupTag(tag, name)
+	return !found, e.put(tag, name, value, deadline, old, at, found)
+}
+
+// put is set after the look-up: old and at are what lookupTag found.
+func (e *elements) put(tag uint32, name, value []byte, deadline int64, old element, at place, found bool) error {
+	if len(name) > maxElementName {
+		return ErrKeyTooLong
+	}
 	dated, external := deadline != noDeadline, len(value) > maxInline
 	vlen := len(value)
 	if external {
@@ -156,17 +164,17 @@ func (e *elements) set(name, value []byte, deadline int64) (added bool, err erro
 	size := elementSize(len(name), vlen, dated)
 	if found && !external && !old.external() && dated == old.hasDeadline() && cellSize(size) == cellSize(old.size()) {
 		copy(e.format(old.ref, name, vlen, 0, deadline), value)
-		return false, nil
+		return nil
 	}
 	r, err := e.alloc(size)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if external {
 		region, err := newRegion(len(value), e.store.arena.hugePages)
 		if err != nil {
 			e.free(r, size)
-			return false, err
+			return err
 		}
 		copy(region, value)
 		dst := e.format(r, name, vlen, elementExternal, deadline)
@@ -181,14 +189,14 @@ func (e *elements) set(name, value []byte, deadline int64) (added bool, err erro
 	if found {
 		e.replace(&e.index, at, r, dated)
 		e.freeElement(&old)
-		return false, nil
+		return nil
 	}
 	if err := e.insert(&e.index, tag, r, dated); err != nil {
 		rec := e.store.arena.parseElement(r)
 		e.freeElement(&rec)
-		return false, err
+		return err
 	}
-	return true, nil
+	return nil
 }
 
 // format writes header, deadline and name of an element and returns its value
@@ -317,49 +325,4 @@ func (e *elements) random() element {
 		found, _ = e.collect(&e.index, 0, tagEnd, one, nil)
 	}
 	return e.store.arena.parseElement(refOf(found[rand.IntN(len(found))]))
-}
-
-// freeStep frees elements segment by segment, at least one and until about max
-// are freed. next is where to go on; 0 starts, tagEnd: nothing is left.
-func (e *elements) freeStep(pos uint32, max int) (next uint32, freed int) {
-	for pos < tagEnd && freed < max {
-		w := e.dir.Load().word(pos)
-		var batch []entry
-		for _, c := range e.cellsOf(w)[1:] {
-			if c != 0 {
-				batch = append(batch, c)
-			}
-		}
-		e.eachElement(batch, e.freeElement)
-		freed += len(batch) + 1
-		pos += uint32(1) << (tagBits - w.depth())
-		e.freeSegment(&e.index, w)
-	}
-	return pos, freed
-}
-
-// compactStep is what Store.CompactStep does, for elements: it goes on at pos,
-// looks at about budget of them, and returns where to go on, tagEnd at the end.
-func (e *elements) compactStep(pos uint32, budget int) (next uint32, looked, moved int) {
-	var batch [prefetchAhead * 4]entry
-	for pos < tagEnd && looked < budget {
-		limits := walkLimits{entries: min(budget-looked, len(batch)), segments: compactSegments}
-		from := pos
-		var found []entry
-		found, pos = e.collect(&e.index, from, tagEnd, limits, batch[:0])
-		looked += len(found) + 1
-		i := 0
-		e.eachElement(found, func(r *element) {
-			c := found[i]
-			i++
-			if to, ok := e.relocate(r.ref, r.size()); ok {
-				p, _ := e.findRef(&e.index, tagOf(c), r.ref)
-				p.cells[p.at] = makeEntry(tagOf(c), to, c&deadlineBit != 0)
-				e.free(r.ref, r.size())
-				moved++
-			}
-		})
-		moved += e.moveSegments(&e.index, from, pos)
-	}
-	return pos, looked, moved
 }

@@ -24,6 +24,10 @@ func (s *Store) Garbage() bool {
 	return false
 }
 
+// HasGarbage says whether FreeStep has something to do in shard i. No lock is
+// needed.
+func (s *Store) HasGarbage(i int) bool { return s.garbage[i/64].Load()>>(i%64)&1 != 0 }
+
 // indexGarbage is the index of an emptied database.
 type indexGarbage struct {
 	ix  *index
@@ -43,6 +47,20 @@ func (g *indexGarbage) freeStep(sh *shard, max int) (freed int, done bool) {
 	sh.freeSegment(g.ix, w)
 	sh.scratch = entries[:0]
 	return len(entries) + 1, g.tag >= tagEnd
+}
+
+// hintGarbage is an index of hints: its entries refer to nothing.
+type hintGarbage struct {
+	ix  *index
+	tag uint32
+}
+
+func (g *hintGarbage) freeStep(sh *shard, _ int) (freed int, done bool) {
+	w := g.ix.dir.Load().word(g.tag)
+	g.tag += uint32(1) << (tagBits - w.depth())
+	freed = int(uint32(sh.cellsOf(w)[0])) + 1
+	sh.freeSegment(g.ix, w)
+	return freed, g.tag >= tagEnd
 }
 
 // FlushSlot removes up to max keys of slot from db and returns how many it
@@ -75,6 +93,11 @@ func (s *Store) FlushShard(db, i int) {
 	sh := &s.shards[i]
 	if ix := sh.dbs[db].Swap(nil); ix != nil {
 		sh.addGarbage(&indexGarbage{ix: ix})
+	}
+	if ix := sh.hints[db]; ix != nil {
+		sh.hints[db] = nil
+		sh.hinted.Add(-ix.count.Load())
+		sh.addGarbage(&hintGarbage{ix: ix})
 	}
 }
 
@@ -128,6 +151,8 @@ func (s *Store) SwapDB(a, b int) {
 	for i := range s.shards {
 		dbs := s.shards[i].dbs
 		dbs[a].Store(dbs[b].Swap(dbs[a].Load()))
+		hints := s.shards[i].hints
+		hints[a], hints[b] = hints[b], hints[a]
 	}
 	s.avgTTL[a].Store(s.avgTTL[b].Swap(s.avgTTL[a].Load()))
 }

@@ -35,6 +35,8 @@ func plainEncoding(e Encoding) Encoding {
 	switch e {
 	case encodingRawExternal:
 		return EncodingRaw
+	case encodingPackedSet:
+		return EncodingHashtable
 	case encodingPackedList:
 		return EncodingQuicklist
 	}
@@ -198,6 +200,7 @@ func (tx *Tx) transfer(it *item, from Key, target *Tx, to Key, move bool) error 
 	if v.region == nil {
 		copy(value, src)
 	}
+	target.noteFields(&dst, to)
 	if !move {
 		return nil
 	}
@@ -230,6 +233,7 @@ func (tx *Tx) transferObject(it *item, from Key, target *Tx, to Key, move bool) 
 		}
 		return err
 	}
+	target.noteFields(&dst, to)
 	if !move {
 		return nil
 	}

@@ -105,5 +105,6 @@ func (tx *Tx) setObject(it *item, k Key, t Type, e Encoding, o object, deadline 
 		return err
 	}
 	binary.LittleEndian.PutUint32(dst, it.sh.objects.add(o))
+	it.settle(k)
 	return nil
 }

@@ -41,6 +41,7 @@ func Open(o Options) (*Store, error) {
 		sh.id = i
 		sh.owner = owner{store: s, small: &sh.heap, group: &s.groups[i/groupShards], external: new(externals)}
 		sh.dbs = make([]atomic.Pointer[index], o.Databases)
+		sh.hints = make([]*index, o.Databases)
 		sh.heap.init(a, 0, shardClasses, true, false)
 	}
 	for i := range s.groups {

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -24,9 +25,8 @@ import (
 //
 // Text that is the canonical decimal of an int64 is stored as integer.
 //
-// A packed value is read where it lies in the store, and changed by building
-// the new one (appendPacked, splicePacked) in Tx.scratch and handing that to
-// Tx.setPacked. Values in a store are well-formed: those that come from outside
+// A packed value is read where it lies in the store, and changed in a copy
+// (item.edit; replace, add) that Tx.setPacked stores. Values in a store are well-formed: those that come from outside
 // are checked by validPacked before.
 type packed []byte
 
@@ -203,16 +203,14 @@ func (p packed) addInt(n int64) packed {
 	return p
 }
 
-// splice appends to buf the value with what lies between the positions from and
-// to replaced by the entries in insert (made by appendPacked; nil: none), the
-// number of entries changed by delta.
-func (p packed) splice(buf []byte, from, to int, insert []byte, delta int) packed {
+// replace puts the entries in insert (made by appendPacked; nil: none) where
+// those between the positions from and to are, and changes the number of
+// entries by delta. p is changed in place if its capacity allows.
+func (p packed) replace(from, to int, insert []byte, delta int) packed {
 	n := p.entries()
-	out := append(packed(buf[:0]), p[:from]...)
-	out = append(out, insert...)
-	out = append(out, p[to:]...)
-	out.setEntries(n + delta)
-	return out
+	p = slices.Replace(p, from, to, insert...)
+	p.setEntries(n + delta)
+	return p
 }
 
 // appendPacked appends an entry, without counting it.

@@ -17,9 +17,16 @@ type shard struct {
 
 	garbage []garbage // what is out of the keyspace and not yet free
 	expire  position  // where ExpireCycle goes on
+
+	hints        []*index     // by database: when hash fields are due (hash_expire.go); nil: none
+	hinted       atomic.Int64 // entries in hints
+	expireFields position     // where ExpireFields goes on
+
 	compact compactState
-	scratch []entry // for walks; empty between operations
-	build   []byte  // for packed values in the making; see Tx.scratch
+	scratch []entry             // for walks; empty between operations
+	build   []byte              // for packed values in the making; see buffer
+	part    []byte              // for entries to be put into them
+	text    [2][maxIntText]byte // of integers of packed values, as replies
 
 	_ [cacheLine]byte // neighbours' locks on lines of their own
 }

@@ -3,25 +3,28 @@ package store
 import "sync/atomic"
 
 type counters struct {
-	expired      atomic.Int64
-	expiredCycle atomic.Int64
+	expired       atomic.Int64
+	expiredCycle  atomic.Int64
+	expiredFields atomic.Int64
 }
 
 // Stats are counters since Open or ResetStats.
 type Stats struct {
-	Expired      int64 // keys removed because their deadline passed
-	ExpiredCycle int64 // of them, by ExpireCycle
+	Expired       int64 // keys removed because their deadline passed
+	ExpiredCycle  int64 // of them, by ExpireCycle
+	ExpiredFields int64 // hash fields removed because their deadline passed
 }
 
 // Stats returns the counters. No lock is needed.
 func (s *Store) Stats() Stats {
-	return Stats{Expired: s.stats.expired.Load(), ExpiredCycle: s.stats.expiredCycle.Load()}
+	return Stats{Expired: s.stats.expired.Load(), ExpiredCycle: s.stats.expiredCycle.Load(), ExpiredFields: s.stats.expiredFields.Load()}
 }
 
 // ResetStats sets the counters to zero. No lock is needed.
 func (s *Store) ResetStats() {
 	s.stats.expired.Store(0)
 	s.stats.expiredCycle.Store(0)
+	s.stats.expiredFields.Store(0)
 }
 
 // DBSize returns the number of keys in db. No lock is needed; while others

@@ -131,6 +131,7 @@ func (tx *Tx) write(it *item, k Key, v newValue) (value []byte, zeroed bool, err
 		if old != it.rec.hasDeadline() {
 			sh.replace(it.ix, it.place, it.rec.ref, it.rec.hasDeadline())
 		}
+		it.live = true
 		return it.rec.inline(), false, nil
 	}
 	r, err := sh.alloc(size)

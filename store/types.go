@@ -55,6 +55,9 @@ const (
 	// small hash that has fields with a deadline.
 	EncodingListpackEx Encoding = 9
 
+	// encodingPackedSet is a small set held as one packed value. Internal:
+	// reported as EncodingHashtable, which is what Redis 7.0 has for it.
+	encodingPackedSet Encoding = 13
 	// encodingPackedList is a small list held as one packed value. Internal:
 	// reported as EncodingQuicklist.
 	encodingPackedList Encoding = 14
@@ -80,7 +83,7 @@ func (e Encoding) String() string {
 		return "listpackex"
 	case EncodingQuicklist, encodingPackedList:
 		return "quicklist"
-	case EncodingHashtable:
+	case EncodingHashtable, encodingPackedSet:
 		return "hashtable"
 	case EncodingSkiplist:
 		return "skiplist"
