@@ -50,5 +50,6 @@ func Families() []Family {
 func keyProbes() []Template {
 	return []Template{
 		Cmd("type"), Cmd("object|encoding"), Cmd("pttl").With(nearMillis), Cmd("get"),
+		Cmd("debug", Lit("digest-value")),
 	}
 }

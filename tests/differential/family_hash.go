@@ -68,7 +68,7 @@ func hashFamily() Family {
 			Cmd("unlink", Key).Rarely(),
 			Cmd("set", Key, Value).Rarely(),
 			Cmd("sadd", Key, Value).Rarely(),
-			wrongType().Rarely(),
+			Cmd("rpush", Key, Value).Rarely(),
 		},
 		Probes: []Template{
 			Cmd("type"), Cmd("object|encoding"), Cmd("pttl").With(nearMillis),

@@ -50,7 +50,7 @@ func setFamily() Family {
 			Cmd("del", Key).Rarely(),
 			Cmd("set", Key, Value).Rarely(),
 			Cmd("hset", Key, Value, Value).Rarely(),
-			wrongType().Rarely(),
+			Cmd("rpush", Key, Value).Rarely(),
 		},
 		Probes: []Template{
 			Cmd("type"), Cmd("object|encoding"), Cmd("pttl").With(nearMillis),
