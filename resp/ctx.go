@@ -106,6 +106,10 @@ func storeErrorText(err error) string {
 		return errWrongType
 	case errors.Is(err, store.ErrNotInteger):
 		return errNotInteger
+	case errors.Is(err, store.ErrHashNotInteger):
+		return errHashNotInteger
+	case errors.Is(err, store.ErrHashNotFloat):
+		return errHashNotFloat
 	case errors.Is(err, store.ErrOverflow):
 		return errIncrOverflow
 	case errors.Is(err, store.ErrNotFloat):

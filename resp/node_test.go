@@ -30,6 +30,10 @@ type forwardedHooks struct{ d *Dispatcher }
 
 func (h *forwardedHooks) Expired(db int, k store.Key) { h.d.Expired(db, k) }
 
+func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
+	h.d.FieldsExpired(db, k, fields)
+}
+
 // newTestNode returns a node with one client. routing nil: a standalone node.
 // log nil: not replicated.
 func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
@@ -337,3 +341,4 @@ func (r *testRouting) Publish(channel, text []byte) {
 }
 
 func (r *testRouting) PublishSlot(_ uint16, channel, text []byte) { r.Publish(channel, text) }
+func (n *testNode) keyOf(name string) store.Key                   { return store.MakeKey([]byte(name)) }

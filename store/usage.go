@@ -61,6 +61,7 @@ func (s *Store) Watch(limit int64) {
 	}
 	for i := range s.groups {
 		s.groups[i].noteShared()
+		s.objects[i].noteShared()
 	}
 	s.large.noteShared()
 }
