@@ -254,6 +254,7 @@ func (d *Dispatcher) watchMemory(now time.Time, m *memorySample) {
 // limitChanged makes a new maxmemory hold at once, by what was used a moment ago:
 // the caller may hold shard locks.
 func (d *Dispatcher) limitChanged(limit int64) {
+	d.store.Watch(limit)
 	m := d.cron.memory.last.Load()
 	if m == nil {
 		return // the cron is about to take the first sample
