@@ -227,15 +227,11 @@ func (c *gossipChecker) value(field gossipField) bool {
 		c.b = c.b[1:]
 		return true
 	case fieldNothing:
-		if len(c.b) == 0 || c.b[0] != 0 && c.b[0] != 0xa0 && c.b[0] != 0xc0 && c.b[0] != 0xc4 {
-			return false
+		if _, zero := c.number(0); zero {
+			return true
 		}
-		if c.b[0] == 0xc4 { // bin8: a length follows
-			v, ok := c.raw(0)
-			return ok && len(v) == 0
-		}
-		c.b = c.b[1:]
-		return true
+		_, empty := c.raw(0)
+		return empty
 	}
 	return c.text(field)
 }
@@ -270,7 +266,7 @@ func (c *gossipChecker) text(field gossipField) bool {
 	return false
 }
 
-// number reads a non-negative integer of at most limit.
+// number reads a non-negative integer of at most limit. What is none stays.
 func (c *gossipChecker) number(limit uint64) (uint64, bool) {
 	if len(c.b) == 0 {
 		return 0, false
@@ -289,8 +285,11 @@ func (c *gossipChecker) number(limit uint64) (uint64, bool) {
 		if kind >= 0x80 {
 			return 0, false
 		}
+		if uint64(kind) > limit {
+			return 0, false
+		}
 		c.b = c.b[1:]
-		return uint64(kind), uint64(kind) <= limit
+		return uint64(kind), true
 	}
 	if len(c.b) < 1+size {
 		return 0, false
@@ -299,11 +298,11 @@ func (c *gossipChecker) number(limit uint64) (uint64, bool) {
 	for _, d := range c.b[1 : 1+size] {
 		v = v<<8 | uint64(d)
 	}
-	if kind >= 0xd0 && c.b[1]&0x80 != 0 {
-		return 0, false // negative
+	if kind >= 0xd0 && c.b[1]&0x80 != 0 || v > limit {
+		return 0, false // negative, or too large
 	}
 	c.b = c.b[1+size:]
-	return v, v <= limit
+	return v, true
 }
 
 // raw reads a string or bytes of at most limit bytes; nil is empty.
