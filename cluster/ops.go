@@ -197,7 +197,7 @@ func (n *Node) stepDown(ctx context.Context) {
 	tick := time.NewTicker(n.timing.Tick)
 	defer tick.Stop()
 	for {
-		if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) != n.id {
+		if n.raft.leader() != n.id {
 			return
 		}
 		select {
