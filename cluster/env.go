@@ -22,7 +22,15 @@ type nodeEnv struct{ *Node }
 func (e *nodeEnv) Now() time.Duration { return e.router.now() }
 func (e *nodeEnv) Random() uint64     { return rand.Uint64() }
 func (e *nodeEnv) Emit(ev Event)      { e.emit(ev) }
-func (e *nodeEnv) Term() uint64       { return e.raft.CurrentTerm() }
+func (e *nodeEnv) Term() uint64       { return e.raft.term() }
+
+// Founder is what this node's gossip shows, whether its cluster has formed yet
+// or not.
+func (e *nodeEnv) Founder() slotmap.NodeID {
+	e.gossipMu.Lock()
+	defer e.gossipMu.Unlock()
+	return e.myMeta.Vote
+}
 
 func (e *nodeEnv) Lease(until time.Duration) { e.router.lease(until) }
 
@@ -92,14 +100,15 @@ func (e *nodeEnv) Propose(entry slotmap.Entry) {
 	e.goRun(func() {
 		var res slotmap.Result
 		data, err := slotmap.Encode(entry)
-		if err == nil {
-			f := e.raft.Apply(data, e.cfg.NodeTimeout)
+		r, stopped := e.raft.get()
+		if err = errors.Join(err, stopped); err == nil {
+			f := r.Apply(data, e.cfg.NodeTimeout)
 			if err = f.Error(); err == nil {
-				switch r := f.Response().(type) {
+				switch answer := f.Response().(type) {
 				case slotmap.Result:
-					res = r
+					res = answer
 				case error:
-					err = r
+					err = answer
 				}
 			}
 		}
@@ -136,27 +145,7 @@ func refuses(ctx context.Context, addr string) bool {
 
 func (e *nodeEnv) Raft(change control.RaftChange) {
 	e.goRun(func() {
-		id := raft.ServerID(change.ID)
-		timeout := 10 * e.cfg.NodeTimeout
-		var err error
-		switch change.Op {
-		case control.RaftTransfer:
-			err = e.raft.LeadershipTransfer().Error()
-		case control.RaftRemove:
-			err = e.raft.RemoveServer(id, 0, timeout).Error()
-		case control.RaftDemote:
-			err = e.raft.DemoteVoter(id, 0, timeout).Error()
-		default:
-			addr, ok := e.address(change.ID)
-			switch {
-			case !ok:
-				err = ErrUnknownNode
-			case change.Op == control.RaftAddVoter:
-				err = e.raft.AddVoter(id, raft.ServerAddress(addr), 0, timeout).Error()
-			default:
-				err = e.raft.AddNonvoter(id, raft.ServerAddress(addr), 0, timeout).Error()
-			}
-		}
+		err := e.changeRaft(change)
 		if err != nil {
 			e.log.Debug("raft membership", "op", change.Op, "about", change.ID.Short(), "error", err)
 			select { // not at once again
@@ -169,9 +158,38 @@ func (e *nodeEnv) Raft(change control.RaftChange) {
 	})
 }
 
+func (n *Node) changeRaft(change control.RaftChange) error {
+	r, err := n.raft.get()
+	if err != nil {
+		return err
+	}
+	id := raft.ServerID(change.ID)
+	timeout := 10 * n.cfg.NodeTimeout
+	switch change.Op {
+	case control.RaftTransfer:
+		return r.LeadershipTransfer().Error()
+	case control.RaftRemove:
+		return r.RemoveServer(id, 0, timeout).Error()
+	case control.RaftDemote:
+		return r.DemoteVoter(id, 0, timeout).Error()
+	}
+	addr, ok := n.address(change.ID)
+	switch {
+	case !ok:
+		return ErrUnknownNode
+	case change.Op == control.RaftAddVoter:
+		return r.AddVoter(id, raft.ServerAddress(addr), 0, timeout).Error()
+	}
+	return r.AddNonvoter(id, raft.ServerAddress(addr), 0, timeout).Error()
+}
+
 // raftServers is raft's latest configuration.
 func (n *Node) raftServers() []control.RaftServer {
-	f := n.raft.GetConfiguration()
+	r, err := n.raft.get()
+	if err != nil {
+		return nil
+	}
+	f := r.GetConfiguration()
 	if f.Error() != nil {
 		return nil
 	}

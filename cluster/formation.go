@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -14,23 +15,8 @@ import (
 	"respkv/cluster/slotmap"
 )
 
-// Formation. A fresh node (no raft state) that sees no formed cluster in gossip
-// votes for the fresh node with the lowest ID among those it sees, once they
-// are as many as expected, itself included. The vote is in its gossip
-// metadata. A node that votes for itself and sees that expect-1 others vote
-// for it bootstraps raft with exactly these.
-//
-// A vote is kept until its candidate has visibly voted for somebody else: by
-// then the candidate has given up, and since it bootstraps only while its own
-// vote is for itself, it never will. So two candidates cannot both gather the
-// votes of one node, and exactly one cluster forms. A candidate that dies is
-// given up after a long while; if it had bootstrapped, it comes back with raft
-// state and finds the others fresh: it needs a majority of them to go on, and
-// they answer it, or have formed without it under another cluster ID, which it
-// is told about and refuses to mix with.
-
-// candidateGone is how many node timeouts a dead candidate is remembered.
-const candidateGone = 30
+// Formation: control.Formation decides from what gossip shows; here its steps
+// are taken.
 
 // gossipMeta is called by memberlist.
 func (n *Node) gossipMeta() []byte {
@@ -96,14 +82,13 @@ func (n *Node) runMembership() {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var nextJoin time.Time
-	candidateLost := map[slotmap.NodeID]time.Time{}
 	for {
 		if now := time.Now(); now.After(nextJoin) {
 			nextJoin = now.Add(max(time.Second, n.cfg.NodeTimeout))
 			n.joinSeeds()
 		}
-		if n.cfg.Expect > 0 && !n.raft.existing && n.raft.LastIndex() == 0 {
-			n.vote(candidateLost)
+		if err := n.form(); err != nil {
+			n.log.Error("forming the cluster", "error", err)
 		}
 		select {
 		case <-n.ctx.Done():
@@ -181,80 +166,100 @@ func (n *Node) members() []gossipMember {
 	return out
 }
 
-// vote takes the next step of formation.
-func (n *Node) vote(lost map[slotmap.NodeID]time.Time) {
-	members := n.members()
-	votes := map[slotmap.NodeID]slotmap.NodeID{}
-	lowest := n.id
-	for _, m := range members {
-		if m.meta.Cluster != "" {
-			return // there is a cluster: it takes this node in
-		}
-		votes[m.id] = m.meta.Vote
-		if m.id < lowest {
-			lowest = m.id
-		}
+// openFormation continues a formation that an earlier process has begun, or
+// starts raft when there is none. Called before gossip starts.
+func (n *Node) openFormation() error {
+	vote, err := loadVote(n.cfg.DataDir)
+	if err != nil {
+		return err
 	}
-	if len(votes)+1 < n.cfg.Expect {
-		return
+	n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, vote)
+	n.myMeta.Vote = vote
+	if begun, err := n.raft.begun(); err != nil || begun && vote != "" {
+		return err // raft runs when the votes are in sight
 	}
-	n.gossipMu.Lock()
-	mine := n.myMeta.Vote
-	n.gossipMu.Unlock()
-	switch theirs, there := votes[mine]; {
-	case mine == "" || mine == n.id && lowest < n.id:
-		n.setMeta(func(my *meta) { my.Vote = lowest })
-	case mine == n.id:
-		n.bootstrap(votes)
-	case there && theirs != "" && theirs != mine:
-		n.setMeta(func(my *meta) { my.Vote = lowest })
-	case !there:
-		if lost[mine].IsZero() {
-			lost[mine] = time.Now()
-		}
-		if time.Since(lost[mine]) > candidateGone*n.cfg.NodeTimeout {
-			n.setMeta(func(my *meta) { my.Vote = lowest })
-		}
-	default:
-		delete(lost, mine)
-	}
+	return n.raft.start()
 }
 
-// bootstrap forms the cluster with the nodes that vote for this one, when they
-// are enough. Of them, an odd number up to five are raft voters.
-func (n *Node) bootstrap(votes map[slotmap.NodeID]slotmap.NodeID) {
-	with := []slotmap.NodeID{n.id}
-	for id, vote := range votes {
-		if vote == n.id {
-			with = append(with, id)
+// form takes the next step of formation, until the map names the cluster.
+func (n *Node) form() error {
+	before := n.formation.Vote()
+	if n.fsm.latest.Load().Formed() {
+		if before == "" {
+			return nil
 		}
+		n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, "")
+		return saveVote(n.cfg.DataDir, "")
 	}
-	if len(with) < n.cfg.Expect {
-		return
+	begun, err := n.raft.begun()
+	if err != nil {
+		return err
 	}
-	slices.Sort(with)
-	with = with[:n.cfg.Expect] // this node is the lowest, so it is among them
-	voters := min(5, len(with))
-	if voters%2 == 0 {
-		voters--
+	var seen []control.Seen
+	for _, m := range n.members() {
+		seen = append(seen, control.Seen{ID: m.id, Vote: m.meta.Vote, Formed: m.meta.Cluster != ""})
 	}
+	step := n.formation.Step(n.router.now()+1, begun, seen)
+	if vote := n.formation.Vote(); vote != before {
+		if err := saveVote(n.cfg.DataDir, vote); err != nil {
+			n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, before)
+			return err
+		}
+		n.setMeta(func(my *meta) {
+			if my.Cluster == "" {
+				my.Vote = vote
+			}
+		})
+	}
+	switch running, _ := n.raft.get(); {
+	case step.Discard:
+		n.log.Warn("the cluster that this node had begun never formed, another has: joining that")
+		if err := n.raft.discard(); err != nil {
+			return err
+		}
+		return n.raft.start()
+	case step.Run && running == nil:
+		return n.raft.start()
+	case !step.Run && running != nil:
+		n.log.Warn("the nodes that were to form a cluster with this one are out of sight: waiting for them")
+		n.raft.stop()
+		n.post(n.ctl.Stop)
+	}
+	if step.Begin != nil {
+		return n.bootstrap(step.Begin)
+	}
+	return nil
+}
+
+// bootstrap begins the cluster with those nodes.
+func (n *Node) bootstrap(with []slotmap.NodeID) error {
+	voters := control.Voters(with)
 	var servers []raft.Server
 	for i, id := range with {
 		addr, ok := n.address(id)
 		if !ok {
-			return
+			return nil // gone since: looked at again
 		}
 		s := raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(addr)}
-		if i >= voters {
+		if i >= len(voters) {
 			s.Suffrage = raft.Nonvoter
 		}
 		servers = append(servers, s)
 	}
-	if err := n.raft.BootstrapCluster(raft.Configuration{Servers: servers}).Error(); err != nil {
-		n.log.Error("forming the cluster", "error", err)
-		return
+	r, err := n.raft.get()
+	if err != nil {
+		return err
+	}
+	switch err := r.BootstrapCluster(raft.Configuration{Servers: servers}).Error(); {
+	case errors.Is(err, raft.ErrCantBootstrap):
+		// It once answered an election of a candidate that was given up, and
+		// remembers the term. Without an entry in its log that binds nobody.
+		return errors.Join(n.raft.discard(), n.raft.start())
+	case err != nil:
+		return err
 	}
 	n.log.Info("forming a cluster", "nodes", len(with))
+	return nil
 }
 
 // Meet makes this node and the one at host:clusterPort know each other. A node

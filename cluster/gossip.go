@@ -23,7 +23,7 @@ type meta struct {
 	Host    string         `json:"h"`
 	Port    int            `json:"p"`           // cluster port
 	Cluster string         `json:"c,omitempty"` // formed: the cluster it belongs to
-	Vote    slotmap.NodeID `json:"v,omitempty"` // not formed: who it wants to form the cluster
+	Vote    slotmap.NodeID `json:"v,omitempty"` // who it wants to form the cluster; formed: who did
 }
 
 var errMeta = errors.New("bad gossip metadata")

@@ -14,7 +14,10 @@ import (
 	"respkv/cluster/slotmap"
 )
 
-const idFile = "node-id"
+const (
+	idFile   = "node-id"
+	voteFile = "formation-vote" // while no cluster has formed
+)
 
 // loadID returns the ID kept in dir, making one in a fresh directory.
 func loadID(dir string) (slotmap.NodeID, error) {
@@ -45,6 +48,40 @@ func loadID(dir string) (slotmap.NodeID, error) {
 	return id, os.Rename(tmp, path)
 }
 
+// loadVote returns the vote of an earlier process in a formation that has not
+// ended, empty when there is none.
+func loadVote(dir string) (slotmap.NodeID, error) {
+	path := filepath.Join(dir, voteFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	id := slotmap.NodeID(strings.TrimSpace(string(data)))
+	if err := id.Validate(); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return id, nil
+}
+
+// saveVote replaces the vote on disk; empty removes it.
+func saveVote(dir string, vote slotmap.NodeID) error {
+	path := filepath.Join(dir, voteFile)
+	if vote == "" {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	tmp := path + ".tmp"
+	if err := writeSynced(tmp, []byte(vote+"\n")); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
 func writeSynced(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
 	if err != nil {
@@ -68,5 +105,5 @@ func newBoot() (uint64, error) {
 
 // wipe makes the directory a fresh one: the next start is a new node.
 func wipe(dir string) error {
-	return errors.Join(os.RemoveAll(filepath.Join(dir, "raft")), os.Remove(filepath.Join(dir, idFile)))
+	return errors.Join(os.RemoveAll(filepath.Join(dir, "raft")), saveVote(dir, ""), os.Remove(filepath.Join(dir, idFile)))
 }

@@ -42,6 +42,8 @@ type Node struct {
 	fsm    *fsm
 	gossip *memberlist.Memberlist
 
+	formation *control.Formation // only the goroutine of runMembership
+
 	loop      chan func() // everything that touches agent and controller
 	agent     *control.Agent
 	ctl       *control.Controller
@@ -144,14 +146,13 @@ func (n *Node) Start() (err error) {
 	if err = n.self.Validate(); err != nil {
 		return err
 	}
-	n.myMeta = meta{Host: host, Port: port}
+	n.myMeta.Host, n.myMeta.Port = host, port
 	n.fsm = newFSM(func() { signal(n.mapNotify) }, n.fail)
 	mem := newMemory(receiveBytes)
 	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log)
 	n.peers.receive, n.peers.broken = n.receive, n.LinkBroken
-	n.raft, err = openRaft(filepath.Join(n.cfg.DataDir, "raft"), n.id, n.cfg.NodeTimeout,
-		newRaftTransport(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log), n.fsm, n.log)
-	if err != nil {
+	n.raft = newRaftGroup(filepath.Join(n.cfg.DataDir, "raft"), n.id, n.cfg.NodeTimeout, n.mux, n.address, mem, n.fsm, n.log)
+	if err = n.openFormation(); err != nil {
 		return err
 	}
 	env := &nodeEnv{n}
@@ -240,8 +241,7 @@ func (n *Node) runLoop() {
 		case fn := <-n.loop:
 			fn()
 		case <-tick.C:
-			_, leader := n.raft.LeaderWithID()
-			n.agent.SetController(slotmap.NodeID(leader))
+			n.agent.SetController(n.raft.leader())
 			n.agent.Tick()
 			n.ctl.Tick()
 			n.watchLease()
@@ -315,7 +315,7 @@ func (n *Node) runMaps() {
 		n.router.opened()
 		n.post(func() { n.agent.MapApplied(m) })
 		if m.Formed() {
-			n.setMeta(func(my *meta) { my.Cluster, my.Vote = m.ClusterID(), "" })
+			n.setMeta(func(my *meta) { my.Cluster, my.Vote = m.ClusterID(), m.Founder() })
 		}
 	}
 }
@@ -332,13 +332,17 @@ func (n *Node) runLeadership() {
 				continue
 			}
 			// Entries of earlier terms are decided once one of this term is.
-			if err := n.raft.Barrier(0).Error(); err != nil {
+			r, err := n.raft.get()
+			if err == nil {
+				err = r.Barrier(0).Error()
+			}
+			if err != nil {
 				n.log.Debug("lost the leadership at once", "error", err)
 				continue
 			}
-			term := n.raft.CurrentTerm()
+			term := r.CurrentTerm()
 			n.post(func() {
-				if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) == n.id {
+				if n.raft.leader() == n.id {
 					n.ctl.Start(term, n.fsm.latest.Load(), n.raftServers())
 				}
 			})

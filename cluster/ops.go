@@ -209,7 +209,7 @@ func (n *Node) stepDown(ctx context.Context) {
 				votes = votes || s.ID == n.id
 			}
 		}
-		if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) != n.id && (!votes || voters%2 == 1) {
+		if n.raft.leader() != n.id && (!votes || voters%2 == 1) {
 			return
 		}
 		select {

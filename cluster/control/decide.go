@@ -14,7 +14,7 @@ import (
 // anew, so nothing needs to be remembered across elections.
 func (c *Controller) decide(now time.Duration) {
 	if !c.m.Formed() {
-		c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas}, nil)
+		c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas, Founder: c.env.Founder()}, nil)
 		return
 	}
 	for _, n := range c.m.Nodes() {

@@ -171,7 +171,7 @@ func TestRandomMembership(t *testing.T) {
 	}
 	t.Logf("replay with -seed=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
-	for range 100 {
+	for range 40 {
 		m := empty(t, 9)
 		replicas := r.IntN(4)
 		zones := r.IntN(3) == 0

@@ -9,7 +9,7 @@ import (
 
 // probed are the slots that clients write to, at the ends and in the middle of
 // the first shares. The others have copies without content.
-var probed = []uint16{0, 1, 2700, 5460, 5461, 8000, 10922, 10923, 13000, 16000, 16383}
+var probed = [...]uint16{0, 1, 2700, 5460, 5461, 8000, 10922, 10923, 13000, 16000, 16383}
 
 // plane models store and replication of one process: per slot a history of
 // writes. Slots that are not probed share one copy per span of the map, found
@@ -17,7 +17,8 @@ var probed = []uint16{0, 1, 2700, 5460, 5461, 8000, 10922, 10923, 13000, 16000, 
 type plane struct {
 	node   *node
 	m      *slotmap.Map
-	copies map[uint16]*slotCopy
+	copies [len(probed)]*slotCopy
+	from   [len(probed)]*node // primaries of the slots held as a replica
 }
 
 type slotCopy struct {
@@ -32,20 +33,24 @@ func (p *plane) apply(m *slotmap.Map) {
 	p.m = m
 	self := m.Node(p.node.id)
 	mine := self != nil && self.Boot == p.node.boot
-	for _, slot := range probed {
+	for i, slot := range probed {
 		a := m.Slot(slot)
-		c := p.copies[slot]
+		c := p.copies[i]
+		p.from[i] = nil
+		if mine && a.HasReplica(p.node.id) {
+			p.from[i] = p.node.w.byID[a.Primary]
+		}
 		switch {
 		case !mine || !a.Holds(p.node.id):
-			delete(p.copies, slot)
+			p.copies[i] = nil
 		case a.Primary == p.node.id:
 			if c == nil || !c.complete {
 				c = &slotCopy{complete: true} // starts empty: the map counts that as lost
-				p.copies[slot] = c
+				p.copies[i] = c
 			}
 			c.epoch = max(c.epoch, a.Epoch)
 		case c == nil:
-			p.copies[slot] = &slotCopy{}
+			p.copies[i] = &slotCopy{}
 		}
 	}
 }
@@ -57,17 +62,13 @@ func (p *plane) replicate() {
 	if p.m == nil {
 		return
 	}
-	for slot, c := range p.sorted() {
-		a := p.m.Slot(slot)
-		if a.Primary == p.node.id || a.Primary == "" {
+	for i, src := range p.from {
+		c := p.copies[i]
+		if src == nil || c == nil || !src.active() || !w.connected(p.node, src) || src.plane.m == nil {
 			continue
 		}
-		src := w.byID[a.Primary]
-		if !src.active() || !w.connected(p.node, src) || src.plane.m == nil {
-			continue
-		}
-		from := src.plane.copies[slot]
-		if from == nil || !from.complete || src.plane.m.Slot(slot).Primary != src.id || from.epoch < c.epoch {
+		from := src.plane.copies[i]
+		if from == nil || !from.complete || src.plane.from[i] != nil || from.epoch < c.epoch {
 			continue
 		}
 		// Writes are unique, so equal ends mean equal beginnings.
@@ -95,24 +96,13 @@ func (p *plane) replicate() {
 	}
 }
 
-// sorted walks the copies in the same order in every run.
-func (p *plane) sorted() func(func(uint16, *slotCopy) bool) {
-	return func(yield func(uint16, *slotCopy) bool) {
-		for _, slot := range probed {
-			if c := p.copies[slot]; c != nil && !yield(slot, c) {
-				return
-			}
-		}
-	}
-}
-
-// near is the probed slot whose fate slot shares in this model.
-func near(slot uint16) uint16 {
-	i, found := slices.BinarySearch(probed, slot)
+// near is the probed slot, by index, whose fate slot shares in this model.
+func near(slot uint16) int {
+	i, found := slices.BinarySearch(probed[:], slot)
 	if !found {
 		i--
 	}
-	return probed[i]
+	return i
 }
 
 // positions answers for every held slot: those without content take the state
@@ -121,21 +111,27 @@ func (p *plane) positions(rs slotmap.Ranges) []slotmap.SlotPosition {
 	if p.m == nil {
 		return nil
 	}
-	var out []slotmap.SlotPosition
 	self := p.m.Node(p.node.id)
 	if self == nil || self.Boot != p.node.boot {
 		return nil
 	}
-	for _, s := range p.m.Within(rs.Normalize()) {
+	rs = rs.Normalize()
+	out := make([]slotmap.SlotPosition, 0, rs.Len())
+	for _, s := range p.m.Within(rs) {
 		if !s.Holds(p.node.id) {
 			continue
 		}
+		i := near(s.First)
 		for slot := int(s.First); slot <= int(s.Last); slot++ {
+			if i+1 < len(probed) && int(probed[i+1]) == slot {
+				i++
+			}
 			pos := slotmap.SlotPosition{Slot: uint16(slot), Epoch: s.Epoch, Complete: true}
-			if c := p.copies[uint16(slot)]; c != nil {
-				pos.Epoch, pos.Seq, pos.Complete = c.epoch, uint64(len(c.log)), c.complete
-			} else if c := p.copies[near(uint16(slot))]; c != nil {
+			if c := p.copies[i]; c != nil {
 				pos.Complete = c.complete
+				if int(probed[i]) == slot {
+					pos.Epoch, pos.Seq = c.epoch, uint64(len(c.log))
+				}
 			}
 			out = append(out, pos)
 		}
@@ -145,10 +141,11 @@ func (p *plane) positions(rs slotmap.Ranges) []slotmap.SlotPosition {
 
 func (p *plane) has(positions []slotmap.SlotPosition) bool {
 	for _, want := range positions {
-		if !slices.Contains(probed, want.Slot) {
+		i := near(want.Slot)
+		if probed[i] != want.Slot {
 			continue
 		}
-		c := p.copies[want.Slot]
+		c := p.copies[i]
 		if c == nil || !c.complete || c.epoch < want.Epoch || c.epoch == want.Epoch && uint64(len(c.log)) < want.Seq {
 			return false
 		}
@@ -170,8 +167,8 @@ func (p *plane) status() []slotmap.RangeStatus {
 			continue
 		}
 		caught := true
-		for slot, c := range p.sorted() {
-			if s.Contains(slot) || slot == near(s.First) {
+		for i := near(s.First); i < len(probed) && probed[i] <= s.Last; i++ {
+			if c := p.copies[i]; c != nil {
 				caught = caught && c.complete
 			}
 		}
@@ -183,10 +180,11 @@ func (p *plane) status() []slotmap.RangeStatus {
 // write is one client doing one write, and the place where invariant 1 is
 // checked: whatever the moment, one node at most would acknowledge it.
 func (w *world) write() {
-	slot := probed[w.rng.IntN(len(probed))]
+	i := w.rng.IntN(len(probed))
+	slot := probed[i]
 	var owner *node
 	for _, n := range w.nodes {
-		if !n.serves(slot) {
+		if !n.serves(i) {
 			continue
 		}
 		if owner != nil {
@@ -199,7 +197,7 @@ func (w *world) write() {
 		w.refused++
 		return
 	}
-	c := owner.plane.copies[slot]
+	c := owner.plane.copies[i]
 	if c == nil || !c.complete {
 		w.failf("slot %d: node %d serves it without a complete copy", slot, owner.index)
 		return
@@ -209,5 +207,5 @@ func (w *world) write() {
 	}
 	w.writes++
 	c.log = append(c.log, w.writes)
-	w.acked[slot] = append(w.acked[slot], w.writes)
+	w.acked[i] = append(w.acked[i], w.writes)
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"respkv/cluster/control"
@@ -13,6 +14,7 @@ import (
 // meanwhile are committed by the next one or never; a leader that is cut off
 // believes in itself for a while.
 type raftModel struct {
+	w       *world
 	maps    []*slotmap.Map // after each committed entry
 	results []slotmap.Result
 	servers []control.RaftServer
@@ -26,7 +28,8 @@ type raftModel struct {
 
 var errLeadership = errors.New("leadership lost")
 
-func (r *raftModel) majority(w *world, of *node) bool {
+func (r *raftModel) majority(of *node) bool {
+	w := r.w
 	voters, reached := 0, 0
 	member := false
 	for _, s := range r.servers {
@@ -38,26 +41,40 @@ func (r *raftModel) majority(w *world, of *node) bool {
 		if n == of {
 			member = true
 		}
-		if n.active() && w.connected(of, n) {
+		if n.follows(r) && n.active() && w.connected(of, n) {
 			reached++
 		}
 	}
 	return member && of.active() && reached > voters/2
 }
 
-func (r *raftModel) leads(n *node) bool { return r.leader == n && r.gen == n.gen && n.up }
+// last is the newest committed map.
+func (r *raftModel) last() *slotmap.Map { return r.maps[len(r.maps)-1] }
+
+// follows reports whether the node's raft answers that group: a fresh one
+// answers any.
+func (n *node) follows(r *raftModel) bool { return n.running && (n.group == nil || n.group == r) }
+
+func (r *raftModel) leads(n *node) bool { return r.leader == n && r.gen == n.gen && n.up && n.running }
 
 func (r *raftModel) commit(e slotmap.Entry) slotmap.Result {
-	data, err := slotmap.Encode(e)
-	if err != nil {
-		panic(err)
+	if r.w.rng.IntN(8) == 0 { // through the log's form: not always, it takes long
+		data, err := slotmap.Encode(e)
+		if err != nil {
+			panic(err)
+		}
+		if e, err = slotmap.Decode(data); err != nil {
+			panic(err)
+		}
 	}
-	decoded, err := slotmap.Decode(data)
-	if err != nil {
-		panic(err)
-	}
-	m, res := r.maps[len(r.maps)-1].Apply(decoded)
+	m, res := r.last().Apply(e)
 	r.maps = append(r.maps, m)
+	if m.Formed() && r.w.raft != r {
+		if r.w.raft.last().Formed() {
+			r.w.failf("two clusters have formed")
+		}
+		r.w.raft = r
+	}
 	return res
 }
 
@@ -65,7 +82,7 @@ func (r *raftModel) propose(n *node, e slotmap.Entry) {
 	w := n.w
 	term := n.term
 	w.after(w.delay()+w.delay(), func() {
-		if r.leads(n) && term == r.term && r.majority(w, n) {
+		if r.leads(n) && term == r.term && r.majority(n) {
 			res := r.commit(e)
 			if res.Stale != "" {
 				w.stale++
@@ -92,7 +109,7 @@ func (r *raftModel) propose(n *node, e slotmap.Entry) {
 func (r *raftModel) change(n *node, c control.RaftChange) {
 	w := n.w
 	w.after(w.delay()+w.delay(), func() {
-		if !r.leads(n) || !r.majority(w, n) {
+		if !r.leads(n) || !r.majority(n) {
 			n.do(w.between(0, time.Second), func() { n.ctl.RaftDone(r.servers, errLeadership) })
 			return
 		}
@@ -135,10 +152,17 @@ func (r *raftModel) lost(n *node) {
 	}
 }
 
-// elect replaces a leader that is gone or has had no majority for long.
+// elect lets time pass for the raft groups.
 func (w *world) elect() {
-	r := &w.raft
-	if r.leader != nil && r.leads(r.leader) && r.majority(w, r.leader) {
+	for _, r := range w.groups {
+		r.elect()
+	}
+}
+
+// elect replaces a leader that is gone or has had no majority for long.
+func (r *raftModel) elect() {
+	w := r.w
+	if r.leader != nil && r.leads(r.leader) && r.majority(r.leader) {
 		r.silent = 0
 		return
 	}
@@ -153,7 +177,7 @@ func (w *world) elect() {
 	}
 	var able []*node
 	for _, s := range r.servers {
-		if n := w.byID[s.ID]; s.Voter && n.up && n != r.leader && r.majority(w, n) {
+		if n := w.byID[s.ID]; s.Voter && n.up && n.running && n.group == r && n != r.leader && r.majority(n) {
 			able = append(able, n)
 		}
 	}
@@ -172,8 +196,9 @@ func (w *world) elect() {
 	r.term++
 	r.leader, r.gen, r.silent = n, n.gen, 0
 	for _, s := range r.servers {
-		if v := w.byID[s.ID]; s.Voter && v.active() && w.connected(n, v) {
+		if v := w.byID[s.ID]; s.Voter && v.follows(r) && v.active() && w.connected(n, v) {
 			v.term = r.term
+			v.group = r
 		}
 	}
 	for _, e := range r.limbo {
@@ -183,7 +208,7 @@ func (w *world) elect() {
 	term, index := r.term, len(r.maps)-1
 	w.logf("node %d is elected for term %d", n.index, term)
 	n.do(w.delay()+w.delay(), func() {
-		if r.term == term && r.leader == n {
+		if r.term == term && r.leads(n) {
 			n.applied = max(n.applied, index)
 			n.publish()
 			n.ctl.Start(term, r.maps[n.applied], r.servers)
@@ -194,15 +219,17 @@ func (w *world) elect() {
 
 // follow is what a follower hears of the leader.
 func (n *node) follow() {
-	r := &n.w.raft
-	l := r.leader
-	member := false
-	for _, s := range r.servers {
-		member = member || s.ID == n.id
+	for _, r := range n.w.groups {
+		if l := r.leader; l != nil && r.leads(l) && l.active() && n.follows(r) && n.w.connected(n, l) &&
+			slices.ContainsFunc(r.servers, func(s control.RaftServer) bool { return s.ID == n.id }) {
+			n.hears(r, l)
+			return
+		}
 	}
-	if l == nil || !l.active() || !member || !n.w.connected(n, l) {
-		return
-	}
+}
+
+func (n *node) hears(r *raftModel, l *node) {
+	n.group = r
 	n.term = r.term
 	if l != n && n.ctl.Active() {
 		n.ctl.Stop()

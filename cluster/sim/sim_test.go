@@ -4,9 +4,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,16 +35,49 @@ func seeds(t *testing.T, fallback int) (first, count uint64) {
 	return first, uint64(fallback)
 }
 
-func report(t *testing.T, w *world, seed uint64) {
+// simulate runs count worlds or so, as many at a time as there are processors,
+// and hands what came of them to done, one at a time.
+func simulate(t *testing.T, count int, run func(seed uint64) *world, done func(w *world)) int {
 	t.Helper()
-	tail := w.trace[max(0, len(w.trace)-80):]
-	t.Fatalf("replay with -run %s -seed=%d: %s\n%s", t.Name(), seed, w.failure, strings.Join(tail, "\n"))
+	first, total := seeds(t, count)
+	var next atomic.Uint64
+	var mu sync.Mutex
+	var failed []string
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for {
+				seed := first + next.Add(1) - 1
+				if seed >= first+total {
+					return
+				}
+				w := run(seed)
+				mu.Lock()
+				if w.failure != "" {
+					tail := w.trace[max(0, len(w.trace)-80):]
+					failed = append(failed, fmt.Sprintf("replay with -run %s -seed=%d: %s\n%s", t.Name(), seed, w.failure, strings.Join(tail, "\n")))
+				} else if done != nil {
+					done(w)
+				}
+				stop := len(failed) > 0
+				mu.Unlock()
+				if stop {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if len(failed) > 0 {
+		t.Fatal(failed[0])
+	}
+	return int(total)
 }
 
 // converged: all slots served by one node each, all copies equal, and of the
 // members nobody missing.
 func (w *world) converged() string {
-	m := w.raft.maps[len(w.raft.maps)-1]
+	m := w.raft.last()
 	if !m.Formed() {
 		return "not formed"
 	}
@@ -53,10 +89,8 @@ func (w *world) converged() string {
 			return "slots " + s.Range.String() + " without a replica in sync"
 		}
 	}
-	for _, slot := range probed {
-		a := m.Slot(slot)
-		p := w.byID[a.Primary]
-		if !p.serves(slot) {
+	for i, slot := range probed {
+		if !w.byID[m.Slot(slot).Primary].serves(i) {
 			return "slot " + strconv.Itoa(int(slot)) + " is not served"
 		}
 	}
@@ -70,7 +104,7 @@ func (w *world) converged() string {
 
 // describe is the map for a failure's trace.
 func (w *world) describe() string {
-	m := w.raft.maps[len(w.raft.maps)-1]
+	m := w.raft.last()
 	var b strings.Builder
 	for _, n := range m.Nodes() {
 		fmt.Fprintf(&b, "\n  node %s boot %d %v", short(n.ID), n.Boot, n.State)
@@ -106,12 +140,12 @@ func (w *world) settle(within time.Duration) {
 }
 
 func (w *world) copiesEqual() string {
-	m := w.raft.maps[len(w.raft.maps)-1]
-	for _, slot := range probed {
+	m := w.raft.last()
+	for i, slot := range probed {
 		a := m.Slot(slot)
-		p := w.byID[a.Primary].plane.copies[slot]
+		p := w.byID[a.Primary].plane.copies[i]
 		for _, id := range a.Replicas {
-			c := w.byID[id].plane.copies[slot]
+			c := w.byID[id].plane.copies[i]
 			if p == nil || c == nil || !c.complete || !slices.Equal(p.log, c.log) {
 				return "slot " + strconv.Itoa(int(slot)) + ": copies differ"
 			}
@@ -134,11 +168,11 @@ func (w *world) checkCopies() {
 
 // lost counts acknowledged writes that the primaries do not have.
 func (w *world) lost() int {
-	m := w.raft.maps[len(w.raft.maps)-1]
+	m := w.raft.last()
 	count := 0
-	for slot, list := range w.acked {
+	for i, list := range w.acked {
 		have := map[uint64]bool{}
-		for _, id := range w.byID[m.Slot(slot).Primary].plane.copies[slot].log {
+		for _, id := range w.byID[m.Slot(probed[i]).Primary].plane.copies[i].log {
 			have[id] = true
 		}
 		for _, id := range list {
@@ -150,24 +184,12 @@ func (w *world) lost() int {
 	return count
 }
 
-func TestFormation(t *testing.T) {
-	first, count := seeds(t, 20)
-	for seed := first; seed < first+count; seed++ {
-		w := newWorld(seed, 3)
-		w.settle(10 * time.Second)
-		if w.failure != "" {
-			report(t, w, seed)
-		}
-	}
-}
-
 // TestPlannedChanges: joins, departures, planned stops and restarts, operator
 // failovers, on a network that loses messages: nothing that was acknowledged
 // is ever lost.
 func TestPlannedChanges(t *testing.T) {
-	first, count := seeds(t, 60)
 	moves := 0
-	for seed := first; seed < first+count; seed++ {
+	count := simulate(t, 200, func(seed uint64) *world {
 		w := newWorld(seed, 3)
 		w.settle(10 * time.Second)
 		w.loss = w.rng.Float64() * 0.05
@@ -177,18 +199,15 @@ func TestPlannedChanges(t *testing.T) {
 		}
 		w.loss = 0
 		w.checkCopies()
-		if n := w.failure == "" && w.lost() > 0; n {
+		if w.failure == "" && w.lost() > 0 {
 			w.failf("%d acknowledged writes lost in planned changes", w.lost())
 		}
-		if m := w.raft.maps[len(w.raft.maps)-1]; w.failure == "" && m.LostSlots() > 0 {
+		if m := w.raft.last(); w.failure == "" && m.LostSlots() > 0 {
 			w.failf("%d slots started empty in planned changes", m.LostSlots())
 		}
-		if w.failure != "" {
-			report(t, w, seed)
-		}
-		moves += w.kinds[control.EventMoveEnd]
-	}
-	if moves < int(count) {
+		return w
+	}, func(w *world) { moves += w.kinds[control.EventMoveEnd] })
+	if moves < count {
 		t.Fatalf("only %d handoffs in %d runs: the test does not test", moves, count)
 	}
 }
@@ -199,7 +218,7 @@ func (w *world) planned() {
 	n := alive[w.rng.IntN(len(alive))]
 	wait := func(what string, op control.Op, done func(*slotmap.Map) bool) {
 		deadline := w.now + 60*time.Second
-		for w.failure == "" && !done(w.raft.maps[n.applied]) {
+		for w.failure == "" && !done(n.disk()) {
 			if w.now > deadline {
 				w.logf("%s", w.describe())
 				w.failf("node %d: %s takes for ever", n.index, what)
@@ -216,7 +235,7 @@ func (w *world) planned() {
 		w.logf("node %d is to leave", n.index)
 		wait("leaving", control.OpLeave, func(m *slotmap.Map) bool { return m.IsForgotten(n.id) })
 		n.gone, n.up = true, false
-		w.raft.lost(n)
+		n.group.lost(n)
 	case k == 2:
 		w.logf("node %d takes over", n.index)
 		n.request(control.OpTakeover, n.id)
@@ -229,7 +248,7 @@ func (w *world) planned() {
 		})
 		w.run(w.now + w.between(0, 50*ms))
 		n.up = false
-		w.raft.lost(n)
+		n.group.lost(n)
 		w.run(w.now + w.between(0, 2*time.Second))
 		w.logf("node %d starts again", n.index)
 		n.boots()
@@ -240,9 +259,8 @@ func (w *world) planned() {
 // frozen processes, joins and departures in between. One node at most
 // acknowledges at any moment; after healing everything is served and equal.
 func TestFaults(t *testing.T) {
-	first, count := seeds(t, 100)
 	kinds := map[control.EventKind]int{}
-	for seed := first; seed < first+count; seed++ {
+	count := simulate(t, 200, func(seed uint64) *world {
 		w := newWorld(seed, 3+int(seed%3))
 		w.settle(10 * time.Second)
 		w.loss = w.rng.Float64() * 0.1
@@ -253,15 +271,14 @@ func TestFaults(t *testing.T) {
 		w.heal()
 		w.settle(90 * time.Second)
 		w.checkCopies()
-		if w.failure != "" {
-			report(t, w, seed)
-		}
+		return w
+	}, func(w *world) {
 		for k, n := range w.kinds {
 			kinds[k] += n
 		}
-	}
+	})
 	t.Logf("events: %v", kinds)
-	if *seedFlag == 0 && kinds[control.EventFailover] < int(count) {
+	if *seedFlag == 0 && kinds[control.EventFailover] < count {
 		t.Fatalf("only %d failovers in %d runs: the test does not test", kinds[control.EventFailover], count)
 	}
 }
@@ -274,23 +291,11 @@ func (w *world) fault() {
 	switch w.rng.IntN(9) {
 	case 0, 1:
 		if n.up {
-			n.crash()
-			w.after(w.between(0, 4*time.Second), func() {
-				if !n.up && !n.gone {
-					w.logf("node %d starts again", n.index)
-					n.boots()
-				}
-			})
+			n.crashFor(w.between(0, 4*time.Second))
 		}
 	case 2:
 		if l := w.raft.leader; l != nil && l.up {
-			l.crash()
-			w.after(w.between(0, 3*time.Second), func() {
-				if !l.up {
-					w.logf("node %d starts again", l.index)
-					l.boots()
-				}
-			})
+			l.crashFor(w.between(0, 3*time.Second))
 		}
 	case 3:
 		w.logf("node %d is cut off", n.index)

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -23,57 +22,103 @@ type world struct {
 	byID   map[slotmap.NodeID]*node
 	cut    map[[2]int]bool // one way
 	loss   float64
-	raft   raftModel
+	raft   *raftModel   // the group that has formed; before that, an empty one
+	groups []*raftModel // all that were begun
 	timing control.Timing
+	policy control.Policy
 
-	acked   map[uint16][]uint64 // per probed slot: writes that clients got an answer for
-	writes  uint64
-	refused uint64
-	trace   []string
-	failure string
-	quiet   bool // clients look, but write nothing
-	trap    bool // freeze the next node that is granted a lease
-	stale   int  // proposals without effect
-	kinds   map[control.EventKind]int
+	acked     [len(probed)][]uint64 // writes that clients got an answer for
+	writes    uint64
+	refused   uint64
+	trace     []string
+	failure   string
+	quiet     bool // clients look, but write nothing
+	trap      bool // freeze the next node that is granted a lease
+	stale     int  // proposals without effect
+	discarded int  // clusters begun and given up
+	onBegin   func(n *node)
+	kinds     map[control.EventKind]int
 }
 
+// event is something that happens at a moment: to the world, or to a process,
+// which may be gone or frozen by then.
 type event struct {
 	at    time.Duration
 	order uint64
 	fn    func()
+	node  *node // nil: the world
+	gen   int
 }
 
+// events is a heap by time, then order.
 type events []event
 
-func (q events) Len() int { return len(q) }
-func (q events) Less(i, j int) bool {
+func (q events) less(i, j int) bool {
 	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].order < q[j].order
 }
-func (q events) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *events) Push(x any)   { *q = append(*q, x.(event)) }
-func (q *events) Pop() any {
-	old := *q
-	last := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return last
+
+func (q *events) push(e event) {
+	*q = append(*q, e)
+	h := *q
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h.less(i, up) {
+			return
+		}
+		h[i], h[up] = h[up], h[i]
+		i = up
+	}
 }
 
+func (q *events) pop() event {
+	h := *q
+	first, n := h[0], len(h)-1
+	h[0] = h[n]
+	h[n] = event{}
+	h = h[:n]
+	*q = h
+	for i := 0; ; {
+		down := 2*i + 1
+		if down+1 < n && h.less(down+1, down) {
+			down++
+		}
+		if down >= n || !h.less(down, i) {
+			return first
+		}
+		h[i], h[down] = h[down], h[i]
+		i = down
+	}
+}
+
+// newWorld is one whose nodes have met, and whose raft is there: formation has
+// a test of its own.
 func newWorld(seed uint64, nodes int) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 7)), byID: map[slotmap.NodeID]*node{}, cut: map[[2]int]bool{},
-		timing: control.TimingFor(time.Second), acked: map[uint16][]uint64{}, kinds: map[control.EventKind]int{}}
-	w.raft.maps = []*slotmap.Map{slotmap.New()}
+	w := emptyWorld(seed, ms)
+	w.raft = &raftModel{w: w, maps: []*slotmap.Map{slotmap.New()}}
+	w.groups = append(w.groups, w.raft)
 	for range nodes {
 		n := w.add()
+		n.group = w.raft
 		w.raft.servers = append(w.raft.servers, control.RaftServer{ID: n.id, Voter: len(w.raft.servers) < 3})
 	}
+	return w
+}
+
+// emptyWorld has no nodes yet, and a client that writes that often.
+func emptyWorld(seed uint64, write time.Duration) *world {
+	w := &world{rng: rand.New(rand.NewPCG(seed, 7)), byID: map[slotmap.NodeID]*node{}, cut: map[[2]int]bool{},
+		timing: control.TimingFor(time.Second), kinds: map[control.EventKind]int{},
+		policy: control.Policy{Expect: 3, Replicas: 1, MoveConcurrency: 2, MoveSlots: 1024, MoveTimeout: time.Minute,
+			ReturnTimeout: 6 * time.Second, TrustRefused: true}}
+	w.raft = &raftModel{w: w, maps: []*slotmap.Map{slotmap.New()}}
 	w.every(20*ms, w.elect)
-	w.every(ms/2, w.write)
+	w.every(write, w.write)
 	return w
 }
 
 func (w *world) after(d time.Duration, fn func()) {
 	w.order++
-	heap.Push(&w.queue, event{w.now + d, w.order, fn})
+	w.queue.push(event{at: w.now + d, order: w.order, fn: fn})
 }
 
 func (w *world) every(d time.Duration, fn func()) {
@@ -86,11 +131,23 @@ func (w *world) between(lo, hi time.Duration) time.Duration {
 	return lo + time.Duration(w.rng.Int64N(int64(hi-lo)+1))
 }
 
-// run lets time pass until the clock shows end or something is wrong.
+// run lets time pass until the clock shows end or something is wrong. A frozen
+// process does what was due after it thaws, one that is gone never.
 func (w *world) run(end time.Duration) {
 	for w.failure == "" && len(w.queue) > 0 && w.queue[0].at <= end {
-		e := heap.Pop(&w.queue).(event)
+		e := w.queue.pop()
 		w.now = e.at
+		if n := e.node; n != nil {
+			if !n.up || n.gen != e.gen {
+				continue
+			}
+			if w.now < n.frozen {
+				w.order++
+				e.at, e.order = n.frozen+w.between(0, ms), w.order
+				w.queue.push(e)
+				continue
+			}
+		}
 		e.fn()
 	}
 	w.now = max(w.now, end)
@@ -133,65 +190,67 @@ type node struct {
 	drift  float64
 	gone   bool // left for good
 
+	group     *raftModel // whose log is on disk; nil: fresh
+	applied   int        // index into group.maps; on disk
+	vote      slotmap.NodeID
+	member    bool // on disk with the vote: the map has named the cluster
+	formation *control.Formation
+	running   bool // raft is
+
 	agent   *control.Agent
 	ctl     *control.Controller
 	term    uint64
-	applied int // index into raft.maps; on disk
 	opened  *slotmap.Map
 	closing *slotmap.Map
+	gate    [len(probed)]bool // open, but for the lease
 	lease   time.Duration
 	paused  map[uint64]slotmap.Ranges
-	gossip  map[slotmap.NodeID]time.Duration // last contact
-	told    map[slotmap.NodeID]control.Life
+	gossip  map[slotmap.NodeID]*contact
 	plane   plane
+}
+
+// contact is what a process knows of another node by gossip.
+type contact struct {
+	last time.Duration
+	told control.Life
+	seen control.Seen
 }
 
 func (w *world) add() *node {
 	i := len(w.nodes)
 	n := &node{w: w, index: i, id: slotmap.NodeID(fmt.Sprintf("%040x", i+1)), weight: 100,
-		offset: w.between(0, time.Hour), drift: 1 + (w.rng.Float64()-0.5)/100}
+		offset: w.between(time.Second, time.Hour), drift: 1 + (w.rng.Float64()-0.5)/100}
 	w.nodes = append(w.nodes, n)
 	w.byID[n.id] = n
 	n.boots()
 	return n
 }
 
-// boots starts a process: everything but the raft log is new.
+// boots starts a process: everything but raft log and vote is new.
 func (n *node) boots() {
 	n.gen++
 	n.up, n.frozen = true, 0
 	n.boot = uint64(n.gen)
 	n.lease, n.paused = 0, map[uint64]slotmap.Ranges{}
 	n.opened, n.closing = slotmap.New(), slotmap.New()
-	n.gossip, n.told = map[slotmap.NodeID]time.Duration{}, map[slotmap.NodeID]control.Life{}
-	n.plane = plane{node: n, copies: map[uint16]*slotCopy{}}
+	n.gossip = map[slotmap.NodeID]*contact{}
+	n.plane = plane{node: n}
+	n.formation = control.NewFormation(n.id, n.w.policy.Expect, n.w.timing, n.vote)
+	n.running = n.group == nil || n.member || n.vote == ""
 	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1, Weight: n.weight, Boot: n.boot}
 	n.agent = control.NewAgent(agentEnv{n, n.gen}, n.w.timing, self, n.opened)
-	n.ctl = control.NewController(ctlEnv{n, n.gen}, n.w.timing, control.Policy{
-		Expect: 3, Replicas: 1, MoveConcurrency: 2, MoveSlots: 1024, MoveTimeout: time.Minute,
-		ReturnTimeout: 6 * time.Second, TrustRefused: true}, n.id, n.w.raft.maps[n.applied])
+	n.ctl = control.NewController(ctlEnv{n, n.gen}, n.w.timing, n.w.policy, n.id, slotmap.New())
 	n.publish()
 	n.loop(n.w.timing.Tick, func() { n.agent.Tick(); n.ctl.Tick() })
 	n.loop(100*ms, n.gossipRound)
-	n.loop(4*ms, n.plane.replicate)
+	n.loop(5*ms, n.plane.replicate)
 	n.loop(15*ms, n.follow)
 }
 
-// do runs fn as this process, later: after it thaws when it is frozen, never
-// when it is gone.
+// do runs fn as this process, later.
 func (n *node) do(d time.Duration, fn func()) {
-	gen := n.gen
-	var run func()
-	run = func() {
-		switch {
-		case !n.up || n.gen != gen:
-		case n.w.now < n.frozen:
-			n.w.after(n.frozen-n.w.now+n.w.between(0, ms), run)
-		default:
-			fn()
-		}
-	}
-	n.w.after(d, run)
+	n.w.order++
+	n.w.queue.push(event{n.w.now + d, n.w.order, fn, n, n.gen})
 }
 
 func (n *node) loop(every time.Duration, fn func()) {
@@ -209,7 +268,9 @@ func (n *node) active() bool { return n.up && n.w.now >= n.frozen }
 func (n *node) crash() {
 	n.w.logf("node %d crashes", n.index)
 	n.up = false
-	n.w.raft.lost(n)
+	if n.group != nil {
+		n.group.lost(n)
+	}
 	for _, other := range n.w.nodes {
 		if other != n && other.up && n.w.connected(n, other) && n.w.rng.IntN(3) > 0 {
 			other.do(n.w.delay(), func() { other.ctl.Broken(n.id) })
@@ -223,34 +284,97 @@ func (n *node) gossipRound() {
 		if other == n || other.gone {
 			continue
 		}
+		c := n.gossip[other.id]
 		if other.active() && n.w.connected(n, other) {
-			n.gossip[other.id] = n.w.now
+			if c == nil {
+				c = &contact{told: control.Joining}
+				n.gossip[other.id] = c
+			}
+			c.last = n.w.now
+			c.seen = control.Seen{ID: other.id, Vote: other.vote, Formed: other.member}
 		}
-		last, met := n.gossip[other.id]
-		life := control.Alive
-		switch silent := n.w.now - last; {
-		case !met:
+		if c == nil {
 			continue
+		}
+		life := control.Alive
+		switch silent := n.w.now - c.last; {
 		case silent > time.Second:
 			life = control.Failed
 		case silent > 400*ms:
 			life = control.Suspect
 		}
-		if n.told[other.id] != life {
-			n.told[other.id] = life
+		if c.told != life {
+			c.told = life
 			n.ctl.Gossip(other.id, life)
 		}
 	}
+	n.forms()
+}
+
+// forms takes this node's next step towards a cluster.
+func (n *node) forms() {
+	if n.member {
+		return
+	}
+	var seen []control.Seen
+	for _, other := range n.w.nodes {
+		if c := n.gossip[other.id]; c != nil && c.told == control.Alive {
+			seen = append(seen, c.seen)
+		}
+	}
+	step := n.formation.Step(n.clock(), n.group != nil, seen)
+	if n.vote != n.formation.Vote() {
+		n.vote = n.formation.Vote()
+		n.w.logf("node %d votes for %s", n.index, short(n.vote))
+	}
+	if step.Discard {
+		n.w.logf("node %d gives up what it had begun", n.index)
+		n.group, n.applied = nil, 0
+		n.w.discarded++
+	}
+	if n.running != step.Run {
+		n.running = step.Run
+		n.w.logf("node %d: raft runs: %v", n.index, n.running)
+		if !n.running && n.group != nil {
+			n.group.lost(n)
+			n.ctl.Stop()
+		}
+	}
+	if step.Begin != nil && n.group == nil {
+		n.w.logf("node %d begins a cluster", n.index)
+		g := &raftModel{w: n.w, maps: []*slotmap.Map{slotmap.New()}, patient: n.w.now + n.w.between(250*ms, 550*ms)}
+		voters := control.Voters(step.Begin)
+		for i, id := range step.Begin {
+			g.servers = append(g.servers, control.RaftServer{ID: id, Voter: i < len(voters)})
+		}
+		n.group = g
+		n.w.groups = append(n.w.groups, g)
+		if n.w.onBegin != nil {
+			n.w.onBegin(n)
+		}
+	}
+}
+
+// disk is the map that this node's raft log gives.
+func (n *node) disk() *slotmap.Map {
+	if n.group == nil {
+		return slotmap.New()
+	}
+	return n.group.maps[n.applied]
 }
 
 // publish makes the gates and the data plane follow the applied map: at once
 // for what is lost, later for what is gained.
 func (n *node) publish() {
-	m := n.w.raft.maps[n.applied]
+	m := n.disk()
 	if m.Version() <= n.closing.Version() {
 		return
 	}
+	if m.Formed() {
+		n.member, n.vote = true, m.Founder()
+	}
 	n.closing = m
+	n.gates()
 	n.ctl.MapApplied(m)
 	n.do(n.w.between(0, 3*ms), func() {
 		if m.Version() < n.closing.Version() {
@@ -258,31 +382,31 @@ func (n *node) publish() {
 		}
 		n.plane.apply(m)
 		n.opened = m
+		n.gates()
 		n.agent.MapApplied(m)
 	})
 }
 
-// serves reports whether this process would acknowledge a write to slot now.
-func (n *node) serves(slot uint16) bool {
-	if !n.active() || n.clock() >= n.lease {
-		return false
-	}
+// gates works out which slots this process would serve with a lease.
+func (n *node) gates() {
+	n.gate = [len(probed)]bool{}
 	for _, m := range []*slotmap.Map{n.closing, n.opened} {
-		self := m.Node(n.id)
-		if self == nil || self.Boot != n.boot || m.Slot(slot).Primary != n.id {
-			return false
+		if self := m.Node(n.id); self == nil || self.Boot != n.boot {
+			return
 		}
 	}
-	if n.closing.Slot(slot).Epoch != n.opened.Slot(slot).Epoch {
-		return false
-	}
-	for _, rs := range n.paused {
-		if rs.Contains(slot) {
-			return false
+	for i, slot := range probed {
+		was, is := n.closing.Slot(slot), n.opened.Slot(slot)
+		n.gate[i] = was.Primary == n.id && is.Primary == n.id && was.Epoch == is.Epoch
+		for _, rs := range n.paused {
+			n.gate[i] = n.gate[i] && !rs.Contains(slot)
 		}
 	}
-	return true
 }
+
+// serves reports whether this process would acknowledge a write to the i-th
+// probed slot now.
+func (n *node) serves(i int) bool { return n.gate[i] && n.active() && n.clock() < n.lease }
 
 // send delivers over the network.
 func (n *node) send(to slotmap.NodeID, fn func(*node)) {
@@ -298,8 +422,12 @@ func (n *node) send(to slotmap.NodeID, fn func(*node)) {
 		// Whoever has the address then receives it: an earlier process's mail
 		// may reach the next.
 		n.w.after(n.w.delay(), func() {
-			if dst.up {
+			switch {
+			case !dst.up:
+			case n.w.now < dst.frozen:
 				dst.do(0, func() { fn(dst) })
+			default:
+				fn(dst)
 			}
 		})
 	}
@@ -335,10 +463,14 @@ func (e agentEnv) Positions(rs slotmap.Ranges) []slotmap.SlotPosition {
 
 func (e agentEnv) Pause(token uint64, slots slotmap.Ranges) {
 	e.paused[token] = slots
+	e.gates()
 	e.do(e.w.between(0, 2*ms), func() { e.agent.Paused(token, e.plane.positions(slots), nil) })
 }
 
-func (e agentEnv) Resume(token uint64, _ slotmap.Ranges) { delete(e.paused, token) }
+func (e agentEnv) Resume(token uint64, _ slotmap.Ranges) {
+	delete(e.paused, token)
+	e.gates()
+}
 
 func (e agentEnv) Confirm(token uint64, positions []slotmap.SlotPosition) {
 	deadline := e.w.now + e.w.timing.Handoff
@@ -363,9 +495,10 @@ type ctlEnv struct {
 
 func (e ctlEnv) Now() time.Duration                        { return e.clock() }
 func (e ctlEnv) Random() uint64                            { return e.w.rng.Uint64() }
+func (e ctlEnv) Founder() slotmap.NodeID                   { return e.vote }
 func (e ctlEnv) Send(to slotmap.NodeID, m control.Message) { e.deliver(to, m) }
-func (e ctlEnv) Propose(entry slotmap.Entry)               { e.w.raft.propose(e.node, entry) }
-func (e ctlEnv) Raft(change control.RaftChange)            { e.w.raft.change(e.node, change) }
+func (e ctlEnv) Propose(entry slotmap.Entry)               { e.group.propose(e.node, entry) }
+func (e ctlEnv) Raft(change control.RaftChange)            { e.group.change(e.node, change) }
 
 func (e ctlEnv) Emit(ev control.Event) {
 	e.w.kinds[ev.Kind]++

@@ -155,7 +155,7 @@ func (f *Form) apply(e *edit) string {
 	if e.clusterID != "" {
 		return "the cluster is formed already"
 	}
-	e.clusterID, e.replicas = f.ClusterID, f.Replicas
+	e.clusterID, e.replicas, e.founder = f.ClusterID, f.Replicas, f.Founder
 	e.nextToken = 1
 	return ""
 }

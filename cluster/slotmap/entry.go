@@ -48,10 +48,13 @@ type Entry interface {
 	apply(e *edit) (reason string)
 }
 
-// Form names the cluster. It is the first entry of every log.
+// Form names the cluster. It is the first entry of every log. Founder is the
+// node that began the cluster: it tells those that come back late whether this
+// is the cluster they took part in beginning.
 type Form struct {
 	ClusterID string `json:"id"`
 	Replicas  int    `json:"replicas"`
+	Founder   NodeID `json:"founder,omitempty"`
 }
 
 // Register adds a node, or updates its addresses and its process. A new Boot

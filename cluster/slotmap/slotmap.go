@@ -175,6 +175,7 @@ func (p SlotPosition) Less(q SlotPosition) bool {
 type Map struct {
 	version      uint64
 	clusterID    string
+	founder      NodeID
 	currentEpoch uint64
 	nextToken    uint64
 	replicas     int      // replication factor wanted: copies beside the primary
@@ -199,6 +200,10 @@ func (m *Map) ClusterID() string { return m.clusterID }
 
 // Formed reports whether the slots have been shared out for the first time.
 func (m *Map) Formed() bool { return m.clusterID != "" }
+
+// Founder is the node that began the cluster, member or not by now; empty when
+// no vote was needed.
+func (m *Map) Founder() NodeID { return m.founder }
 
 // CurrentEpoch is the highest config epoch given to a slot so far.
 func (m *Map) CurrentEpoch() uint64 { return m.currentEpoch }

@@ -27,6 +27,7 @@ const MaxSnapshot = 16 << 20
 type image struct {
 	Version      uint64   `json:"version"`
 	ClusterID    string   `json:"cluster"`
+	Founder      NodeID   `json:"founder"`
 	CurrentEpoch uint64   `json:"epoch"`
 	NextToken    uint64   `json:"token"`
 	Replicas     int      `json:"replicas"`
@@ -39,7 +40,7 @@ type image struct {
 // EncodeSnapshot gives the whole map as bytes; equal maps give equal bytes.
 func (m *Map) EncodeSnapshot() ([]byte, error) {
 	body, err := json.Marshal(image{
-		m.version, m.clusterID, m.currentEpoch, m.nextToken, m.replicas, m.lostSlots,
+		m.version, m.clusterID, m.founder, m.currentEpoch, m.nextToken, m.replicas, m.lostSlots,
 		m.nodes, m.spans, m.forgotten,
 	})
 	if err != nil {
@@ -67,7 +68,7 @@ func DecodeSnapshot(data []byte) (*Map, error) {
 		}
 	}
 	m := &Map{
-		version: im.Version, clusterID: im.ClusterID, currentEpoch: im.CurrentEpoch,
+		version: im.Version, clusterID: im.ClusterID, founder: im.Founder, currentEpoch: im.CurrentEpoch,
 		nextToken: im.NextToken, replicas: im.Replicas, lostSlots: im.LostSlots,
 		nodes: im.Nodes, spans: im.Spans, forgotten: im.Forgotten,
 	}
@@ -81,6 +82,11 @@ func DecodeSnapshot(data []byte) (*Map, error) {
 func (m *Map) validate() error {
 	if m.clusterID != "" {
 		if err := NodeID(m.clusterID).Validate(); err != nil {
+			return err
+		}
+	}
+	if m.founder != "" {
+		if err := m.founder.Validate(); err != nil {
 			return err
 		}
 	}

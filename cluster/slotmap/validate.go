@@ -84,6 +84,11 @@ func (f *Form) validate() error {
 	if f.Replicas < 0 || f.Replicas > maxReplicas-1 {
 		return fmt.Errorf("%w: %d replicas", ErrBadEntry, f.Replicas)
 	}
+	if f.Founder != "" {
+		if err := f.Founder.Validate(); err != nil {
+			return bad(err)
+		}
+	}
 	return bad(NodeID(f.ClusterID).Validate())
 }
 

@@ -1,0 +1,186 @@
+package control
+
+import (
+	"slices"
+	"time"
+
+	"respkv/cluster/slotmap"
+)
+
+// Formation decides when a fresh node, one without raft state, forms a cluster
+// with others like it. Every fresh node votes, visibly for all, for the one
+// that is to form the cluster: the fresh node with the lowest ID among those it
+// sees, once they are as many as expected.
+//
+//	          expect nodes seen             expect votes for it
+//	Watching -------------------> Voting ------------------------> Begun
+//	   |  ^                        |  ^      (the candidate; others when its
+//	   |  |                        +--+       raft leader reaches them)
+//	   |  |    the candidate votes for another,          |        |
+//	   |  |    or is gone for very long                  |        | the log names
+//	   |  +----------------------------------------------+        | the cluster
+//	   |            another cluster has formed                    v
+//	   +-----------------------------------------------------> Formed
+//	      a cluster is seen: it takes this node in
+//
+// A vote is kept until the candidate has visibly voted for somebody else: it
+// forms a cluster only while its own vote is for itself, so by then it has
+// given up. Votes outlive the process: they are written down before they are
+// shown. So no two candidates count the vote of one node.
+//
+// A candidate that is not seen for very long is given up all the same; without
+// that, one lost disk would keep a cluster from ever forming. It may have begun
+// one. Therefore raft of a cluster that has begun and not formed runs only
+// while the votes for its candidate are in sight: long before the others give
+// the candidate up, it has stopped, and it stays stopped when it returns to
+// nodes that have made another choice. When they form a cluster, it drops what
+// it had begun, in which nothing was ever acknowledged, and joins them.
+//
+// What cannot be excluded: nodes that are twice as many as expected, cut in
+// halves that do not see each other, form two clusters.
+type Formation struct {
+	self   slotmap.NodeID
+	expect int
+	lease  time.Duration
+	vote   slotmap.NodeID
+	lost   map[slotmap.NodeID]time.Duration // since when a candidate is not seen
+
+	inSight    time.Duration // when the votes were last in sight; 0: never
+	otherSince time.Duration // since when only another cluster is seen; 0: it is not
+}
+
+// Patience, in leases. holdBack must be well below candidateGone: it is what
+// keeps a candidate that was given up from going on.
+const (
+	candidateGone = 30 // a candidate that is not seen is waited for
+	holdBack      = 10 // raft goes on without the votes in sight
+	strandedAfter = 5  // another cluster is looked at before joining it
+)
+
+// Seen is a living node as gossip describes it.
+type Seen struct {
+	ID     slotmap.NodeID
+	Vote   slotmap.NodeID // of a member of a cluster: the cluster's founder
+	Formed bool           // it belongs to a cluster
+}
+
+// FormationStep is what a node in formation is to do, in this order: write down
+// and show its vote, then the rest.
+type FormationStep struct {
+	// Begin is not empty when this node is to form the cluster with those
+	// nodes, itself included, in order of ID.
+	Begin []slotmap.NodeID
+	// Run says that raft may run. It is always true without raft state: such a
+	// node only follows.
+	Run bool
+	// Discard asks to throw the raft state away.
+	Discard bool
+}
+
+// NewFormation returns the part of self in a formation of expect nodes; 0: it
+// never forms a cluster, only joins. vote is the one written down by an earlier
+// process, if any.
+func NewFormation(self slotmap.NodeID, expect int, timing Timing, vote slotmap.NodeID) *Formation {
+	return &Formation{self: self, expect: expect, lease: timing.Lease, vote: vote,
+		lost: map[slotmap.NodeID]time.Duration{}}
+}
+
+// Vote is whom this node votes for; empty: nobody.
+func (f *Formation) Vote() slotmap.NodeID { return f.vote }
+
+// Step looks at the nodes seen, other than this one, until the map names the
+// cluster. begun says that there is raft state. now is monotonic and not 0.
+func (f *Formation) Step(now time.Duration, begun bool, seen []Seen) FormationStep {
+	if begun {
+		return f.begun(now, seen)
+	}
+	f.inSight, f.otherSince = 0, 0
+	step := FormationStep{Run: true}
+	lowest := f.self
+	votes := map[slotmap.NodeID]slotmap.NodeID{}
+	for _, s := range seen {
+		if s.Formed {
+			return step // it takes this node in
+		}
+		votes[s.ID] = s.Vote
+		lowest = min(lowest, s.ID)
+	}
+	if f.expect == 0 || len(votes)+1 < f.expect {
+		return step
+	}
+	theirs, there := votes[f.vote]
+	if there {
+		delete(f.lost, f.vote)
+	}
+	switch {
+	case f.vote == "" || f.vote == f.self && lowest < f.self:
+		f.vote = lowest
+	case f.vote == f.self:
+		if step.Begin = f.electorate(seen); step.Begin != nil {
+			f.inSight = now
+		}
+	case there && theirs != "" && theirs != f.vote:
+		f.vote = lowest
+	case !there:
+		if f.lost[f.vote] == 0 {
+			f.lost[f.vote] = now
+		}
+		if now-f.lost[f.vote] > candidateGone*f.lease {
+			f.vote = lowest
+		}
+	}
+	return step
+}
+
+// begun is Step for a node with the raft state of a cluster that has not formed
+// as far as it knows.
+func (f *Formation) begun(now time.Duration, seen []Seen) FormationStep {
+	if f.vote == "" {
+		return FormationStep{Run: true} // taken in by a cluster that had formed
+	}
+	sight := f.vote == f.self && f.electorate(seen) != nil
+	mine, other := false, false
+	for _, s := range seen {
+		mine = mine || s.Formed && s.Vote == f.vote
+		other = other || s.Formed && s.Vote != f.vote
+		sight = sight || s.ID == f.vote && s.Vote == f.vote
+	}
+	if sight || mine {
+		f.inSight = now
+	}
+	switch {
+	case mine || !other:
+		f.otherSince = 0
+	case f.otherSince == 0:
+		f.otherSince = now
+	case now-f.otherSince > strandedAfter*f.lease:
+		f.vote, f.otherSince = "", 0
+		return FormationStep{Discard: true, Run: true}
+	}
+	return FormationStep{Run: f.inSight != 0 && now-f.inSight < holdBack*f.lease}
+}
+
+// electorate are the expected number of nodes that vote for this one; none
+// while they are too few.
+func (f *Formation) electorate(seen []Seen) []slotmap.NodeID {
+	with := []slotmap.NodeID{f.self}
+	for _, s := range seen {
+		if s.Vote == f.self {
+			with = append(with, s.ID)
+		}
+	}
+	if len(with) < f.expect {
+		return nil
+	}
+	slices.Sort(with)
+	return with[:max(1, f.expect)] // this node is the lowest, so it is among them
+}
+
+// Voters are those of with that are to vote in raft: an odd number up to five.
+func Voters(with []slotmap.NodeID) []slotmap.NodeID {
+	n := min(maxVoters, len(with))
+	if n%2 == 0 {
+		n--
+	}
+	return with[:n]
+}

@@ -1,0 +1,207 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	bolt "go.etcd.io/bbolt"
+
+	"respkv/cluster/mux"
+	"respkv/cluster/slotmap"
+)
+
+// errRaftStopped says that raft is held back (see control.Formation) or closed.
+var errRaftStopped = errors.New("raft is not running")
+
+// raftGroup is raft with its storage. It can be stopped and started again, and
+// its state be thrown away: formation needs that. Safe for concurrent use.
+type raftGroup struct {
+	dir     string
+	id      slotmap.NodeID
+	timeout time.Duration
+	mux     *mux.Mux
+	addrs   addressProvider
+	mem     *memory
+	fsm     *fsm
+	slog    *slog.Logger
+	log     hclog.Logger
+	leading chan bool // this node gained or lost the leadership
+
+	running atomic.Pointer[raftRun] // nil: stopped
+	mu      sync.Mutex              // serializes starting and stopping
+	closed  bool
+}
+
+type raftRun struct {
+	*raft.Raft
+	raftFiles
+	transport *raftTransport
+}
+
+// EntryTerm is for the transport.
+func (r *raftRun) EntryTerm(index uint64) (uint64, bool) {
+	var l raft.Log
+	if r.store.GetLog(index, &l) != nil {
+		return 0, false
+	}
+	return l.Term, true
+}
+
+type raftFiles struct {
+	store     *raftboltdb.BoltStore
+	snapshots raft.SnapshotStore
+}
+
+func newRaftGroup(dir string, id slotmap.NodeID, timeout time.Duration, m *mux.Mux, addrs addressProvider, mem *memory, f *fsm, logger *slog.Logger) *raftGroup {
+	return &raftGroup{dir: dir, id: id, timeout: timeout, mux: m, addrs: addrs, mem: mem, fsm: f, slog: logger, leading: make(chan bool, 16),
+		log: hclog.New(&hclog.LoggerOptions{Name: "raft", Level: hclog.Info, Output: logWriter{logger}, DisableTime: true})}
+}
+
+func (g *raftGroup) openFiles() (raftFiles, error) {
+	if err := os.MkdirAll(g.dir, 0o750); err != nil {
+		return raftFiles{}, err
+	}
+	store, err := raftboltdb.New(raftboltdb.Options{
+		Path:        filepath.Join(g.dir, "raft.db"),
+		BoltOptions: &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType},
+		NoSync:      false,
+	})
+	if err != nil {
+		return raftFiles{}, fmt.Errorf("raft store: %w", err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(g.dir, 2, g.log)
+	if err != nil {
+		_ = store.Close()
+		return raftFiles{}, fmt.Errorf("raft snapshots: %w", err)
+	}
+	return raftFiles{store, snapshots}, nil
+}
+
+// begun reports whether there is raft state: a cluster that this node has begun
+// or was counted in.
+func (g *raftGroup) begun() (bool, error) {
+	if r := g.running.Load(); r != nil {
+		return r.LastIndex() > 0, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, err := os.Stat(filepath.Join(g.dir, "raft.db")); err != nil {
+		return false, nil
+	}
+	files, err := g.openFiles()
+	if err != nil {
+		return false, err
+	}
+	last, err := files.store.LastIndex()
+	return last > 0, errors.Join(err, files.store.Close())
+}
+
+// start opens the storage and runs raft. Timings are fractions of the node
+// timeout T: a follower that hears nothing for T/4 to T/2 calls an election;
+// followers learn of a commit within T/50 to T/25.
+func (g *raftGroup) start() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return errRaftStopped
+	}
+	if g.running.Load() != nil {
+		return nil
+	}
+	files, err := g.openFiles()
+	if err != nil {
+		return err
+	}
+	transport := newRaftTransport(g.id, g.mux, g.addrs, g.timeout, g.mem, g.slog)
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(g.id)
+	c.HeartbeatTimeout, c.ElectionTimeout = g.timeout/4, g.timeout/4
+	c.LeaderLeaseTimeout = g.timeout / 4
+	c.CommitTimeout = g.timeout / 50
+	c.SnapshotInterval = 30 * time.Second
+	c.SnapshotThreshold = 1024
+	c.TrailingLogs = 1024
+	c.Logger = g.log
+	c.NotifyCh = g.leading
+	c.ShutdownOnRemove = false
+	r, err := raft.NewRaft(c, g.fsm, files.store, files.store, files.snapshots, transport)
+	if err != nil {
+		_ = transport.Close()
+		_ = files.store.Close()
+		return fmt.Errorf("raft: %w", err)
+	}
+	run := &raftRun{Raft: r, raftFiles: files, transport: transport}
+	var state raftState = run
+	transport.state.Store(&state)
+	g.running.Store(run)
+	return nil
+}
+
+// stop ends raft; it can be started again.
+func (g *raftGroup) stop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.halt()
+}
+
+// halt is stop with mu held.
+func (g *raftGroup) halt() {
+	r := g.running.Swap(nil)
+	if r == nil {
+		return
+	}
+	_ = r.Shutdown().Error()
+	_ = r.transport.Close()
+	_ = r.store.Close()
+}
+
+// discard throws the state away: a node that starts afterwards is fresh.
+func (g *raftGroup) discard() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.halt()
+	return os.RemoveAll(g.dir)
+}
+
+// close ends raft for good.
+func (g *raftGroup) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	g.halt()
+}
+
+// get is raft while it runs.
+func (g *raftGroup) get() (*raft.Raft, error) {
+	if r := g.running.Load(); r != nil {
+		return r.Raft, nil
+	}
+	return nil, errRaftStopped
+}
+
+// leader is who leads, as far as this node knows; empty: nobody.
+func (g *raftGroup) leader() slotmap.NodeID {
+	r := g.running.Load()
+	if r == nil {
+		return ""
+	}
+	_, id := r.LeaderWithID()
+	return slotmap.NodeID(id)
+}
+
+// term is this node's current term; 0 while raft is stopped.
+func (g *raftGroup) term() uint64 {
+	if r := g.running.Load(); r != nil {
+		return r.CurrentTerm()
+	}
+	return 0
+}
