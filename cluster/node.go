@@ -146,9 +146,11 @@ func (n *Node) Start() (err error) {
 	}
 	n.myMeta = meta{Host: host, Port: port}
 	n.fsm = newFSM(func() { signal(n.mapNotify) }, n.fail)
-	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, n.log)
+	mem := newMemory(receiveBytes)
+	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log)
 	n.peers.receive, n.peers.broken = n.receive, n.LinkBroken
-	n.raft, err = openRaft(filepath.Join(n.cfg.DataDir, "raft"), n.id, n.cfg.NodeTimeout, n.mux, n.address, n.fsm, n.log)
+	n.raft, err = openRaft(filepath.Join(n.cfg.DataDir, "raft"), n.id, n.cfg.NodeTimeout,
+		newRaftTransport(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log), n.fsm, n.log)
 	if err != nil {
 		return err
 	}
@@ -160,7 +162,10 @@ func (n *Node) Start() (err error) {
 		TrustRefused: n.cfg.TrustRefused,
 	}, n.id, slotmap.New())
 	n.mux.Handle(mux.Control, n.peers.accept)
-	transport := newGossipTransport(n.mux, host, port)
+	transport, err := newGossipTransport(n.mux, n.cfg.Secret, host, port, mem, n.log)
+	if err != nil {
+		return err
+	}
 	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged}
 	n.goRun(n.runLoop)
 	n.goRun(n.runMaps)

@@ -77,6 +77,7 @@ type testNodes struct {
 	dirs  []string
 	nodes []*Node
 	seeds []string
+	log   *slog.Logger // nil: none, or what CLUSTER_TEST_LOG asks for
 }
 
 func (c *testNodes) start(i, port int, change func(*Config)) *Node {
@@ -97,8 +98,11 @@ func (c *testNodes) start(i, port int, change func(*Config)) *Node {
 	if os.Getenv("CLUSTER_TEST_LOG") != "" {
 		out, level = os.Stderr, slog.LevelDebug
 	}
-	n, err := New(Options{Config: cfg, Plane: plane,
-		Logger: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))})
+	log := c.log
+	if log == nil {
+		log = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
+	}
+	n, err := New(Options{Config: cfg, Plane: plane, Logger: log})
 	if err != nil {
 		c.t.Fatal(err)
 	}

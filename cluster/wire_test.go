@@ -28,9 +28,16 @@ func FuzzFrame(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 2, 1, 1})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := readFrame(bytes.NewReader(data), func() {})
-		if err == nil && (len(got) > control.MaxMessage || uint32(len(got)) != binary.BigEndian.Uint32(data)) {
-			t.Fatalf("%d bytes", len(got))
+		mem := newMemory(1 << 20)
+		got, err := readFrame(bytes.NewReader(data), control.MaxMessage, mem, 2, func() {})
+		if err == nil {
+			if len(got.data) > control.MaxMessage || uint32(len(got.data)) != binary.BigEndian.Uint32(data) {
+				t.Fatalf("%d bytes", len(got.data))
+			}
+			got.free()
+		}
+		if left := mem.left.Load(); left != 1<<20 {
+			t.Fatalf("%d bytes of the account are left", left)
 		}
 	})
 }
@@ -40,7 +47,7 @@ func TestFrameAllocatesWhatArrives(t *testing.T) {
 	data := binary.BigEndian.AppendUint32(nil, control.MaxMessage)
 	data = append(data, 1, 2, 3)
 	allocated := testing.AllocsPerRun(10, func() {
-		if _, err := readFrame(bytes.NewReader(data), func() {}); err == nil {
+		if _, err := readFrame(bytes.NewReader(data), control.MaxMessage, newMemory(receiveBytes), 1, func() {}); err == nil {
 			t.Fatal("a short frame was accepted")
 		}
 	})

@@ -90,15 +90,23 @@ func decimal(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 
 // Words of effects.
 var (
-	wordDel       = []byte("DEL")
-	wordFlushDB   = []byte("FLUSHDB")
-	wordKeepTTL   = []byte("KEEPTTL")
-	wordMSet      = []byte("MSET")
-	wordPersist   = []byte("PERSIST")
-	wordPExpireAt = []byte("PEXPIREAT")
-	wordPXAT      = []byte("PXAT")
-	wordRename    = []byte("RENAME")
-	wordSet       = []byte("SET")
+	wordDel        = []byte("DEL")
+	wordHDel       = []byte("HDEL")
+	wordHPExpireAt = []byte("HPEXPIREAT")
+	wordHPersist   = []byte("HPERSIST")
+	wordHSet       = []byte("HSET")
+	wordHSetEx     = []byte("HSETEX")
+	wordFields     = []byte("FIELDS")
+	wordSAdd       = []byte("SADD")
+	wordSRem       = []byte("SREM")
+	wordFlushDB    = []byte("FLUSHDB")
+	wordKeepTTL    = []byte("KEEPTTL")
+	wordMSet       = []byte("MSET")
+	wordPersist    = []byte("PERSIST")
+	wordPExpireAt  = []byte("PEXPIREAT")
+	wordPXAT       = []byte("PXAT")
+	wordRename     = []byte("RENAME")
+	wordSet        = []byte("SET")
 )
 
 // logged says whether effects of this command go anywhere, be it only to tell

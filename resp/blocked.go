@@ -31,8 +31,12 @@ type blockedClient struct {
 // work writes is the reply. ctx ends after timeout (0: never), when the client
 // disconnects and when it is unblocked. work must return soon after that, must
 // not touch the Ctx, and copies the arguments it needs. timedOut: see
-// blockedClient.
+// blockedClient. Within EXEC it replies with an error.
 func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), work func(ctx context.Context, w *proto.Writer)) {
+	if c.DenyBlocking() {
+		c.W.Error(errNotInMulti)
+		return
+	}
 	if timeout <= 0 {
 		timeout = math.MaxInt64
 	}

@@ -112,7 +112,8 @@ func (d *Dispatcher) observe() {
 	}
 	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.maxmemory_policy",
 		"store.lfu_log_factor", "store.lfu_decay_time",
-		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del")
+		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del",
+		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
@@ -135,6 +136,11 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 	d.store.SetLazyFreeing(store.LazyFreeing{
 		Expired:  c.Store.LazyFreeLazyExpire,
 		Replaced: c.Store.LazyFreeLazyServerDel,
+	})
+	d.store.SetLimits(store.Limits{
+		HashMaxListpackEntries: c.Store.HashMaxListpackEntries,
+		HashMaxListpackValue:   int(c.Store.HashMaxListpackValue),
+		SetMaxIntsetEntries:    c.Store.SetMaxIntsetEntries,
 	})
 }
 

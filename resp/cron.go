@@ -125,6 +125,7 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 	if pending, _ := d.store.LazyValues(); pending > 0 {
 		d.reclaimer.start(d.store)
 	}
+	d.reclaimGarbage() // what expired, or a replica's effects left
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
 
@@ -151,7 +152,11 @@ func (c *cron) expire(d *Dispatcher, period time.Duration) {
 	for db := range d.store.Databases() {
 		withDeadline += d.store.Expires(db)
 	}
-	if withDeadline == 0 {
+	hinted := false
+	for i := 0; i < store.Shards && !hinted; i++ {
+		hinted = d.store.Hinted(i)
+	}
+	if withDeadline == 0 && !hinted {
 		return
 	}
 	effort := effortOf(d.config.Config().Store.ActiveExpireEffort, period)
@@ -191,11 +196,20 @@ func (c *cron) noteStale(sampled, expired int) {
 	c.stale.Store(math.Float64bits(0.05*share + 0.95*old))
 }
 
-// expireShard looks at some keys of shard i that have a deadline.
+// expireShard looks at some keys of shard i that have a deadline, and at hash
+// fields.
 func (d *Dispatcher) expireShard(i int, now int64, keys int) store.ExpireResult {
 	d.store.LockShard(i)
 	defer d.store.UnlockShard(i)
-	return d.store.ExpireCycle(i, now, keys, d.ownedSlots())
+	owned := d.ownedSlots()
+	r := d.store.ExpireCycle(i, now, keys, owned)
+	if d.store.Hinted(i) {
+		f := d.store.ExpireFields(i, now, keys, owned)
+		r.Sampled += f.Sampled
+		r.Expired += f.Expired
+		r.More = r.More || f.More
+	}
+	return r
 }
 
 // ownedSlots tells for which slots of one shard this node may remove keys by
@@ -240,6 +254,7 @@ func (d *Dispatcher) watchMemory(now time.Time, m *memorySample) {
 // limitChanged makes a new maxmemory hold at once, by what was used a moment ago:
 // the caller may hold shard locks.
 func (d *Dispatcher) limitChanged(limit int64) {
+	d.store.Watch(limit)
 	m := d.cron.memory.last.Load()
 	if m == nil {
 		return // the cron is about to take the first sample

@@ -81,6 +81,10 @@ func (c *Ctx) NoEffect() { c.keep = true }
 // the past and the like are taken as they are.
 func (c *Ctx) Replaying() bool { return c.applied }
 
+// DenyBlocking says that the command must not wait for anything: EXEC runs it,
+// under locks. A blocking command then replies as if its time were up.
+func (c *Ctx) DenyBlocking() bool { return c.inExec }
+
 // Hit counts a lookup by a reading command for keyspace_hits and _misses.
 func (c *Ctx) Hit(found bool) {
 	if found {
@@ -102,6 +106,10 @@ func storeErrorText(err error) string {
 		return errWrongType
 	case errors.Is(err, store.ErrNotInteger):
 		return errNotInteger
+	case errors.Is(err, store.ErrHashNotInteger):
+		return errHashNotInteger
+	case errors.Is(err, store.ErrHashNotFloat):
+		return errHashNotFloat
 	case errors.Is(err, store.ErrOverflow):
 		return errIncrOverflow
 	case errors.Is(err, store.ErrNotFloat):

@@ -42,7 +42,7 @@ type Dispatcher struct {
 	notify    notifier
 	groups    effectGroups
 	cron      cron
-	reclaimer reclaimer // of flushed keys
+	reclaimer reclaimer // of flushed keys and large values
 
 	shutdown func(ShutdownOptions) error
 	version  string
@@ -486,6 +486,7 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 	if !c.touched && d.watches.used() {
 		d.touchWritten(c)
 	}
+	d.reclaimGarbage()
 	if d.repl == nil || c.applied {
 		return
 	}

@@ -130,6 +130,15 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 	d.appendEffect(k.Slot, db, [][]byte{wordDel, k.Name})
 }
 
+// FieldsExpired logs the removal of hash fields past their deadline. It
+// implements store.Hooks and is called with the lock of the key's shard held.
+func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte) {
+	if d.repl == nil {
+		return
+	}
+	d.repl.Append(k.Slot, db, 0, append([][]byte{wordHDel, k.Name}, fields...))
+}
+
 func randomID() string {
 	var b [20]byte
 	rand.Read(b[:]) // never fails (documented)

@@ -48,6 +48,18 @@ const (
 
 	errExecWithoutMulti    = "ERR EXEC without MULTI"
 	errDiscardWithoutMulti = "ERR DISCARD without MULTI"
+	errHashNotInteger      = "ERR hash value is not an integer"
+	errHashNotFloat        = "ERR hash value is not a float"
+	errValueNaNOrInf       = "ERR value is NaN or Infinity"
+	errCountRange          = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+	errNumKeys             = "ERR numkeys should be greater than 0"
+	errNumKeysArgs         = "ERR Number of keys can't be greater than number of args"
+	errLimitNegative       = "ERR LIMIT can't be negative"
+	errFieldsPosition      = "ERR Mandatory argument FIELDS is missing or not at the right position"
+	errNumFields           = "ERR Parameter `numFields` should be greater than 0"
+	errNumFieldsArgs       = "ERR The `numfields` parameter must match the number of arguments"
+	errExpireNegative      = "ERR invalid expire time, must be >= 0"
+	errReplyTooLarge       = "ERR the reply would exceed the maximum size (proto-max-bulk-len)"
 
 	errInt32Range    = "ERR value is out of range, value must between -2147483648 and 2147483647"
 	errFirstDB       = "ERR invalid first DB index"

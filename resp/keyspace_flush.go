@@ -245,7 +245,7 @@ func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 // The caller holds no lock, or, with allLocked, all.
 func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
 	for shard := range store.Shards {
-		for more := true; more; {
+		for more := st.HasGarbage(shard); more; {
 			select {
 			case <-stop:
 				return
@@ -270,9 +270,15 @@ func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
 	}
 }
 
+// reclaimGarbage makes the memory of large values that were dropped free soon.
+func (d *Dispatcher) reclaimGarbage() {
+	if d.store.Garbage() {
+		d.reclaimer.start(d.store)
+	}
+}
+
 // reclaimer frees the memory of keys flushed with ASYNC, and of large values
-// whose keys are gone, in the background. At
-// most one goroutine does, and only while there is something to free.
+// however they were dropped, in the background. At most one goroutine does, and only while there is something to free.
 type reclaimer struct {
 	mu      sync.Mutex // guards below; a leaf
 	running bool

@@ -30,6 +30,10 @@ type forwardedHooks struct{ d *Dispatcher }
 
 func (h *forwardedHooks) Expired(db int, k store.Key) { h.d.Expired(db, k) }
 
+func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
+	h.d.FieldsExpired(db, k, fields)
+}
+
 // newTestNode returns a node with one client. routing nil: a standalone node.
 // log nil: not replicated.
 func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
@@ -147,9 +151,10 @@ type effectLog struct {
 }
 
 type loggedEffect struct {
-	slot uint16
-	db   int
-	args [][]byte
+	slot  uint16
+	db    int
+	flags uint8
+	args  [][]byte
 }
 
 func (e loggedEffect) String() string {
@@ -160,10 +165,10 @@ func (e loggedEffect) String() string {
 	return strings.Join(words, " ")
 }
 
-func (l *effectLog) Append(slot uint16, db int, _ uint8, args [][]byte) {
+func (l *effectLog) Append(slot uint16, db int, flags uint8, args [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := loggedEffect{slot: slot, db: db}
+	e := loggedEffect{slot: slot, db: db, flags: flags}
 	for _, arg := range args {
 		e.args = append(e.args, slices.Clone(arg))
 	}
@@ -236,8 +241,17 @@ func newRouting(t testing.TB, primary func(slot uint16) bool) *testRouting {
 		}
 		spans = append(spans, slotmap.Span{Range: slotmap.Range{First: slot, Last: slot}, Assignment: a})
 	}
+	return &testRouting{m: testMap(t, spans)}
+}
+
+func testMap(t testing.TB, spans []slotmap.Span) *slotmap.Map {
+	t.Helper()
+	epoch := uint64(1)
+	for _, s := range spans {
+		epoch = max(epoch, s.Epoch)
+	}
 	image, err := json.Marshal(map[string]any{
-		"version": 1, "cluster": self, "epoch": 1, "replicas": 1, "spans": spans,
+		"version": 1, "cluster": self, "epoch": epoch, "replicas": 1, "spans": spans,
 		"nodes": []slotmap.Node{
 			{ID: self, Host: "127.0.0.1", ClientPort: 7000, ClusterPort: 17000, Weight: 1, Boot: 1},
 			{ID: other, Host: "127.0.0.1", ClientPort: 7001, ClusterPort: 17001, Weight: 1, Boot: 1},
@@ -250,7 +264,19 @@ func newRouting(t testing.TB, primary func(slot uint16) bool) *testRouting {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &testRouting{m: m}
+	return m
+}
+
+// newRoutingEpoch is a map whose slots all have that primary, replica and epoch.
+func newRoutingEpoch(t testing.TB, epoch uint64, primary, replica slotmap.NodeID) *testRouting {
+	t.Helper()
+	r := newRouting(t, everySlot)
+	a := &slotmap.Assignment{Primary: primary, Epoch: epoch}
+	if replica != "" {
+		a.Replicas = []slotmap.NodeID{replica}
+	}
+	r.m = testMap(t, []slotmap.Span{{Range: slotmap.Range{First: 0, Last: hashslot.Count - 1}, Assignment: a}})
+	return r
 }
 
 func everySlot(uint16) bool { return true }
@@ -315,3 +341,4 @@ func (r *testRouting) Publish(channel, text []byte) {
 }
 
 func (r *testRouting) PublishSlot(_ uint16, channel, text []byte) { r.Publish(channel, text) }
+func (n *testNode) keyOf(name string) store.Key                   { return store.MakeKey([]byte(name)) }

@@ -149,7 +149,7 @@ func wait(c *Ctx) {
 		return
 	}
 	acked := ackedNow(repl, marks)
-	if int64(acked) >= n || c.inExec {
+	if int64(acked) >= n || c.DenyBlocking() {
 		c.W.Int(int64(acked))
 		return
 	}

@@ -62,9 +62,8 @@ func specialOf(cmd *command.Command) (s special) {
 	s.notInMulti = s.notInMulti || cmd.Has(command.NoMulti)
 	// Commands that lock shards by themselves find them locked in EXEC. Those
 	// that look at the server as a whole may do so.
-	s.allLocks = len(cmd.KeySpecs) == 0 &&
-		(cmd.Has(command.TouchesArbitraryKeys) || cmd.Has(command.Admin) ||
-			cmd.Group == command.GroupServer || cmd.Group == command.GroupCluster)
+	s.allLocks = cmd.Has(command.TouchesArbitraryKeys) || len(cmd.KeySpecs) == 0 &&
+		(cmd.Has(command.Admin) || cmd.Group == command.GroupServer || cmd.Group == command.GroupCluster)
 	return s
 }
 

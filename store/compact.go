@@ -5,7 +5,9 @@ import "unsafe"
 // compactState is where the compaction of a shard goes on.
 type compactState struct {
 	position
-	moved int // in this pass
+	object uint32 // number of the object to go on with, once all databases are done
+	at     uint64 // where in it
+	moved  int    // in this pass
 }
 
 // compactSegments bounds the index looked through per step.
@@ -18,7 +20,7 @@ const compactSegments = 16
 func (s *Store) CompactStep(i, budget int) (moved int, more bool) {
 	sh := &s.shards[i]
 	st := &sh.compact
-	if st.position == (position{}) {
+	if st.position == (position{}) && st.object == 0 && st.at == 0 {
 		if !sh.fragmented() {
 			return 0, false
 		}
@@ -26,9 +28,16 @@ func (s *Store) CompactStep(i, budget int) (moved int, more bool) {
 	}
 	for looked := 0; looked < budget; {
 		if st.db >= len(sh.dbs) {
-			more = st.moved > 0
-			*st = compactState{}
-			return moved, more
+			n, m, done := sh.compactObjects(budget - looked)
+			looked += n
+			moved += m
+			st.moved += m
+			if done {
+				more = st.moved > 0
+				*st = compactState{}
+				return moved, more
+			}
+			continue
 		}
 		ix := sh.dbs[st.db].Load()
 		if ix == nil || st.tag >= tagEnd {
@@ -52,15 +61,35 @@ func (s *Store) CompactStep(i, budget int) (moved int, more bool) {
 	return moved, true
 }
 
-// fragmented says whether any heap that the shard uses could be compacted.
-func (sh *shard) fragmented() bool {
-	for _, h := range []*heap{&sh.heap, &sh.store.groups[sh.id/groupShards], &sh.store.large} {
-		if h == &sh.heap {
-			if h.fragmented() {
-				return true
-			}
+// compactObjects goes on with the elements of large values.
+func (sh *shard) compactObjects(budget int) (looked, moved int, done bool) {
+	st := &sh.compact
+	for looked < budget {
+		if int(st.object) >= len(sh.objects.list) {
+			return looked, moved, true
+		}
+		o := sh.objects.list[st.object]
+		looked++
+		if o == nil {
+			st.object, st.at = st.object+1, 0
 			continue
 		}
+		next, n, m := o.compactStep(st.at, budget-looked)
+		looked += n
+		moved += m
+		if st.at = next; next == 0 {
+			st.object++
+		}
+	}
+	return looked, moved, false
+}
+
+// fragmented says whether any heap that the shard uses could be compacted.
+func (sh *shard) fragmented() bool {
+	if sh.heap.fragmented() {
+		return true
+	}
+	for _, h := range []*heap{&sh.store.objects[sh.id/groupShards], sh.group, &sh.store.large} {
 		h.mu.Lock()
 		yes := h.fragmented()
 		h.mu.Unlock()
@@ -73,13 +102,13 @@ func (sh *shard) fragmented() bool {
 
 // relocate copies memory of the given size elsewhere if that helps to empty its
 // run. The old place is still to be freed.
-func (sh *shard) relocate(r ref, size int) (to ref, ok bool) {
+func (o *owner) relocate(r ref, size int) (to ref, ok bool) {
 	if size > maxCell {
 		return 0, false
 	}
 	class := classOf(size)
-	h := sh.heapFor(class)
-	if h != &sh.heap {
+	h := o.heapFor(class)
+	if h.shared {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 	}
@@ -90,8 +119,8 @@ func (sh *shard) relocate(r ref, size int) (to ref, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	sh.cells += int64(classSize(class))
-	a := sh.store.arena
+	o.account(int64(classSize(class)), 0)
+	a := o.store.arena
 	copy(unsafe.Slice((*byte)(a.ptr(to)), size), unsafe.Slice((*byte)(a.ptr(r)), size))
 	return to, true
 }
@@ -109,16 +138,16 @@ func (sh *shard) moveRecord(ix *index, e entry, rec *record) bool {
 
 // moveSegments moves the segments that lie wholly in the tags [from, to), or
 // end there.
-func (sh *shard) moveSegments(ix *index, from, to uint32) (moved int) {
+func (o *owner) moveSegments(ix *index, from, to uint32) (moved int) {
 	dir := ix.dir.Load()
 	for pos := from; pos < to; {
 		w := dir.word(pos)
 		span := uint32(1) << (tagBits - w.depth())
 		end := pos&^(span-1) + span
 		if end <= to {
-			if r, ok := sh.relocate(w.ref(), w.cells()*8); ok {
+			if r, ok := o.relocate(w.ref(), w.cells()*8); ok {
 				dir.set(pos, w.depth(), makeSegWord(r, w.size(), w.depth()))
-				sh.free(w.ref(), w.cells()*8)
+				o.free(w.ref(), w.cells()*8)
 				moved++
 			}
 		}

@@ -26,7 +26,14 @@ func (d *digest) mixValue(sh *shard, rec *record) {
 	var typ [4]byte
 	binary.BigEndian.PutUint32(typ[:], uint32(rec.typ()))
 	d.mix(typ[:])
-	d.mix(sh.value(rec))
+	switch {
+	case rec.typ() == TypeString:
+		d.mix(sh.value(rec))
+	case rec.large():
+		sh.object(rec).digest(d)
+	default:
+		typeForms[rec.typ()].digestPacked(d, rec.encoding(), rec.inline())
+	}
 	if rec.hasDeadline() {
 		d.add([]byte("!!expire!!"))
 	}

@@ -2,7 +2,7 @@ package store
 
 // A payload is a value in the internal form: version (1 byte), type and
 // encoding (4 bits each), access information (3 bytes, little-endian), value
-// bytes. Only nodes of one version exchange it.
+// bytes: of large values, what object.dump wrote. Only nodes of one version exchange it.
 const (
 	payloadVersion = 1
 	payloadHeader  = 5
@@ -21,8 +21,11 @@ func (tx *Tx) DumpValue(k Key, buf []byte) (payload []byte, deadline int64, ok b
 
 func (sh *shard) dump(rec *record, buf []byte) []byte {
 	a := sh.store.plainAccess(rec.access())
-	buf = append(buf, payloadVersion, uint8(rec.typ())<<4|uint8(plainEncoding(rec.encoding())),
+	buf = append(buf, payloadVersion, uint8(rec.typ())<<4|uint8(storedEncoding(rec.encoding())),
 		byte(a), byte(a>>8), byte(a>>16))
+	if rec.large() {
+		return sh.object(rec).dump(buf)
+	}
 	return append(buf, sh.value(rec)...)
 }
 
@@ -34,7 +37,15 @@ func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) err
 		return ErrBadPayload
 	}
 	typ, encoding, value := Type(payload[1]>>4), Encoding(payload[1]&15), payload[payloadHeader:]
-	if typ != TypeString || !validString(encoding, value) {
+	form := typeForms[typ&7]
+	large := typ != TypeString && (&record{kind: payload[1]}).large()
+	switch {
+	case payload[1] >= kindDeadline:
+		return ErrBadPayload
+	case typ == TypeString && validString(encoding, value):
+	case large && form.load != nil:
+	case !large && form.validPacked != nil && form.validPacked(encoding, value):
+	default:
 		return ErrBadPayload
 	}
 	it := tx.look(k)
@@ -44,14 +55,28 @@ func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) err
 	if deadline <= 0 {
 		deadline = noDeadline
 	}
-	dst, _, err := tx.write(&it, k, newValue{
-		typ: typ, encoding: encoding, length: len(value), deadline: deadline,
-		access: tx.Store.ownAccess(uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16),
-	})
-	if err == nil {
-		copy(dst, value)
+	access := tx.Store.ownAccess(uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16)
+	if large {
+		o, err := form.load(it.sh, encoding, value)
+		if err != nil {
+			return err
+		}
+		if err = tx.setObject(&it, k, typ, encoding, o, deadline, access); err != nil {
+			it.sh.discard(o)
+			return err
+		}
+		tx.noteFields(&it, k)
+		return nil
 	}
-	return err
+	dst, _, err := tx.write(&it, k, newValue{
+		typ: typ, encoding: encoding, length: len(value), deadline: deadline, access: access,
+	})
+	if err != nil {
+		return err
+	}
+	copy(dst, value)
+	tx.noteFields(&it, k)
+	return nil
 }
 
 func validString(e Encoding, value []byte) bool {

@@ -11,6 +11,10 @@ func (h *hookLog) Expired(db int, k Key) {
 	h.names = append(h.names, fmt.Sprintf("%d/%s", db, k.Name))
 }
 
+func (h *hookLog) FieldsExpired(db int, k Key, fields [][]byte) {
+	h.names = append(h.names, fmt.Sprintf("%d/%s%q", db, k.Name, fields))
+}
+
 func mustSet(t testing.TB, tx *Tx, name, value string, deadline int64) Key {
 	t.Helper()
 	k := MakeKey([]byte(name))

@@ -7,6 +7,17 @@ type externals struct {
 	regions [][]byte // by number; nil: free
 	free    []uint32
 	bytes   int64 // mapped
+
+	// Those of an object count in foreign of its shard's.
+	parent  *externals
+	foreign int64
+}
+
+func (x *externals) account(n int) {
+	x.bytes += int64(n)
+	if x.parent != nil {
+		x.parent.foreign += int64(n)
+	}
 }
 
 const pageSize = 4096
@@ -29,7 +40,7 @@ func (a *arena) freeRegion(mem []byte) {
 
 // adopt takes over a region and returns its number.
 func (x *externals) adopt(mem []byte) uint32 {
-	x.bytes += int64(len(mem))
+	x.account(len(mem))
 	if n := len(x.free); n > 0 {
 		id := x.free[n-1]
 		x.free = x.free[:n-1]
@@ -45,7 +56,7 @@ func (x *externals) release(id uint32) []byte {
 	mem := x.regions[id]
 	x.regions[id] = nil
 	x.free = append(x.free, id)
-	x.bytes -= int64(len(mem))
+	x.account(-len(mem))
 	return mem
 }
 

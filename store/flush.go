@@ -2,11 +2,60 @@ package store
 
 import "math/bits"
 
-// garbage is an index taken out of the keyspace whose segments and records are
-// still to be freed.
-type garbage struct {
+// garbage is memory out of the keyspace that is freed in steps: what FlushShard
+// took out, and large objects.
+type garbage interface {
+	// freeStep frees about max keys or elements and says whether all is
+	// free. It may add other garbage.
+	freeStep(sh *shard, max int) (freed int, done bool)
+}
+
+func (sh *shard) addGarbage(g garbage) {
+	sh.garbage = append(sh.garbage, g)
+	sh.store.garbage[sh.id/64].Or(1 << (sh.id % 64))
+}
+
+// Garbage says whether FreeStep has something to do in any shard. No lock is
+// needed.
+func (s *Store) Garbage() bool { return s.Flushed() >= 0 }
+
+// HasGarbage says whether FreeStep has something to do in shard i. No lock is
+// needed.
+func (s *Store) HasGarbage(i int) bool { return s.garbage[i/64].Load()>>(i%64)&1 != 0 }
+
+// indexGarbage is the index of an emptied database.
+type indexGarbage struct {
 	ix  *index
 	tag uint32 // everything before is free
+}
+
+func (g *indexGarbage) freeStep(sh *shard, max int) (freed int, done bool) {
+	w := g.ix.dir.Load().word(g.tag)
+	entries := sh.scratch[:0]
+	for _, e := range sh.cellsOf(w)[1:] {
+		if e != 0 {
+			entries = append(entries, e)
+		}
+	}
+	sh.each(entries, func(_ entry, rec *record) { sh.freeRecord(rec) })
+	g.tag += uint32(1) << (tagBits - w.depth())
+	sh.freeSegment(g.ix, w)
+	sh.scratch = entries[:0]
+	return len(entries) + 1, g.tag >= tagEnd
+}
+
+// hintGarbage is an index of hints: its entries refer to nothing.
+type hintGarbage struct {
+	ix  *index
+	tag uint32
+}
+
+func (g *hintGarbage) freeStep(sh *shard, _ int) (freed int, done bool) {
+	w := g.ix.dir.Load().word(g.tag)
+	g.tag += uint32(1) << (tagBits - w.depth())
+	freed = int(uint32(sh.cellsOf(w)[0])) + 1
+	sh.freeSegment(g.ix, w)
+	return freed, g.tag >= tagEnd
 }
 
 // FlushSlot removes up to max keys of slot from db and returns how many it
@@ -38,8 +87,12 @@ func (s *Store) FlushSlot(db int, slot uint16, max int) int {
 func (s *Store) FlushShard(db, i int) {
 	sh := &s.shards[i]
 	if ix := sh.dbs[db].Swap(nil); ix != nil {
-		sh.garbage = append(sh.garbage, garbage{ix: ix})
-		sh.noteFlushed(true)
+		sh.addGarbage(&indexGarbage{ix: ix})
+	}
+	if ix := sh.hints[db]; ix != nil {
+		sh.hints[db] = nil
+		sh.hinted.Add(-ix.count.Load())
+		sh.addGarbage(&hintGarbage{ix: ix})
 	}
 }
 
@@ -58,37 +111,30 @@ func (s *Store) FlushAll() {
 	}
 }
 
-// FreeStep frees at least max keys, to the end of a segment, that FlushShard
-// left behind in shard i, and says whether more is left. The caller holds the
-// lock of the shard. 1000 keys take some 100 µs.
+// FreeStep frees about max keys and elements of large values (at least a segment
+// of them) that were left behind in shard i, and says whether more is left. The
+// caller holds the lock of the shard. 1000 keys take some 100 µs.
 func (s *Store) FreeStep(i, max int) (more bool) {
 	sh := &s.shards[i]
 	for freed := 0; len(sh.garbage) > 0 && freed < max; {
-		g := &sh.garbage[len(sh.garbage)-1]
-		if g.tag >= tagEnd {
-			sh.garbage[len(sh.garbage)-1] = garbage{}
-			sh.garbage = sh.garbage[:len(sh.garbage)-1]
-			continue
+		last := len(sh.garbage) - 1
+		g := sh.garbage[last]
+		n, done := g.freeStep(sh, max-freed)
+		freed += n
+		if done {
+			// What it added meanwhile takes its place.
+			end := len(sh.garbage) - 1
+			sh.garbage[last] = sh.garbage[end]
+			sh.garbage[end] = nil
+			sh.garbage = sh.garbage[:end]
 		}
-		w := g.ix.dir.Load().word(g.tag)
-		span := uint32(1) << (tagBits - w.depth())
-		sh.scratch = sh.scratch[:0]
-		for _, e := range sh.cellsOf(w)[1:] {
-			if e != 0 {
-				sh.scratch = append(sh.scratch, e)
-			}
-		}
-		sh.each(sh.scratch, func(_ entry, rec *record) { sh.freeRecord(rec) })
-		freed += len(sh.scratch) + 1
-		g.tag += span
-		sh.freeSegment(g.ix, w)
 	}
 	if len(sh.garbage) > 0 {
 		return true
 	}
 	// Whole segments went through it: too large to keep 256 times.
 	sh.garbage, sh.scratch = nil, nil
-	sh.noteFlushed(false)
+	s.garbage[i/64].And(^uint64(1 << (i % 64)))
 	return false
 }
 
@@ -100,6 +146,8 @@ func (s *Store) SwapDB(a, b int) {
 	for i := range s.shards {
 		dbs := s.shards[i].dbs
 		dbs[a].Store(dbs[b].Swap(dbs[a].Load()))
+		hints := s.shards[i].hints
+		hints[a], hints[b] = hints[b], hints[a]
 	}
 	s.avgTTL[a].Store(s.avgTTL[b].Swap(s.avgTTL[a].Load()))
 }
@@ -107,20 +155,10 @@ func (s *Store) SwapDB(a, b int) {
 // Flushed returns a shard where FreeStep has something to free, or -1. No lock
 // is needed.
 func (s *Store) Flushed() int {
-	for i := range s.flushed {
-		if word := s.flushed[i].Load(); word != 0 {
+	for i := range s.garbage {
+		if word := s.garbage[i].Load(); word != 0 {
 			return i*64 + bits.TrailingZeros64(word)
 		}
 	}
 	return -1
-}
-
-// noteFlushed says whether the shard holds garbage. The caller holds its lock.
-func (sh *shard) noteFlushed(garbage bool) {
-	word, bit := &sh.store.flushed[sh.id/64], uint64(1)<<(sh.id%64)
-	if garbage {
-		word.Or(bit)
-	} else {
-		word.And(^bit)
-	}
 }

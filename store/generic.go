@@ -32,6 +32,19 @@ func (tx *Tx) Encoding(k Key) (e Encoding, ok bool) {
 }
 
 func plainEncoding(e Encoding) Encoding {
+	switch e {
+	case encodingRawExternal:
+		return EncodingRaw
+	case encodingPackedSet:
+		return EncodingHashtable
+	case encodingPackedList:
+		return EncodingQuicklist
+	}
+	return e
+}
+
+// storedEncoding is what a copy of the value has: no mapping of its own yet.
+func storedEncoding(e Encoding) Encoding {
 	if e == encodingRawExternal {
 		return EncodingRaw
 	}
@@ -164,10 +177,13 @@ func (tx *Tx) bring(from Key, db int, to Key, replace, move bool) (bool, error) 
 // from if move is set. Neither value nor record moves by looking for to; the
 // entry of from may.
 func (tx *Tx) transfer(it *item, from Key, target *Tx, to Key, move bool) error {
+	if it.rec.large() {
+		return tx.transferObject(it, from, target, to, move)
+	}
 	dst := target.look(to)
 	src := it.sh.value(&it.rec)
 	v := newValue{
-		typ: it.rec.typ(), encoding: plainEncoding(it.rec.encoding()), length: len(src),
+		typ: it.rec.typ(), encoding: storedEncoding(it.rec.encoding()), length: len(src),
 		deadline: it.rec.deadline(), access: it.rec.access(),
 	}
 	external := it.rec.encoding() == encodingRawExternal
@@ -184,6 +200,7 @@ func (tx *Tx) transfer(it *item, from Key, target *Tx, to Key, move bool) error 
 	if v.region == nil {
 		copy(value, src)
 	}
+	target.noteFields(&dst, to)
 	if !move {
 		return nil
 	}
@@ -197,6 +214,39 @@ func (tx *Tx) transfer(it *item, from Key, target *Tx, to Key, move bool) error 
 	return nil
 }
 
+// transferObject is transfer for a large value: it moves in constant time, also
+// to another shard; copying takes as long as the value is large.
+func (tx *Tx) transferObject(it *item, from Key, target *Tx, to Key, move bool) error {
+	dst := target.look(to)
+	o, access := it.object(), it.rec.access()
+	typ, encoding, deadline := it.rec.typ(), it.rec.encoding(), it.rec.deadline()
+	if !move {
+		access = tx.newAccess()
+		var err error
+		if o, err = o.clone(dst.sh); err != nil {
+			return err
+		}
+	}
+	if err := target.setObject(&dst, to, typ, encoding, o, deadline, access); err != nil {
+		if !move {
+			dst.sh.discard(o)
+		}
+		return err
+	}
+	target.noteFields(&dst, to)
+	if !move {
+		return nil
+	}
+	if dst.sh != it.sh {
+		o.base().reparent(&dst.sh.owner)
+	}
+	it.sh.objects.take(it.rec.handle())
+	it.rec.detach()
+	it.place, _ = it.sh.findRef(it.ix, from.tag(), it.rec.ref)
+	it.sh.removeItem(it)
+	return nil
+}
+
 // ObjectInfo is what OBJECT and DEBUG OBJECT tell.
 type ObjectInfo struct {
 	Type        Type
@@ -205,7 +255,7 @@ type ObjectInfo struct {
 	Access      uint32 // 24 bits of access information as Redis's robj.lru
 	IdleSeconds int64  // since the last access; of no meaning with LFU
 	Freq        int    // logarithmic access counter, decayed; only with LFU
-	Length      int    // bytes of the value
+	Length      int    // bytes of the value; of a large one, those that it takes
 }
 
 // sharedIntegers is the number of small integers that Redis keeps one object
@@ -229,6 +279,9 @@ func (tx *Tx) ObjectInfo(k Key) (info ObjectInfo, ok bool) {
 		Freq:        int(lfuCounter(access, tx.Now, tx.Store.policy.Load().DecayTime)),
 		Length:      len(value),
 	}
+	if it.rec.large() {
+		info.Length = int(it.object().base().bytes())
+	}
 	if info.Encoding == EncodingInt {
 		if n, ok := parseInt(value); ok && n >= 0 && n < sharedIntegers {
 			info.Refcount = math.MaxInt32
@@ -239,6 +292,9 @@ func (tx *Tx) ObjectInfo(k Key) (info ObjectInfo, ok bool) {
 
 // entryBytes is what a key takes in the index: 8 bytes at a usual load of 3/4.
 const entryBytes = 11
+
+// objectHeader is about what the Go side of a large object takes.
+const objectHeader = 256
 
 // MemoryUsage returns the bytes that k and its value take, index included. The
 // access time stays.
@@ -251,6 +307,8 @@ func (tx *Tx) MemoryUsage(k Key) (n int64, ok bool) {
 	if it.rec.encoding() == encodingRawExternal {
 		id, _ := it.rec.external()
 		n += int64(len(it.sh.external.regions[id]))
+	} else if it.rec.large() {
+		n += it.object().base().bytes() + objectHeader
 	}
 	return n, true
 }

@@ -117,6 +117,7 @@ type classLists struct {
 // by the lock of its shard (classes to 128 bytes) or by its own (shared ones).
 type heap struct {
 	mu      sync.Mutex // shared heaps only; taken under shard locks, before the arena's
+	shared  bool
 	arena   *arena
 	base    int // first class
 	subRuns bool
@@ -129,8 +130,8 @@ type heap struct {
 	unnoted int64 // change of held-used that usage does not know yet
 }
 
-func (h *heap) init(a *arena, first, end int, subRuns bool) {
-	*h = heap{arena: a, base: first, subRuns: subRuns, classes: make([]classLists, end-first)}
+func (h *heap) init(a *arena, first, end int, subRuns, shared bool) {
+	*h = heap{shared: shared, arena: a, base: first, subRuns: subRuns, classes: make([]classLists, end-first)}
 	h.shapes = shapesFor(first, end, 0)
 	if subRuns {
 		h.sub = shapesFor(first, end, subRunSize)

@@ -100,19 +100,21 @@ func (d *directory) word(tag uint32) segWord {
 	return segWord(d.segs[tag>>(tagBits-d.depth)])
 }
 
-// index is guarded by the lock of its shard, but for what is atomic.
+// index is guarded by the lock of its shard, but for what is atomic. The elements
+// of large hashes and sets have one each, whose tags are 27 bits of hash and
+// whose records are those of element.go.
 type index struct {
 	dir     atomic.Pointer[directory]
-	count   atomic.Int64 // keys; stored under the lock
-	expires atomic.Int64 // keys with a deadline
-	slots   [SlotsPerShard]uint32
-	deepest int   // segments as deep as the directory
-	bytes   int64 // of segments
+	count   atomic.Int64           // keys; stored under the lock
+	expires atomic.Int64           // keys with a deadline
+	slots   *[SlotsPerShard]uint32 // keys by slot; nil: an index of elements
+	deepest int                    // segments as deep as the directory
+	bytes   int64                  // of segments
 }
 
 // cellsOf returns the segment w, header included.
-func (sh *shard) cellsOf(w segWord) []uint64 {
-	return unsafe.Slice((*uint64)(sh.store.arena.ptr(w.ref())), w.cells())
+func (o *owner) cellsOf(w segWord) []uint64 {
+	return unsafe.Slice((*uint64)(o.store.arena.ptr(w.ref())), w.cells())
 }
 
 // place is where an entry lies.
@@ -142,9 +144,9 @@ func (sh *shard) find(ix *index, tag uint32, name []byte) (place, record, bool) 
 }
 
 // findRef looks for the entry of a record by its reference.
-func (sh *shard) findRef(ix *index, tag uint32, r ref) (place, bool) {
+func (o *owner) findRef(ix *index, tag uint32, r ref) (place, bool) {
 	w := ix.dir.Load().word(tag)
-	cells := sh.cellsOf(w)
+	cells := o.cellsOf(w)
 	for i := w.home(tag); i < len(cells) && cells[i] != 0 && tagOf(cells[i]) <= tag; i++ {
 		if refOf(cells[i]) == r && tagOf(cells[i]) == tag {
 			return place{w, cells, i}, true
@@ -154,18 +156,20 @@ func (sh *shard) findRef(ix *index, tag uint32, r ref) (place, bool) {
 }
 
 // insert adds an entry. Error: ErrOutOfMemory, then nothing has changed.
-func (sh *shard) insert(ix *index, tag uint32, r ref, deadline bool) error {
+func (o *owner) insert(ix *index, tag uint32, r ref, deadline bool) error {
 	for {
 		w := ix.dir.Load().word(tag)
-		cells := sh.cellsOf(w)
+		cells := o.cellsOf(w)
 		if int(uint32(cells[0])) < maxLoad(len(cells)) && insertCell(w, cells, makeEntry(tag, r, deadline)) {
 			break
 		}
-		if err := sh.growSegment(ix, tag, w); err != nil {
+		if err := o.growSegment(ix, tag, w); err != nil {
 			return err
 		}
 	}
-	ix.slots[tag>>hashBits]++
+	if ix.slots != nil {
+		ix.slots[tag>>hashBits]++
+	}
 	ix.count.Store(ix.count.Load() + 1)
 	if deadline {
 		ix.expires.Store(ix.expires.Load() + 1)
@@ -197,7 +201,7 @@ func insertCell(w segWord, cells []uint64, e entry) bool {
 }
 
 // remove takes the entry at p out. The segment may shrink or merge.
-func (sh *shard) remove(ix *index, p place) {
+func (o *owner) remove(ix *index, p place) {
 	e := p.cells[p.at]
 	tag := tagOf(e)
 	i := p.at
@@ -207,7 +211,9 @@ func (sh *shard) remove(ix *index, p place) {
 	}
 	p.cells[i] = 0
 	p.cells[0]--
-	ix.slots[tag>>hashBits]--
+	if ix.slots != nil {
+		ix.slots[tag>>hashBits]--
+	}
 	ix.count.Store(ix.count.Load() - 1)
 	if e&deadlineBit != 0 {
 		p.cells[0] -= 1 << 32
@@ -217,12 +223,12 @@ func (sh *shard) remove(ix *index, p place) {
 	// close together.
 	n, size := int(uint32(p.cells[0])), len(p.cells)
 	if n < size*3/10 && n%(size/16) == 0 {
-		sh.shrinkSegment(ix, tag, p.word)
+		o.shrinkSegment(ix, tag, p.word)
 	}
 }
 
 // replace points the entry at p to another record of the same key.
-func (sh *shard) replace(ix *index, p place, r ref, deadline bool) {
+func (o *owner) replace(ix *index, p place, r ref, deadline bool) {
 	e := p.cells[p.at]
 	p.cells[p.at] = makeEntry(tagOf(e), r, deadline)
 	if had := e&deadlineBit != 0; had != deadline {

@@ -5,16 +5,16 @@ import "sync/atomic"
 // growSegment makes room in the segment w that holds tag: by taking a larger
 // one, or, at ordinary size, by splitting it. Work is bounded by one segment,
 // but for doubling the directory, which copies 8 bytes per segment.
-func (sh *shard) growSegment(ix *index, tag uint32, w segWord) error {
-	cells := sh.cellsOf(w)
+func (o *owner) growSegment(ix *index, tag uint32, w segWord) error {
+	cells := o.cellsOf(w)
 	d := w.depth()
 	if w.size() < ordinarySeg || d >= maxDepth {
-		bigger, err := sh.build(ix, w.size()+1, largestSeg, d, cells[1:])
+		bigger, err := o.build(ix, w.size()+1, largestSeg, d, cells[1:])
 		if err != nil {
 			return err
 		}
 		ix.dir.Load().set(tag, d, bigger)
-		sh.freeSegment(ix, w)
+		o.freeSegment(ix, w)
 		return nil
 	}
 	cut := 1
@@ -23,13 +23,13 @@ func (sh *shard) growSegment(ix *index, tag uint32, w segWord) error {
 			break
 		}
 	}
-	left, err := sh.build(ix, sizeFor(used(cells[1:cut])), largestSeg, d+1, cells[1:cut])
+	left, err := o.build(ix, sizeFor(used(cells[1:cut])), largestSeg, d+1, cells[1:cut])
 	if err != nil {
 		return err
 	}
-	right, err := sh.build(ix, sizeFor(used(cells[cut:])), largestSeg, d+1, cells[cut:])
+	right, err := o.build(ix, sizeFor(used(cells[cut:])), largestSeg, d+1, cells[cut:])
 	if err != nil {
-		sh.freeSegment(ix, left)
+		o.freeSegment(ix, left)
 		return err
 	}
 	dir := ix.dir.Load()
@@ -44,7 +44,7 @@ func (sh *shard) growSegment(ix *index, tag uint32, w segWord) error {
 	if d+1 == dir.depth {
 		ix.deepest += 2
 	}
-	sh.freeSegment(ix, w)
+	o.freeSegment(ix, w)
 	return nil
 }
 
@@ -60,7 +60,7 @@ func used(cells []uint64) (n int) {
 // shrinkSegment merges the thinly filled segment w that holds tag with its
 // buddy as long as both fit well into one, or takes a smaller one. Failing to
 // get the memory is no error: the segment stays as it is.
-func (sh *shard) shrinkSegment(ix *index, tag uint32, w segWord) {
+func (o *owner) shrinkSegment(ix *index, tag uint32, w segWord) {
 	for w.depth() > 0 {
 		d := w.depth()
 		bit := uint32(1) << (tagBits - d)
@@ -69,12 +69,12 @@ func (sh *shard) shrinkSegment(ix *index, tag uint32, w segWord) {
 		if left.depth() != d || right.depth() != d {
 			break
 		}
-		lc, rc := sh.cellsOf(left), sh.cellsOf(right)
+		lc, rc := o.cellsOf(left), o.cellsOf(right)
 		n := int(uint32(lc[0])) + int(uint32(rc[0]))
 		if n > maxLoad(segSizes[ordinarySeg])/2 {
 			break
 		}
-		merged, err := sh.build(ix, sizeFor(n), ordinarySeg, d-1, lc[1:], rc[1:])
+		merged, err := o.build(ix, sizeFor(n), ordinarySeg, d-1, lc[1:], rc[1:])
 		if err != nil {
 			return
 		}
@@ -85,19 +85,19 @@ func (sh *shard) shrinkSegment(ix *index, tag uint32, w segWord) {
 				ix.halveDirectory()
 			}
 		}
-		sh.freeSegment(ix, left)
-		sh.freeSegment(ix, right)
+		o.freeSegment(ix, left)
+		o.freeSegment(ix, right)
 		w = merged
 	}
-	cells := sh.cellsOf(w)
+	cells := o.cellsOf(w)
 	n := int(uint32(cells[0]))
 	if size := sizeFor(n); n < len(cells)*3/10 && size < w.size() {
-		smaller, err := sh.build(ix, size, w.size()-1, w.depth(), cells[1:])
+		smaller, err := o.build(ix, size, w.size()-1, w.depth(), cells[1:])
 		if err != nil {
 			return
 		}
 		ix.dir.Load().set(tag, w.depth(), smaller)
-		sh.freeSegment(ix, w)
+		o.freeSegment(ix, w)
 	}
 }
 
@@ -138,13 +138,13 @@ func (ix *index) halveDirectory() {
 // build makes a segment for sorted entries, of the first size from size to most
 // that they fit into: tags close together may need more than their number asks
 // for. ErrOutOfMemory when none fits.
-func (sh *shard) build(ix *index, size, most, depth int, entries ...[]uint64) (segWord, error) {
+func (o *owner) build(ix *index, size, most, depth int, entries ...[]uint64) (segWord, error) {
 	for ; size <= most; size++ {
-		w, err := sh.newSegment(ix, size, depth)
+		w, err := o.newSegment(ix, size, depth)
 		if err != nil {
 			return 0, err
 		}
-		cells := sh.cellsOf(w)
+		cells := o.cellsOf(w)
 		next, fits := 1, true
 		for _, es := range entries {
 			if next, fits = spread(w, cells, es, next); !fits {
@@ -154,37 +154,38 @@ func (sh *shard) build(ix *index, size, most, depth int, entries ...[]uint64) (s
 		if fits {
 			return w, nil
 		}
-		sh.freeSegment(ix, w)
+		o.freeSegment(ix, w)
 	}
 	return 0, ErrOutOfMemory
 }
 
-func (sh *shard) newSegment(ix *index, size, depth int) (segWord, error) {
+func (o *owner) newSegment(ix *index, size, depth int) (segWord, error) {
 	n := segSizes[size] * 8
-	r, err := sh.alloc(n)
+	r, err := o.alloc(n)
 	if err != nil {
 		return 0, err
 	}
 	w := makeSegWord(r, size, depth)
-	clear(sh.cellsOf(w))
+	clear(o.cellsOf(w))
 	ix.bytes += int64(n)
-	sh.indexBytes += int64(n)
+	o.account(0, int64(n))
 	return w, nil
 }
 
-func (sh *shard) freeSegment(ix *index, w segWord) {
+func (o *owner) freeSegment(ix *index, w segWord) {
 	n := w.cells() * 8
-	sh.free(w.ref(), n)
+	o.free(w.ref(), n)
 	ix.bytes -= int64(n)
-	sh.indexBytes -= int64(n)
+	o.account(0, -int64(n))
 }
 
-func (sh *shard) newIndex() (*index, error) {
-	ix := &index{deepest: 1}
-	w, err := sh.newSegment(ix, 0, 0)
+// openIndex makes ix, all zero but for slots, an index without entries.
+func (o *owner) openIndex(ix *index) error {
+	w, err := o.newSegment(ix, 0, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	ix.deepest = 1
 	ix.dir.Store(&directory{segs: []uint64{uint64(w)}})
-	return ix, nil
+	return nil
 }

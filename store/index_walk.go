@@ -10,12 +10,12 @@ type walkLimits struct {
 // collect appends the entries with tags in [pos, end) to out, in order, within
 // limits, and returns the tag to go on from, end when all were visited. Entries
 // with one tag are not separated. The walk touches no record.
-func (sh *shard) collect(ix *index, pos, end uint32, l walkLimits, out []entry) (_ []entry, next uint32) {
+func (o *owner) collect(ix *index, pos, end uint32, l walkLimits, out []entry) (_ []entry, next uint32) {
 	first := len(out)
 	for dir := ix.dir.Load(); pos < end && l.segments > 0; l.segments-- {
 		w := dir.word(pos)
 		span := uint32(1) << (tagBits - w.depth())
-		cells := sh.cellsOf(w)
+		cells := o.cellsOf(w)
 		if uint32(cells[0]) == 0 || l.deadline && cells[0]>>32 == 0 {
 			pos = pos&^(span-1) + span
 			continue

@@ -60,6 +60,8 @@ func (m *model) Expired(db int, k Key) {
 	delete(m.dbs[db], name)
 }
 
+func (m *model) FieldsExpired(int, Key, [][]byte) { m.t.Fatal("a hash in a model of strings") }
+
 func (m *model) db() map[string]modelValue { return m.dbs[m.tx.DB] }
 
 // get is what the model says exists now.

@@ -9,6 +9,7 @@ import "sync/atomic"
 type Store struct {
 	shards      [Shards]shard
 	groups      [Shards / groupShards]heap // cells of 129 bytes to 2 KB
+	objects     [Shards / groupShards]heap // cells to 128 bytes of large objects
 	large       heap                       // cells to 64 KB
 	arena       *arena
 	databases   int
@@ -16,10 +17,11 @@ type Store struct {
 	policy      atomic.Pointer[AccessPolicy]
 	clock       accessClock
 	lazy        lazyFree
-	flushed     [Shards / 64]atomic.Uint64 // shards that hold garbage
 	lazyFreeing atomic.Pointer[LazyFreeing]
 	maxString   atomic.Int64
-	avgTTL      []atomic.Int64 // by database
+	avgTTL      []atomic.Int64             // by database
+	garbage     [Shards / 64]atomic.Uint64 // shards that have some
+	limits      atomic.Pointer[Limits]
 	stats       counters
 }
 
@@ -38,16 +40,20 @@ func Open(o Options) (*Store, error) {
 	s.SetLazyFreeing(LazyFreeing{})
 	s.SetAccessPolicy(AccessPolicy{LogFactor: 10, DecayTime: 1})
 	s.SetMaxStringLength(o.MaxStringLength)
+	s.SetLimits(DefaultLimits())
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.id, sh.store = i, s
+		sh.id = i
+		sh.owner = owner{store: s, small: &sh.heap, group: &s.groups[i/groupShards], external: new(externals)}
 		sh.dbs = make([]atomic.Pointer[index], o.Databases)
-		sh.heap.init(a, 0, shardClasses, true)
+		sh.hints = make([]*index, o.Databases)
+		sh.heap.init(a, 0, shardClasses, true, false)
 	}
 	for i := range s.groups {
-		s.groups[i].init(a, shardClasses, groupClasses, false)
+		s.groups[i].init(a, shardClasses, groupClasses, false, true)
+		s.objects[i].init(a, 0, shardClasses, true, true)
 	}
-	s.large.init(a, groupClasses, numClasses, false)
+	s.large.init(a, groupClasses, numClasses, false, true)
 	return s, nil
 }
 
@@ -55,12 +61,19 @@ func Open(o Options) (*Store, error) {
 // follow it, the lock-free prefetches included.
 func (s *Store) Close() error {
 	for i := range s.shards {
-		for _, mem := range s.shards[i].external.regions {
-			if mem != nil {
-				s.arena.freeRegion(mem)
+		s.shards[i].closeRegions()
+		s.shards[i].external = new(externals)
+		for _, o := range s.shards[i].objects.list {
+			if o != nil {
+				o.base().closeRegions()
 			}
 		}
-		s.shards[i].external = externals{}
+		for _, g := range s.shards[i].garbage {
+			if g, ok := g.(*objectGarbage); ok {
+				g.o.base().closeRegions()
+			}
+		}
+		s.shards[i].objects, s.shards[i].garbage = objects{}, nil
 	}
 	for s.FreeLazily(1 << 40) {
 	}

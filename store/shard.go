@@ -8,20 +8,25 @@ import (
 // shard holds the keys of 64 contiguous slots. Everything but the atomic parts
 // is guarded by mu.
 type shard struct {
-	mu    sync.Mutex
-	id    int
-	store *Store
-	dbs   []atomic.Pointer[index] // nil while a database is empty
-	heap  heap
+	mu  sync.Mutex
+	id  int
+	dbs []atomic.Pointer[index] // nil while a database is empty
+	owner
+	heap    heap
+	objects objects // large values
 
-	external   externals
-	cells      int64 // bytes of cells and blocks handed out to this shard
-	indexBytes int64 // of them, for index segments
-
-	garbage []garbage // emptied databases whose memory is not yet free
+	garbage []garbage // what is out of the keyspace and not yet free
 	expire  position  // where ExpireCycle goes on
+
+	hints        []*index     // by database: when hash fields are due (hash_expire.go); nil: none
+	hinted       atomic.Int64 // entries in hints
+	expireFields position     // where ExpireFields goes on
+
 	compact compactState
-	scratch []entry // for walks; empty between operations
+	scratch []entry             // for walks; empty between operations
+	build   []byte              // for packed values in the making; see buffer
+	part    []byte              // for entries to be put into them
+	text    [2][maxIntText]byte // of integers of packed values, as replies
 
 	_ [cacheLine]byte // neighbours' locks on lines of their own
 }
@@ -32,71 +37,12 @@ type position struct {
 	tag uint32
 }
 
-// alloc returns memory of at least size bytes, owned by the shard until free.
-func (sh *shard) alloc(size int) (ref, error) {
-	r, err := sh.store.allocFor(sh, size)
-	if err == nil {
-		sh.cells += int64(cellSize(size))
-	}
-	return r, err
-}
-
-// free gives back what alloc returned for that size.
-func (sh *shard) free(r ref, size int) {
-	sh.cells -= int64(cellSize(size))
-	if size > maxCell {
-		sh.store.arena.free(r, blocksFor(size))
-		return
-	}
-	class := classOf(size)
-	h := sh.heapFor(class)
-	if h != &sh.heap {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-	}
-	h.free(r, class)
-}
-
-func (s *Store) allocFor(sh *shard, size int) (ref, error) {
-	if size > maxCell {
-		return s.arena.alloc(blocksFor(size), 1)
-	}
-	class := classOf(size)
-	h := sh.heapFor(class)
-	if h != &sh.heap {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-	}
-	return h.alloc(class)
-}
-
-func (sh *shard) heapFor(class int) *heap {
-	switch {
-	case class < shardClasses:
-		return &sh.heap
-	case class < groupClasses:
-		return &sh.store.groups[sh.id/groupShards]
-	default:
-		return &sh.store.large
-	}
-}
-
-func blocksFor(size int) int { return (size + blockSize - 1) >> blockShift }
-
-// cellSize returns the bytes that alloc(size) takes.
-func cellSize(size int) int {
-	if size > maxCell {
-		return blocksFor(size) << blockShift
-	}
-	return classSize(classOf(size))
-}
-
 // index returns the index of db, made if need be.
 func (sh *shard) index(db int) (*index, error) {
 	ix := sh.dbs[db].Load()
 	if ix == nil {
-		var err error
-		if ix, err = sh.newIndex(); err != nil {
+		ix = &index{slots: new([SlotsPerShard]uint32)}
+		if err := sh.openIndex(ix); err != nil {
 			return nil, err
 		}
 		sh.dbs[db].Store(ix)
@@ -104,11 +50,14 @@ func (sh *shard) index(db int) (*index, error) {
 	return ix, nil
 }
 
-// freeRecord gives back the memory of a record and of its external value.
+// freeRecord gives back the memory of a record and of its external value. A
+// large object may be left to FreeStep.
 func (sh *shard) freeRecord(rec *record) {
 	if rec.encoding() == encodingRawExternal {
 		id, _ := rec.external()
 		sh.store.arena.freeRegion(sh.external.release(id))
+	} else if rec.large() {
+		sh.discard(sh.objects.take(rec.handle()))
 	}
 	sh.free(rec.ref, rec.size())
 }

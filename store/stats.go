@@ -3,21 +3,24 @@ package store
 import "sync/atomic"
 
 type counters struct {
-	expired      atomic.Int64
-	expiredCycle atomic.Int64
-	evicted      atomic.Int64
+	expired       atomic.Int64
+	expiredCycle  atomic.Int64
+	evicted       atomic.Int64
+	expiredFields atomic.Int64
 }
 
 // Stats are counters since Open or ResetStats.
 type Stats struct {
-	Expired      int64 // keys removed because their deadline passed
-	ExpiredCycle int64 // of them, by ExpireCycle
-	Evicted      int64 // keys removed by Evict before their deadline
+	Expired       int64 // keys removed because their deadline passed
+	ExpiredCycle  int64 // of them, by ExpireCycle
+	Evicted       int64 // keys removed by Evict before their deadline
+	ExpiredFields int64 // hash fields removed because their deadline passed
 }
 
 // Stats returns the counters. No lock is needed.
 func (s *Store) Stats() Stats {
-	return Stats{Expired: s.stats.expired.Load(), ExpiredCycle: s.stats.expiredCycle.Load(), Evicted: s.stats.evicted.Load()}
+	return Stats{Expired: s.stats.expired.Load(), ExpiredCycle: s.stats.expiredCycle.Load(),
+		Evicted: s.stats.evicted.Load(), ExpiredFields: s.stats.expiredFields.Load()}
 }
 
 // ResetStats sets the counters to zero. No lock is needed.
@@ -28,6 +31,7 @@ func (s *Store) ResetStats() {
 	s.lazy.mu.Lock()
 	s.lazy.freed = 0
 	s.lazy.mu.Unlock()
+	s.stats.expiredFields.Store(0)
 }
 
 // DBSize returns the number of keys in db. No lock is needed; while others
@@ -68,11 +72,12 @@ func (s *Store) Memory(allLocked bool) MemoryStats {
 	tx := Tx{Store: s, AllLocked: allLocked}
 	for i := range s.shards {
 		sh := tx.lock(i)
-		m.Data += sh.cells - sh.indexBytes + sh.external.bytes
+		external := sh.external.bytes + sh.external.foreign
+		m.Data += sh.cells - sh.indexBytes + external
 		m.Index += sh.indexBytes
 		m.Free += sh.heap.held - sh.heap.used
-		m.Mapped += sh.external.bytes
-		m.Resident += sh.external.bytes
+		m.Mapped += external
+		m.Resident += external
 		for db := range sh.dbs {
 			if ix := sh.dbs[db].Load(); ix != nil {
 				m.Index += int64(len(ix.dir.Load().segs) * 8)
@@ -81,7 +86,7 @@ func (s *Store) Memory(allLocked bool) MemoryStats {
 		tx.unlock(sh)
 	}
 	for i := range s.groups {
-		m.Free += s.groups[i].unused()
+		m.Free += s.groups[i].unused() + s.objects[i].unused()
 	}
 	m.Free += s.large.unused()
 	mapped, resident := s.arena.stats()

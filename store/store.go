@@ -30,19 +30,21 @@ const (
 // Errors. Each names what the caller was doing; none is wrapped by this
 // package, so == works.
 var (
-	ErrWrongType   = errors.New("store: value has another type")
-	ErrNoSuchKey   = errors.New("store: no such key")
-	ErrKeyExists   = errors.New("store: key exists")
-	ErrNotInteger  = errors.New("store: value is not an integer or out of range")
-	ErrOverflow    = errors.New("store: increment or decrement would overflow")
-	ErrNotFloat    = errors.New("store: value is not a valid float")
-	ErrNaNOrInf    = errors.New("store: increment would produce NaN or infinity")
-	ErrTooLong     = errors.New("store: string exceeds the maximum length")
-	ErrKeyTooLong  = errors.New("store: key exceeds the maximum length")
-	ErrOutOfMemory = errors.New("store: out of memory")
-	ErrBadPayload  = errors.New("store: malformed value payload")
-	ErrLCSTooLarge = errors.New("store: strings too long for LCS")
-	ErrSameObject  = errors.New("store: source and destination objects are the same")
+	ErrWrongType      = errors.New("store: value has another type")
+	ErrNoSuchKey      = errors.New("store: no such key")
+	ErrKeyExists      = errors.New("store: key exists")
+	ErrNotInteger     = errors.New("store: value is not an integer or out of range")
+	ErrOverflow       = errors.New("store: increment or decrement would overflow")
+	ErrNotFloat       = errors.New("store: value is not a valid float")
+	ErrNaNOrInf       = errors.New("store: increment would produce NaN or infinity")
+	ErrTooLong        = errors.New("store: string exceeds the maximum length")
+	ErrKeyTooLong     = errors.New("store: key exceeds the maximum length")
+	ErrOutOfMemory    = errors.New("store: out of memory")
+	ErrBadPayload     = errors.New("store: malformed value payload")
+	ErrLCSTooLarge    = errors.New("store: strings too long for LCS")
+	ErrHashNotInteger = errors.New("store: hash value is not an integer")
+	ErrHashNotFloat   = errors.New("store: hash value is not a float")
+	ErrSameObject     = errors.New("store: source and destination objects are the same")
 )
 
 // Hooks are called by the store while the lock of the key's shard is held.
@@ -51,6 +53,10 @@ type Hooks interface {
 	// operations it is gone already. k.Name is valid during the call only.
 	// It must not call back into the store.
 	Expired(db int, k Key)
+
+	// FieldsExpired says the same of fields of the hash at k, which goes with
+	// its last field. The names are valid during the call only.
+	FieldsExpired(db int, k Key, fields [][]byte)
 }
 
 // Options configure a Store.

@@ -100,7 +100,7 @@ type newValue struct {
 	length   int
 	deadline int64 // noDeadline: none
 	access   uint32
-	keep     int    // bytes of the old value that stay, from its start
+	keep     int    // bytes of the old value that stay, from its start; of an object, all
 	spare    int    // bytes to grow into, should it need a mapping of its own
 	region   []byte // mapping that already holds the value; then keep is 0
 }
@@ -123,13 +123,18 @@ func (tx *Tx) write(it *item, k Key, v newValue) (value []byte, zeroed bool, err
 	}
 	kind := makeKind(v.typ, v.encoding, v.deadline != noDeadline)
 	size := recordSize(len(k.Name), v.length, v.deadline != noDeadline)
+	keepObject := it.found && it.rec.large() && v.keep > 0
 	if it.found && it.rec.encoding() != encodingRawExternal && cellSize(size) == cellSize(it.rec.size()) &&
 		(v.keep == 0 || size-v.length-len(k.Name) == it.rec.body) {
 		old := it.rec.hasDeadline()
+		if it.rec.large() && !keepObject {
+			sh.discard(sh.objects.take(it.rec.handle()))
+		}
 		it.rec = a.format(it.rec.ref, kind, v.access, k.Name, v.length, v.deadline)
 		if old != it.rec.hasDeadline() {
 			sh.replace(it.ix, it.place, it.rec.ref, it.rec.hasDeadline())
 		}
+		it.live = true
 		return it.rec.inline(), false, nil
 	}
 	r, err := sh.alloc(size)
@@ -139,6 +144,9 @@ func (tx *Tx) write(it *item, k Key, v newValue) (value []byte, zeroed bool, err
 	rec := a.format(r, kind, v.access, k.Name, v.length, v.deadline)
 	if v.keep > 0 {
 		copy(rec.inline(), sh.value(&it.rec)[:v.keep])
+	}
+	if keepObject {
+		it.rec.detach() // replacing an existing entry cannot fail
 	}
 	if err := sh.install(it, k, rec); err != nil {
 		return nil, false, err
@@ -199,7 +207,7 @@ func (tx *Tx) writeExternal(it *item, k Key, v newValue) (value []byte, zeroed b
 }
 
 // detach makes the record a plain one, so that freeing it leaves its external
-// value alone.
+// value or its object alone.
 func (r *record) detach() {
 	r.kind = r.kind&^15 | uint8(EncodingRaw)
 	*(*uint8)(r.p) = r.kind

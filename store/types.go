@@ -51,7 +51,16 @@ const (
 	EncodingHashtable Encoding = 6
 	EncodingSkiplist  Encoding = 7
 	EncodingStream    Encoding = 8
+	// EncodingListpackEx is a listpack of fields, values and deadlines: a
+	// small hash that has fields with a deadline.
+	EncodingListpackEx Encoding = 9
 
+	// encodingPackedSet is a small set held as one packed value. Internal:
+	// reported as EncodingHashtable, which is what Redis 7.0 has for it.
+	encodingPackedSet Encoding = 13
+	// encodingPackedList is a small list held as one packed value. Internal:
+	// reported as EncodingQuicklist.
+	encodingPackedList Encoding = 14
 	// encodingRawExternal is EncodingRaw with the bytes in a mapping of
 	// their own. Internal: never reported, never in a payload.
 	encodingRawExternal Encoding = 15
@@ -70,9 +79,11 @@ func (e Encoding) String() string {
 		return "listpack"
 	case EncodingIntset:
 		return "intset"
-	case EncodingQuicklist:
+	case EncodingListpackEx:
+		return "listpackex"
+	case EncodingQuicklist, encodingPackedList:
 		return "quicklist"
-	case EncodingHashtable:
+	case EncodingHashtable, encodingPackedSet:
 		return "hashtable"
 	case EncodingSkiplist:
 		return "skiplist"

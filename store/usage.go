@@ -49,24 +49,29 @@ func (s *Store) Held() int64 {
 	return (u.blocks.Load()+u.dirty.Load())<<blockShift + u.regions.Load()
 }
 
-// Watch makes Used exact enough to be compared with limit, in bytes. It takes
-// each shard's lock in turn: the caller holds none.
+// Watch makes Used exact enough to be compared with limit, in bytes. The caller
+// may hold shard locks (CONFIG SET in a transaction): a heap whose lock is taken
+// is left out, and exact again once it was used.
 func (s *Store) Watch(limit int64) {
 	u := &s.arena.usage
 	u.grain.Store(max(1, min(limit>>grainShare, maxGrain)))
 	for i := range s.shards {
-		s.shards[i].mu.Lock()
-		s.shards[i].heap.noteFree(0)
-		s.shards[i].mu.Unlock()
+		if s.shards[i].mu.TryLock() {
+			s.shards[i].heap.noteFree(0)
+			s.shards[i].mu.Unlock()
+		}
 	}
 	for i := range s.groups {
 		s.groups[i].noteShared()
+		s.objects[i].noteShared()
 	}
 	s.large.noteShared()
 }
 
 func (h *heap) noteShared() {
-	h.mu.Lock()
+	if !h.mu.TryLock() {
+		return
+	}
 	defer h.mu.Unlock()
 	h.noteFree(0)
 }

@@ -54,12 +54,15 @@ type Config struct {
 	// HandshakeTimeout bounds how long a stranger may hold a connection before
 	// it has said what it wants and proved who it is. Default 3 s.
 	HandshakeTimeout time.Duration
-	// MaxPending is how many connections may be in handshake at a time; more
-	// wait in the kernel's queue. Default 128.
+	// MaxPending is how many connections may be in handshake at a time. One more
+	// ends the oldest of the host that has the most. Default 512.
 	MaxPending int
 	// MaxConns bounds accepted connections past the handshake; more are closed
 	// at once. Default 4096.
 	MaxConns int
+	// MaxPerHost bounds those of one address, so that one host alone cannot use
+	// all of them up. Default a quarter of MaxConns.
+	MaxPerHost int
 }
 
 // Handler takes over an accepted connection after the handshake: deadlines are

@@ -62,18 +62,21 @@ type Server struct {
 
 // Store holds the settings of the keyspace.
 type Store struct {
-	Databases             int
-	MaxMemory             int64  // bytes; 0: no limit
-	MaxMemoryPolicy       string // Redis's policy names
-	MaxMemorySamples      int
-	LFULogFactor          int
-	LFUDecayTime          int // minutes
-	ActiveExpireEffort    int // 1..10
-	LazyFreeLazyEviction  bool
-	LazyFreeLazyExpire    bool
-	LazyFreeLazyServerDel bool
-	LazyFreeLazyUserDel   bool
-	LazyFreeLazyUserFlush bool
+	Databases              int
+	MaxMemory              int64  // bytes; 0: no limit
+	MaxMemoryPolicy        string // Redis's policy names
+	MaxMemorySamples       int
+	LFULogFactor           int
+	LFUDecayTime           int // minutes
+	ActiveExpireEffort     int // 1..10
+	LazyFreeLazyEviction   bool
+	LazyFreeLazyExpire     bool
+	LazyFreeLazyServerDel  bool
+	LazyFreeLazyUserDel    bool
+	LazyFreeLazyUserFlush  bool
+	HashMaxListpackEntries int
+	HashMaxListpackValue   int64 // bytes
+	SetMaxIntsetEntries    int
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.

@@ -82,4 +82,25 @@ var storeKeys = []*Key{
 		value: boolValue(func(c *Config) *bool { return &c.Store.LazyFreeLazyUserFlush }),
 		What:  "true: FLUSHALL, FLUSHDB and the like without SYNC or ASYNC mean ASYNC.",
 	},
+	{
+		Name: "store.hash_max_listpack_entries", Redis: []string{"hash-max-listpack-entries", "hash-max-ziplist-entries"}, Default: "512", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Store.HashMaxListpackEntries }, 0, math.MaxInt64),
+		What:  "Fields up to which a hash is kept packed.",
+		Raise: "Less memory for hashes of that size; each access to them looks at more fields.",
+		Lower: "Faster access, more memory.",
+	},
+	{
+		Name: "store.hash_max_listpack_value", Redis: []string{"hash-max-listpack-value", "hash-max-ziplist-value"}, Default: "64", Mutable: true,
+		value: memoryValue(func(c *Config) *int64 { return &c.Store.HashMaxListpackValue }, 0, math.MaxInt64),
+		What:  "Longest field or value of a hash that is kept packed.",
+		Raise: "Less memory for hashes with long values; changing them copies more.",
+		Lower: "Faster changes, more memory.",
+	},
+	{
+		Name: "store.set_max_intset_entries", Redis: []string{"set-max-intset-entries"}, Default: "512", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Store.SetMaxIntsetEntries }, 0, math.MaxInt64),
+		What:  "Members up to which a set of integers is kept as a sorted array.",
+		Raise: "Less memory for sets of that size; adding to them moves more.",
+		Lower: "Faster changes, more memory.",
+	},
 }

@@ -104,6 +104,10 @@ type storeHooks struct{ dispatcher *resp.Dispatcher }
 
 func (h *storeHooks) Expired(db int, k store.Key) { h.dispatcher.Expired(db, k) }
 
+func (h *storeHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
+	h.dispatcher.FieldsExpired(db, k, fields)
+}
+
 // ShutdownRequested is closed when a client sent SHUTDOWN.
 func (n *Node) ShutdownRequested() <-chan struct{} { return n.requested }
 

@@ -24,6 +24,9 @@ func (w *Writer) SetSet(d Deferred, n int) { w.insert(d, func() { w.Set(n) }) }
 // SetPush is SetArray for a push message of n elements.
 func (w *Writer) SetPush(d Deferred, n int) { w.insert(d, func() { w.Push(n) }) }
 
+// SetBulk writes a bulk string of at most 20 bytes at d.
+func (w *Writer) SetBulk(d Deferred, s string) { w.insert(d, func() { w.BulkString(s) }) }
+
 func (w *Writer) insert(d Deferred, header func()) {
 	end := len(w.buf)
 	header()

@@ -45,7 +45,7 @@ func transactionFamily() Family {
 			Cmd("dbsize"),
 			Cmd("echo", Value),
 			Cmd("ping", Opt(Value)),
-			wrongType().Rarely(),
+			Cmd("sadd", Key, Value).Rarely(),
 		},
 		Probes: keyProbes(),
 	}

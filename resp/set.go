@@ -1,0 +1,263 @@
+package resp
+
+import (
+	"math"
+
+	"respkv/store"
+)
+
+func init() {
+	handle(map[string]Handler{
+		"sadd":        sadd,
+		"srem":        srem,
+		"smembers":    smembers,
+		"sismember":   sismember,
+		"smismember":  smismember,
+		"scard":       scard,
+		"spop":        spop,
+		"srandmember": srandMember,
+		"smove":       smove,
+		"sscan":       sscan,
+	})
+}
+
+// set opens the set at the first key. Not ok: it replied with the error.
+func (c *Ctx) set() (s store.Set, ok bool) {
+	s, err := c.Tx.OpenSet(c.Key(1))
+	if err != nil {
+		c.StoreError(err)
+		return s, false
+	}
+	return s, true
+}
+
+// readSet is set for a reading command.
+func (c *Ctx) readSet() (s store.Set, ok bool) {
+	s, err := c.Tx.OpenSet(c.Key(1))
+	c.Hit(s.Exists() || err != nil)
+	if err != nil {
+		c.StoreError(err)
+		return s, false
+	}
+	return s, true
+}
+
+func sadd(c *Ctx) {
+	s, ok := c.set()
+	if !ok {
+		return
+	}
+	added, done, err := s.Add(c.Args[2:]...)
+	c.Dirty(added)
+	if err != nil {
+		if added > 0 && c.logged() {
+			c.Effect(c.words(wordSAdd, c.Args[1:2+done])...)
+		}
+		c.StoreError(err)
+		return
+	}
+	c.W.Int(int64(added))
+}
+
+func srem(c *Ctx) {
+	s, ok := c.set()
+	if !ok {
+		return
+	}
+	removed := 0
+	for i, member := range c.Args[2:] {
+		found, err := s.Remove(member)
+		if err != nil {
+			if c.logged() {
+				c.Effect(c.words(wordSRem, c.Args[1:2+i])...)
+			}
+			c.Dirty(removed)
+			c.StoreError(err)
+			return
+		}
+		if found {
+			removed++
+		}
+	}
+	c.Dirty(removed)
+	c.W.Int(int64(removed))
+}
+
+func smembers(c *Ctx) {
+	s, ok := c.readSet()
+	if !ok {
+		return
+	}
+	c.W.Set(s.Len())
+	s.Each(func(member []byte) bool { c.W.Bulk(member); return true })
+}
+
+func sismember(c *Ctx) {
+	if s, ok := c.readSet(); ok {
+		c.replyBool(s.Contains(c.Args[2]))
+	}
+}
+
+func smismember(c *Ctx) {
+	s, ok := c.readSet()
+	if !ok {
+		return
+	}
+	c.W.Array(len(c.Args) - 2)
+	for _, member := range c.Args[2:] {
+		c.replyBool(s.Contains(member))
+	}
+}
+
+func scard(c *Ctx) {
+	if s, ok := c.readSet(); ok {
+		c.W.Int(int64(s.Len()))
+	}
+}
+
+// spopBatch bounds the members of one effect of SPOP.
+const spopBatch = 1024
+
+func spop(c *Ctx) {
+	count, counted := int64(1), len(c.Args) > 2
+	switch {
+	case len(c.Args) > 3:
+		c.W.Error(errSyntax)
+		return
+	case counted:
+		var ok bool
+		if count, ok = parseLong(c.Args[2]); !ok || count < 0 {
+			c.W.Error(errNotPositive)
+			return
+		}
+	}
+	s, ok := c.readSet()
+	if !ok {
+		return
+	}
+	if !s.Exists() {
+		if counted {
+			c.W.Set(0)
+		} else {
+			c.W.Null()
+		}
+		return
+	}
+	if !counted {
+		var member []byte
+		s.Random(1, func(m []byte) bool { member = append(member, m...); return true })
+		c.W.Bulk(member)
+		c.pop(&s, [][]byte{member})
+		return
+	}
+	if n := int64(s.Len()); count >= n {
+		c.W.Set(int(n))
+		s.Each(func(member []byte) bool { c.W.Bulk(member); return true })
+		c.remove(c.Key(1))
+		return
+	}
+	var members [][]byte
+	s.Sample(int(count), func(m []byte) { members = append(members, append([]byte(nil), m...)) })
+	header := c.W.Defer()
+	for _, m := range members {
+		c.W.Bulk(m)
+	}
+	c.W.SetSet(header, len(members))
+	for len(members) > 0 {
+		n := min(len(members), spopBatch)
+		c.pop(&s, members[:n])
+		members = members[n:]
+	}
+}
+
+// pop removes members of the set at the first key, and replicates which.
+func (c *Ctx) pop(s *store.Set, members [][]byte) {
+	for i, m := range members {
+		if _, err := s.Remove(m); err != nil {
+			members = members[:i]
+			c.W.Error(storeErrorText(err))
+			break
+		}
+	}
+	c.Dirty(len(members))
+	if len(members) > 0 && c.logged() {
+		c.Effect(append([][]byte{wordSRem, c.Args[1]}, members...)...)
+	}
+}
+
+func srandMember(c *Ctx) {
+	if len(c.Args) == 2 {
+		s, ok := c.readSet()
+		switch {
+		case !ok:
+		case !s.Exists():
+			c.W.Null()
+		default:
+			s.Random(1, func(member []byte) bool { c.W.Bulk(member); return true })
+		}
+		return
+	}
+	if len(c.Args) > 3 {
+		c.W.Error(errSyntax)
+		return
+	}
+	count, ok := c.randomCount()
+	if !ok {
+		return
+	}
+	s, ok := c.readSet()
+	if !ok {
+		return
+	}
+	mark, header, n := c.W.Len(), c.W.Defer(), 0
+	most := c.maxRandomReply()
+	reply := func(member []byte) bool {
+		c.W.Bulk(member)
+		n++
+		return c.W.Len() < most
+	}
+	if count < 0 {
+		s.Random(int(-count), reply)
+		if c.W.Len() >= most {
+			c.W.Truncate(mark)
+			c.W.Error(errReplyTooLarge)
+			return
+		}
+	} else {
+		s.Sample(int(min(count, math.MaxInt32)), func(member []byte) { reply(member) })
+	}
+	c.W.SetArray(header, n)
+}
+
+func smove(c *Ctx) {
+	source, err := c.Tx.OpenSet(c.Key(1))
+	if err == nil && !source.Exists() {
+		c.W.Int(0)
+		return
+	}
+	target, err2 := c.Tx.OpenSet(c.Key(2))
+	if err != nil || err2 != nil {
+		c.W.Error(errWrongType)
+		return
+	}
+	member := c.Args[3]
+	found := source.Contains(member)
+	if !found || string(c.Args[1]) == string(c.Args[2]) {
+		c.replyBool(found)
+		return
+	}
+	// The destination first: it may fail for want of memory.
+	if _, _, err := target.Add(member); err != nil {
+		c.StoreError(err)
+		return
+	}
+	if source, err = c.Tx.OpenSet(c.Key(1)); err == nil {
+		_, err = source.Remove(member)
+	}
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
+	c.Dirty(1)
+	c.W.Int(1)
+}

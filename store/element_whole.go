@@ -1,0 +1,140 @@
+package store
+
+import (
+	"math/bits"
+	"math/rand/v2"
+)
+
+// What is done to all elements of an object, in steps where it may take long.
+
+// copyTo makes c, all zero, a copy that belongs to sh. On error
+// (ErrOutOfMemory) what was made is free again.
+func (e *elements) copyTo(c *elements, sh *shard) (err error) {
+	if err = c.init(sh); err != nil {
+		return err
+	}
+	e.spread(func(r *element) bool {
+		_, err = c.set(r.name(), e.value(r), r.deadline())
+		return err == nil
+	})
+	if err != nil {
+		for done := false; !done; {
+			_, done = c.freeStep(freeAtOnce)
+		}
+	}
+	return err
+}
+
+// spread is each in an order that is far from that of the tags: for what is put
+// into another index. In their order, entries would crowd the beginning of each
+// segment until it splits, ten times slower. It takes the cells of all segments
+// in turn, in bit-reversed order.
+func (e *elements) spread(fn func(r *element) bool) {
+	dir := e.dir.Load()
+	var segments [][]uint64
+	most := 0
+	for pos := 0; pos < len(dir.segs); {
+		w := segWord(dir.segs[pos])
+		segments = append(segments, e.cellsOf(w))
+		most = max(most, w.cells())
+		pos += 1 << (dir.depth - w.depth())
+	}
+	width := bits.Len(uint(most - 1))
+	batch := make([]entry, 0, walkBatch)
+	more := true
+	flush := func() {
+		e.eachElement(batch, func(r *element) { more = more && fn(r) })
+		batch = batch[:0]
+	}
+	for j := uint32(1); j < 1<<width && more; j++ {
+		i := int(bits.Reverse32(j) >> (32 - width))
+		for _, cells := range segments {
+			if i >= len(cells) || cells[i] == 0 {
+				continue
+			}
+			if batch = append(batch, cells[i]); len(batch) == walkBatch {
+				flush()
+			}
+		}
+	}
+	flush()
+}
+
+// sample calls fn for count different elements drawn at random from those that
+// live says are; for all of them when there are no more.
+func (e *elements) sample(count int, live func(r *element) bool, fn func(r *element)) {
+	n := e.length()
+	if count < n/3 {
+		// Drawing again what came already is cheaper than looking at all.
+		drawn := make(map[ref]struct{}, count)
+		for tries := 0; len(drawn) < count && tries < 4*count+randomStale; tries++ {
+			if r := e.random(); live(&r) {
+				drawn[r.ref] = struct{}{}
+			}
+		}
+		if len(drawn) == count {
+			for at := range drawn {
+				r := e.store.arena.parseElement(at)
+				fn(&r)
+			}
+			return
+		}
+	}
+	all, _ := e.collect(&e.index, 0, tagEnd, walkLimits{entries: n, segments: 1 << tagBits}, make([]entry, 0, n))
+	for i := range all {
+		j := i + rand.IntN(len(all)-i)
+		all[i], all[j] = all[j], all[i]
+		r := e.store.arena.parseElement(refOf(all[i]))
+		if !live(&r) {
+			continue
+		}
+		if count == 0 {
+			return
+		}
+		count--
+		fn(&r)
+	}
+}
+
+// freeStep implements object: it frees segment by segment, at least one.
+func (e *elements) freeStep(max int) (freed int, done bool) {
+	var batch []entry
+	for e.freed < tagEnd && freed < max {
+		w := e.dir.Load().word(e.freed)
+		batch = batch[:0]
+		for _, c := range e.cellsOf(w)[1:] {
+			if c != 0 {
+				batch = append(batch, c)
+			}
+		}
+		e.eachElement(batch, e.freeElement)
+		freed += len(batch) + 1
+		e.freed += uint32(1) << (tagBits - w.depth())
+		e.freeSegment(&e.index, w)
+	}
+	return freed, e.freed >= tagEnd
+}
+
+// compactStep implements object.
+func (e *elements) compactStep(pos uint64, budget int) (next uint64, looked, moved int) {
+	var buf [prefetchAhead * 4]entry
+	tag := uint32(min(pos, tagEnd))
+	for tag < tagEnd && looked < budget {
+		limits := walkLimits{entries: min(budget-looked, len(buf)), segments: compactSegments}
+		from := tag
+		var found []entry
+		found, tag = e.collect(&e.index, from, tagEnd, limits, buf[:0])
+		looked += len(found) + 1
+		for _, c := range found {
+			r := e.store.arena.parseElement(refOf(c))
+			if to, ok := e.relocate(r.ref, r.size()); ok {
+				p, _ := e.findRef(&e.index, tagOf(c), r.ref)
+				p.cells[p.at] = makeEntry(tagOf(c), to, c&deadlineBit != 0)
+				e.free(r.ref, r.size())
+				moved++
+			}
+		}
+		moved += e.moveSegments(&e.index, from, tag)
+	}
+	return uint64(tag) % tagEnd, looked, moved
+}
