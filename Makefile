@@ -6,6 +6,8 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Packages with tests beside the code; tests/ holds those that need processes.
 UNIT      = $(shell $(GO) list ./... | grep -v /tests/)
 FUZZTIME ?= 30s
+# Runs of each simulation, each with another seed.
+SIMSEEDS ?= 600
 
 .PHONY: help build run dev test deps unit race lint fuzz diff process sim bench check generate clean
 
@@ -31,8 +33,8 @@ test: deps lint build ## Everything that CI runs, in under 15 minutes on two cor
 deps: ## Install the Redis tools that the tests need, where they are missing
 	scripts/deps.sh
 
-unit: ## Tests beside the code
-	$(GO) test $(UNIT)
+unit: ## Tests beside the code, without the simulations
+	$(GO) test $(filter-out %/cluster/sim,$(UNIT))
 
 race: ## The same under the race detector, the long ones left out
 	$(GO) test -race -short $(UNIT)
@@ -50,8 +52,8 @@ diff: ## Replies compared with redis-server's
 process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
 	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 12m ./tests/process/...
 
-sim: ## Simulated clusters with virtual time and network
-	$(GO) test -count=1 -timeout 10m -run Simul ./cluster/... ./replication/... ./tests/...
+sim: ## Simulated clusters with virtual time and network, SIMSEEDS runs each
+	SIM_SEEDS=$(SIMSEEDS) $(GO) test -count=1 -timeout 30m ./cluster/sim
 
 bench: build ## Measure beside redis-server; writes docs/benchmarks.md
 	$(GO) run ./tests/bench -write docs/benchmarks.md

@@ -18,10 +18,9 @@ if [ "$(id -u)" -ne 0 ]; then
 	command -v sudo >/dev/null || { echo "Neither root nor sudo; install$missing by hand." >&2; exit 1; }
 	sudo=sudo
 fi
-export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -q
-# shellcheck disable=SC2086 # a list of packages
-$sudo apt-get install -q -y --no-install-recommends $missing
+# shellcheck disable=SC2086 # a list of packages; sudo drops the environment
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
 
 # The package starts a server of its own on port 6379; the tests start theirs.
 case "$missing" in
