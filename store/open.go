@@ -7,20 +7,21 @@ import "sync/atomic"
 // Lock order: shards in ascending order, then the mutex of one shared heap,
 // then that of the arena.
 type Store struct {
-	shards      [Shards]shard
-	groups      [Shards / groupShards]heap // cells of 129 bytes to 2 KB
-	large       heap                       // cells to 64 KB
-	arena       *arena
-	databases   int
-	hooks       Hooks
-	policy      atomic.Pointer[AccessPolicy]
-	clock       accessClock
-	lazy        lazyFree
-	flushed     [Shards / 64]atomic.Uint64 // shards that hold garbage
-	lazyFreeing atomic.Pointer[LazyFreeing]
-	maxString   atomic.Int64
-	avgTTL      []atomic.Int64 // by database
-	stats       counters
+	shards       [Shards]shard
+	groups       [Shards / groupShards]heap // cells of 129 bytes to 2 KB
+	large        heap                       // cells to 64 KB
+	arena        *arena
+	databases    int
+	hooks        Hooks
+	policy       atomic.Pointer[AccessPolicy]
+	clock        accessClock
+	lazy         lazyFree
+	flushed      [Shards / 64]atomic.Uint64 // shards that hold garbage
+	lazyFreeing  atomic.Pointer[LazyFreeing]
+	maxString    atomic.Int64
+	hllSparseMax atomic.Int64
+	avgTTL       []atomic.Int64 // by database
+	stats        counters
 }
 
 // Open returns an empty store. Errors name the option that is out of range;
@@ -38,6 +39,7 @@ func Open(o Options) (*Store, error) {
 	s.SetLazyFreeing(LazyFreeing{})
 	s.SetAccessPolicy(AccessPolicy{LogFactor: 10, DecayTime: 1})
 	s.SetMaxStringLength(o.MaxStringLength)
+	s.SetHLLSparseMaxBytes(DefaultHLLSparseMaxBytes)
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.id, sh.store = i, s

@@ -42,6 +42,8 @@ var (
 	ErrOutOfMemory = errors.New("store: out of memory")
 	ErrBadPayload  = errors.New("store: malformed value payload")
 	ErrLCSTooLarge = errors.New("store: strings too long for LCS")
+	ErrNotHLL      = errors.New("store: value is not a HyperLogLog")
+	ErrBrokenHLL   = errors.New("store: value is a broken HyperLogLog")
 	ErrSameObject  = errors.New("store: source and destination objects are the same")
 )
 

@@ -74,6 +74,7 @@ type Store struct {
 	LazyFreeLazyServerDel bool
 	LazyFreeLazyUserDel   bool
 	LazyFreeLazyUserFlush bool
+	HLLSparseMaxBytes     int64
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.
