@@ -12,8 +12,7 @@ import (
 //	1vvvvvxx           xx+1 registers (up to 4) are vvvvv+1 (up to 32)
 //
 // Strings come from clients: nothing below trusts the runs to cover the 16384
-// registers. A long run of zeros whose second byte is cut off counts as if that
-// were 0, since that is what redis-server finds there.
+// registers, or a code to be there as a whole.
 const (
 	sparseMaxValue   = 32
 	sparseMaxRun     = 4
@@ -57,7 +56,7 @@ func eachRun(value []byte, fn func(first, n int, v uint8)) bool {
 	first := 0
 	for at := hllHeader; at < len(value); {
 		size, run, v := sparseCode(value, at)
-		if first+run > hllRegisters {
+		if first+run > hllRegisters || at+size > len(value) {
 			return false
 		}
 		if v != 0 {
@@ -104,6 +103,9 @@ func (p *sparsePlace) find(value []byte, i int) bool {
 	*p = sparsePlace{code: from}
 	for p.code.at < len(value) {
 		size, run, _ := sparseCode(value, p.code.at)
+		if p.code.at+size > len(value) {
+			return false
+		}
 		if i < p.code.first+run {
 			return true
 		}
@@ -132,17 +134,14 @@ func raiseSparse(value []byte, i int, v uint8, most int64, place *sparsePlace) (
 	// The code becomes up to three: for the registers before, for i and for
 	// those after it.
 	var codes [5]byte
-	n := appendPart(codes[:0], old, i-first)
-	n = appendValues(n, v, 1)
-	n = appendPart(n, old, first+run-1-i)
-	longer := len(n) - size
+	parts := appendPart(codes[:0], old, i-first)
+	parts = appendValues(parts, v, 1)
+	parts = appendPart(parts, old, first+run-1-i)
+	longer := len(parts) - size
 	if longer > 0 && int64(len(value)+longer) > most {
 		return raisePromoted(value, i, v)
 	}
-	length := len(value) + longer
-	next := min(at+size, len(value))
-	// Shorter than what was put together where a second byte was cut off.
-	value = slices.Replace(value, at, next, n...)[:length]
+	value = slices.Replace(value, at, at+size, parts...)
 	from := place.prev.at
 	if from == 0 {
 		from = hllHeader
