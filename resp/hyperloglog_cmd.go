@@ -96,6 +96,10 @@ func pfMerge(c *Ctx) {
 		return
 	}
 	c.wrote(k, store.Changed, 1, fresh, "pfadd")
+	if len(c.Args) == 2 && c.logged() {
+		// The same, in the form in which the table finds the key that it writes.
+		c.Effect(c.Args[0], c.Args[1], c.Args[1])
+	}
 	c.W.OK()
 }
 
