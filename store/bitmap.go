@@ -54,10 +54,11 @@ func edgeMasks(first, last int64) (head, tail byte) {
 
 func popCount(b []byte) (n int) {
 	for ; len(b) >= 32; b = b[32:] {
-		n += bits.OnesCount64(binary.LittleEndian.Uint64(b)) +
-			bits.OnesCount64(binary.LittleEndian.Uint64(b[8:])) +
-			bits.OnesCount64(binary.LittleEndian.Uint64(b[16:])) +
-			bits.OnesCount64(binary.LittleEndian.Uint64(b[24:]))
+		x := (*[32]byte)(b)
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(x[0:8])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(x[8:16])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(x[16:24])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(x[24:32]))
 	}
 	for ; len(b) >= 8; b = b[8:] {
 		n += bits.OnesCount64(binary.LittleEndian.Uint64(b))
@@ -104,6 +105,14 @@ func FindBit(value []byte, on bool, first, last int64) int64 {
 func findByte(b []byte, flip byte) int64 {
 	skip := uint64(flip) * 0x0101010101010101
 	at := 0
+	for len(b)-at >= 32 {
+		x := (*[32]byte)(b[at:])
+		if (binary.BigEndian.Uint64(x[0:8])^skip)|(binary.BigEndian.Uint64(x[8:16])^skip)|
+			(binary.BigEndian.Uint64(x[16:24])^skip)|(binary.BigEndian.Uint64(x[24:32])^skip) != 0 {
+			break
+		}
+		at += 32
+	}
 	for ; len(b)-at >= 8; at += 8 {
 		if word := binary.BigEndian.Uint64(b[at:]); word != skip {
 			return int64(at)<<3 + int64(bits.LeadingZeros64(word^skip))

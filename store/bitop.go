@@ -83,13 +83,18 @@ func combine(op BitOperation, dst []byte, sources [][]byte) {
 }
 
 // The loops below take words, since byte by byte they are several times slower;
-// a and b are of the same length.
+// a and b are of the same length. Which order the bytes of a word have does not
+// matter to them.
+
+var order = binary.LittleEndian
 
 func and(a, b []byte) {
 	for ; len(a) >= 32 && len(b) >= 32; a, b = a[32:], b[32:] {
-		for i := 0; i < 32; i += 8 {
-			binary.LittleEndian.PutUint64(a[i:], binary.LittleEndian.Uint64(a[i:])&binary.LittleEndian.Uint64(b[i:]))
-		}
+		x, y := (*[32]byte)(a), (*[32]byte)(b)
+		order.PutUint64(x[0:8], order.Uint64(x[0:8])&order.Uint64(y[0:8]))
+		order.PutUint64(x[8:16], order.Uint64(x[8:16])&order.Uint64(y[8:16]))
+		order.PutUint64(x[16:24], order.Uint64(x[16:24])&order.Uint64(y[16:24]))
+		order.PutUint64(x[24:32], order.Uint64(x[24:32])&order.Uint64(y[24:32]))
 	}
 	for i := range b {
 		a[i] &= b[i]
@@ -98,9 +103,11 @@ func and(a, b []byte) {
 
 func or(a, b []byte) {
 	for ; len(a) >= 32 && len(b) >= 32; a, b = a[32:], b[32:] {
-		for i := 0; i < 32; i += 8 {
-			binary.LittleEndian.PutUint64(a[i:], binary.LittleEndian.Uint64(a[i:])|binary.LittleEndian.Uint64(b[i:]))
-		}
+		x, y := (*[32]byte)(a), (*[32]byte)(b)
+		order.PutUint64(x[0:8], order.Uint64(x[0:8])|order.Uint64(y[0:8]))
+		order.PutUint64(x[8:16], order.Uint64(x[8:16])|order.Uint64(y[8:16]))
+		order.PutUint64(x[16:24], order.Uint64(x[16:24])|order.Uint64(y[16:24]))
+		order.PutUint64(x[24:32], order.Uint64(x[24:32])|order.Uint64(y[24:32]))
 	}
 	for i := range b {
 		a[i] |= b[i]
@@ -108,8 +115,12 @@ func or(a, b []byte) {
 }
 
 func invert(a []byte) {
-	for ; len(a) >= 8; a = a[8:] {
-		binary.LittleEndian.PutUint64(a, ^binary.LittleEndian.Uint64(a))
+	for ; len(a) >= 32; a = a[32:] {
+		x := (*[32]byte)(a)
+		order.PutUint64(x[0:8], ^order.Uint64(x[0:8]))
+		order.PutUint64(x[8:16], ^order.Uint64(x[8:16]))
+		order.PutUint64(x[16:24], ^order.Uint64(x[16:24]))
+		order.PutUint64(x[24:32], ^order.Uint64(x[24:32]))
 	}
 	for i := range a {
 		a[i] = ^a[i]
