@@ -3,6 +3,7 @@ package resp
 import (
 	"fmt"
 
+	"respkv/resp/command"
 	"respkv/resp/proto"
 	"respkv/store"
 )
@@ -47,7 +48,7 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
 	if e == nil || e.handler == nil {
 		return fmt.Errorf("effect %q is unknown: do all nodes run the same version?", args[0])
 	}
-	if !e.write || !e.cmd.ArityOK(len(args)) {
+	if !e.write && !e.cmd.Has(command.MayReplicate) || !e.cmd.ArityOK(len(args)) {
 		return fmt.Errorf("effect %q with %d arguments is not a write", args[0], len(args))
 	}
 	if db < 0 || db >= d.store.Databases() {

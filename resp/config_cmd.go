@@ -110,7 +110,7 @@ func (d *Dispatcher) observe() {
 		d.configureStore(next)
 		return nil
 	}
-	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.maxmemory_policy",
+	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.hll_sparse_max_bytes", "store.maxmemory_policy",
 		"store.lfu_log_factor", "store.lfu_decay_time",
 		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del",
 		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries")
@@ -128,6 +128,7 @@ func (d *Dispatcher) observe() {
 
 func (d *Dispatcher) configureStore(c *config.Config) {
 	d.store.SetMaxStringLength(c.Server.ProtoMaxBulkLen)
+	d.store.SetHLLSparseMaxBytes(c.Store.HLLSparseMaxBytes)
 	d.store.SetAccessPolicy(store.AccessPolicy{
 		LFU:       usesFrequency(c.Store.MaxMemoryPolicy),
 		LogFactor: c.Store.LFULogFactor,

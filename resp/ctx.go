@@ -118,6 +118,10 @@ func storeErrorText(err error) string {
 		return errIncrNaN
 	case errors.Is(err, store.ErrTooLong):
 		return errStringTooLong
+	case errors.Is(err, store.ErrNotHLL):
+		return errNotHLL
+	case errors.Is(err, store.ErrBrokenHLL):
+		return errBrokenHLL
 	case errors.Is(err, store.ErrNoSuchKey):
 		return errNoSuchKey
 	case errors.Is(err, store.ErrSameObject):

@@ -498,7 +498,9 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 	} else {
 		d.appendEffect(c.slot, c.Tx.DB, c.Args)
 	}
-	d.noteDurable(c)
+	if c.write { // not what a read left in its key
+		d.noteDurable(c)
+	}
 }
 
 // shardSet is a set of shards, locked in ascending order.

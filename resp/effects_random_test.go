@@ -42,6 +42,19 @@ func TestEffectsConverge(t *testing.T) {
 		func() []string { return []string{"PEXPIRE", key(), millis(), pick("NX", "XX", "GT", "LT")} },
 		func() []string { return []string{"PEXPIRE", key(), pick("-1", "100000", millis())} },
 		func() []string { return []string{"PERSIST", key()} },
+		func() []string { return []string{"SETBIT", key(), fmt.Sprint(rng.IntN(99)), pick("0", "1")} },
+		func() []string { return []string{"BITOP", pick("AND", "OR", "XOR"), key(), key(), key()} },
+		func() []string {
+			return []string{"BITFIELD", key(), "OVERFLOW", pick("WRAP", "FAIL"), pick("SET", "INCRBY"), pick("u2", "i7"), pick("3", "60"), "9"}
+		},
+		func() []string {
+			return []string{"PFADD", "{t}h" + pick("1", "2"), pick("a", "b", "c"), pick("d", "e")}
+		},
+		func() []string { return []string{"PFCOUNT", "{t}h" + pick("1", "2")} },
+		func() []string { return []string{"PFMERGE", "{t}h1", "{t}h2"} },
+		func() []string { return []string{"PFDEBUG", pick("TODENSE", "ENCODING"), "{t}h2"} },
+		func() []string { return []string{"COPY", "{t}h1", key(), "REPLACE"} },
+		func() []string { return []string{"PEXPIRE", "{t}h" + pick("1", "2"), millis()} },
 		func() []string { return []string{pick("FLUSHDB", "SCAN", "RANDOMKEY")} },
 	}
 	primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})

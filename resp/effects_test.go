@@ -193,6 +193,49 @@ var effectSamples = map[string][]effectSample{
 	"sdiffstore": {{[]string{"SADD {s}1 a 1", "SADD {s}2 1"}, "SDIFFSTORE {s}3 {s}1 {s}2", []string{"SDIFFSTORE {s}3 {s}1 {s}2"}}},
 
 	"flushall": {{[]string{"SET k a"}, "FLUSHALL SYNC", []string{"FLUSHDB"}}},
+	"setbit": {
+		{nil, "SETBIT k 7 1", []string{"SETBIT k 7 1"}},
+		{nil, "SETBIT k 7 0", []string{"SETBIT k 7 0"}},
+		{[]string{"SET k \x00"}, "SETBIT k 9 0", []string{"SETBIT k 9 0"}},
+		{[]string{"SET k 10"}, "SETBIT k 3 1", []string{"SETBIT k 3 1"}}, // the encoding changes
+		{[]string{"SET k v", "SETRANGE k 0 x"}, "SETBIT k 1 1", nil},
+	},
+	"bitop": {
+		{[]string{"SET {k}1 a", "SET {k}2 bc"}, "BITOP OR {k}3 {k}1 {k}2", []string{"BITOP OR {k}3 {k}1 {k}2"}},
+		{[]string{"SET {k}1 a EX 100"}, "BITOP NOT {k}1 {k}1", []string{"BITOP NOT {k}1 {k}1"}},
+		{[]string{"SET {k}1 a"}, "BITOP AND {k}1 {k}2", []string{"BITOP AND {k}1 {k}2"}}, // deletes
+		{nil, "BITOP AND {k}1 {k}2", nil},
+	},
+	"bitfield": {
+		{nil, "BITFIELD k SET u8 0 7 INCRBY i5 3 1", []string{"BITFIELD k SET u8 0 7 INCRBY i5 3 1"}},
+		{nil, "BITFIELD k OVERFLOW FAIL INCRBY u2 0 9", []string{"BITFIELD k OVERFLOW FAIL INCRBY u2 0 9"}}, // grows
+		{[]string{"SET k 10"}, "BITFIELD k SET u8 0 49", []string{"BITFIELD k SET u8 0 49"}},                // the encoding changes
+		{[]string{"SET k 10"}, "BITFIELD k GET u8 0", nil},
+		{nil, "BITFIELD k GET u8 0", nil},
+	},
+	"pfadd": {
+		{nil, "PFADD k a b", []string{"PFADD k a b"}},
+		{nil, "PFADD k", []string{"PFADD k"}},
+		{[]string{"PFADD k a"}, "PFADD k a", nil},
+		{[]string{"SET k v"}, "PFADD k a", nil},
+	},
+	"pfcount": {
+		{[]string{"PFADD k a"}, "PFCOUNT k", []string{"PFCOUNT k"}}, // caches
+		{[]string{"PFADD k a", "PFCOUNT k"}, "PFCOUNT k", nil},
+		{[]string{"PFADD {k}1 a"}, "PFCOUNT {k}1 {k}2", nil},
+		{nil, "PFCOUNT k", nil},
+	},
+	"pfmerge": {
+		{[]string{"PFADD {k}1 a", "PFADD {k}2 b"}, "PFMERGE {k}1 {k}2", []string{"PFMERGE {k}1 {k}2"}},
+		{nil, "PFMERGE k", []string{"PFMERGE k k"}},
+	},
+	"pfdebug": {
+		{[]string{"PFADD k a"}, "PFDEBUG TODENSE k", []string{"PFDEBUG TODENSE k"}},
+		{[]string{"PFADD k a"}, "PFDEBUG GETREG k", []string{"PFDEBUG GETREG k"}},
+		{[]string{"PFADD k a", "PFDEBUG TODENSE k"}, "PFDEBUG TODENSE k", nil},
+		{[]string{"PFADD k a"}, "PFDEBUG ENCODING k", nil},
+		{[]string{"PFADD k a"}, "PFDEBUG FOO k", nil},
+	},
 }
 
 // dated is a hash with a field past its deadline, and one with a deadline far
@@ -200,7 +243,7 @@ var effectSamples = map[string][]effectSample{
 var dated = []string{"HSET h a 1 kept 2 gone 3", "HPEXPIREAT h 99999999999990 FIELDS 1 kept", "EXPIRED h gone"}
 
 // effectFamilies are the groups whose write commands must have samples here.
-var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet}
+var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupBitmap, command.GroupHyperLogLog}
 
 func TestEffectSamplesComplete(t *testing.T) {
 	n := newTestNode(t, nil, nil)
@@ -214,7 +257,7 @@ func TestEffectSamplesComplete(t *testing.T) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(effectSamples)) {
-		if cmd := command.LookupName(name); cmd == nil || !cmd.Has(command.Write) {
+		if cmd := command.LookupName(name); cmd == nil || !cmd.Has(command.Write) && !cmd.Has(command.MayReplicate) {
 			t.Errorf("sample for %s, which is no write command", name)
 		}
 	}

@@ -73,7 +73,22 @@ const (
 	errNoFrequency   = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 	errReadOnlyNode  = "READONLY You can't write against a read only replica."
 	errClusterDown   = "CLUSTERDOWN The cluster is down"
+	errBitOffset     = "ERR bit offset is not an integer or out of range"
+	errBitValue      = "ERR bit is not an integer or out of range"
+	errBitPosBit     = "ERR The bit argument must be 1 or 0."
+	errBitOpNot      = "ERR BITOP NOT must be called with a single source key."
+	errNotHLL        = "WRONGTYPE Key is not a valid HyperLogLog string value."
+	errBrokenHLL     = "INVALIDOBJ Corrupted HLL object detected"
+	errHLLNotSparse  = "ERR HLL encoding is not sparse"
+	errHLLNoKey      = "ERR The specified key does not exist"
 	errSlotsInFlight = "TRYAGAIN Slots of this node are being handed over"
+)
+
+// Of BITFIELD.
+const (
+	errBitFieldType     = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+	errBitFieldOverflow = "ERR Invalid OVERFLOW type specified"
+	errBitFieldReadOnly = "ERR BITFIELD_RO only supports the GET subcommand"
 )
 
 // errUnknownCommand names the command and the beginning of its arguments, both

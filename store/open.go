@@ -7,22 +7,23 @@ import "sync/atomic"
 // Lock order: shards in ascending order, then the mutex of one shared heap,
 // then that of the arena.
 type Store struct {
-	shards      [Shards]shard
-	groups      [Shards / groupShards]heap // cells of 129 bytes to 2 KB
-	objects     [Shards / groupShards]heap // cells to 128 bytes of large objects
-	large       heap                       // cells to 64 KB
-	arena       *arena
-	databases   int
-	hooks       Hooks
-	policy      atomic.Pointer[AccessPolicy]
-	clock       accessClock
-	lazy        lazyFree
-	lazyFreeing atomic.Pointer[LazyFreeing]
-	maxString   atomic.Int64
-	avgTTL      []atomic.Int64             // by database
-	garbage     [Shards / 64]atomic.Uint64 // shards that have some
-	limits      atomic.Pointer[Limits]
-	stats       counters
+	shards       [Shards]shard
+	groups       [Shards / groupShards]heap // cells of 129 bytes to 2 KB
+	objects      [Shards / groupShards]heap // cells to 128 bytes of large objects
+	large        heap                       // cells to 64 KB
+	arena        *arena
+	databases    int
+	hooks        Hooks
+	policy       atomic.Pointer[AccessPolicy]
+	clock        accessClock
+	lazy         lazyFree
+	lazyFreeing  atomic.Pointer[LazyFreeing]
+	maxString    atomic.Int64
+	avgTTL       []atomic.Int64             // by database
+	garbage      [Shards / 64]atomic.Uint64 // shards that have some
+	limits       atomic.Pointer[Limits]
+	stats        counters
+	hllSparseMax atomic.Int64
 }
 
 // Open returns an empty store. Errors name the option that is out of range;
@@ -41,6 +42,7 @@ func Open(o Options) (*Store, error) {
 	s.SetAccessPolicy(AccessPolicy{LogFactor: 10, DecayTime: 1})
 	s.SetMaxStringLength(o.MaxStringLength)
 	s.SetLimits(DefaultLimits())
+	s.SetHLLSparseMaxBytes(DefaultHLLSparseMaxBytes)
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.id = i

@@ -45,6 +45,8 @@ var (
 	ErrHashNotInteger = errors.New("store: hash value is not an integer")
 	ErrHashNotFloat   = errors.New("store: hash value is not a float")
 	ErrSameObject     = errors.New("store: source and destination objects are the same")
+	ErrNotHLL         = errors.New("store: value is not a HyperLogLog")
+	ErrBrokenHLL      = errors.New("store: value is a broken HyperLogLog")
 )
 
 // Hooks are called by the store while the lock of the key's shard is held.

@@ -77,6 +77,7 @@ type Store struct {
 	HashMaxListpackEntries int
 	HashMaxListpackValue   int64 // bytes
 	SetMaxIntsetEntries    int
+	HLLSparseMaxBytes      int64
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.

@@ -103,4 +103,11 @@ var storeKeys = []*Key{
 		Raise: "Less memory for sets of that size; adding to them moves more.",
 		Lower: "Faster changes, more memory.",
 	},
+	{
+		Name: "store.hll_sparse_max_bytes", Redis: []string{"hll-sparse-max-bytes"}, Default: "3000", Mutable: true,
+		value: memoryValue(func(c *Config) *int64 { return &c.Store.HLLSparseMaxBytes }, 0, math.MaxInt64),
+		What:  "Length of a HyperLogLog, its header of 16 bytes included, above which it becomes dense: 12304 bytes, whatever it has seen. The same on all nodes, or copies differ in their form.",
+		Raise: "HyperLogLogs with few elements take less memory; PFADD on them is slower. Above 16000 there is nothing to gain.",
+		Lower: "PFADD is faster, and more of them take 12304 bytes.",
+	},
 }
