@@ -76,6 +76,8 @@ type Store struct {
 	HashMaxListpackEntries int
 	HashMaxListpackValue   int64 // bytes
 	SetMaxIntsetEntries    int
+	ZSetMaxListpackEntries int
+	ZSetMaxListpackValue   int64 // bytes
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.
