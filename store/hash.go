@@ -567,8 +567,10 @@ func (h *Hash) Sample(count int, fn func(field, value []byte)) {
 	default:
 		text, p, positions := &h.it.sh.text, h.it.packed(), h.positions()
 		for i := range min(count, len(positions)) {
-			j := i + rand.IntN(len(positions)-i)
-			positions[i], positions[j] = positions[j], positions[i]
+			if count < len(positions) { // all: as they come
+				j := i + rand.IntN(len(positions)-i)
+				positions[i], positions[j] = positions[j], positions[i]
+			}
 			field, next := p.get(int(positions[i]))
 			value, _ := p.get(next)
 			fn(field.bytes(text[0][:0]), value.bytes(text[1][:0]))

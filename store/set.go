@@ -295,6 +295,28 @@ func (b *setBuilder) add(member []byte) (bool, error) {
 	return true, nil
 }
 
+// remove removes a member, if it is there. The form stays.
+func (b *setBuilder) remove(member []byte) {
+	switch {
+	case b.o != nil:
+		if r, at, ok := b.o.lookup(member); ok {
+			b.o.delete(&r, at)
+		}
+	case b.data == nil:
+	case b.encoding == EncodingIntset:
+		if n, ok := packedInt(member); ok {
+			if i, ok := intset(b.data).find(n); ok {
+				b.data = intset(b.data).remove(i)
+			}
+		}
+	default:
+		p := packed(b.data)
+		if pos := p.find(p.first(), member, 1); pos >= 0 {
+			b.data = p.replace(pos, p.next(pos), nil, -1)
+		}
+	}
+}
+
 // leaveIntset makes the intset packed, or large.
 func (b *setBuilder) leaveIntset() error {
 	ints := intset(b.data)
