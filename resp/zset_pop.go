@@ -19,10 +19,7 @@ func zpop(c *Ctx, highest bool) {
 		return
 	case counted:
 		var ok bool
-		if count, ok = c.intArg(2); !ok {
-			return
-		}
-		if count < 0 {
+		if count, ok = parseLong(c.Args[2]); !ok || count < 0 {
 			c.W.Error(errNotPositive)
 			return
 		}

@@ -130,7 +130,7 @@ func (b *zsetBuilder) add(flags ZAddFlags, score float64, member []byte, r *ZAdd
 	}
 	r.Kept, r.Score = false, score
 	switch {
-	case found && score == was:
+	case found && score == was && (!b.signed || math.Signbit(score) == math.Signbit(was)):
 		return nil
 	case b.o != nil:
 		if err := b.o.put(tag, member, score, old, where, found); err != nil {

@@ -30,18 +30,25 @@ func (o *zsetObject) before(score float64, member []byte) func(e zsetEntry) bool
 	}
 }
 
-// put gives a member a score, which it must not have already; old and at are
-// what lookupTag found. Errors:
+// put gives a member a score; old and at are what lookupTag found. Errors:
 // ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
 func (o *zsetObject) put(tag uint32, member []byte, score float64, old element, at place, found bool) error {
 	var value [scoreSize]byte
 	binary.LittleEndian.PutUint64(value[:], math.Float64bits(score))
+	if found && elementScore(&old) == score {
+		// Zero with another sign stays where it is.
+		p := o.tree.find(o.store.arena, o.before(score, member))
+		s := p.steps[p.depth]
+		o.store.arena.zsetNode(s.node).leaf()[s.at].score = score
+		copy(old.inline(), value[:])
+		return nil
+	}
 	if found {
 		// First the new place, for which memory may be wanted, then the old.
 		if err := o.tree.insert(&o.owner, zsetEntry{score, old.ref}, o.before(score, member)); err != nil {
 			return err
 		}
-		p := o.tree.search(o.store.arena, o.before(elementScore(&old), member))
+		p := o.tree.find(o.store.arena, o.before(elementScore(&old), member))
 		o.tree.remove(&o.owner, &p)
 		copy(old.inline(), value[:])
 		return nil
@@ -64,7 +71,7 @@ func (o *zsetObject) add(member []byte, score float64) error {
 
 // delete removes an element found.
 func (o *zsetObject) delete(r *element, at place) {
-	p := o.tree.search(o.store.arena, o.before(elementScore(r), r.name()))
+	p := o.tree.find(o.store.arena, o.before(elementScore(r), r.name()))
 	o.tree.remove(&o.owner, &p)
 	o.elements.delete(r, at)
 }
@@ -201,7 +208,7 @@ func (o *zsetObject) compactStep(pos uint64, budget int) (next uint64, looked, m
 	a := o.store.arena
 	if pos < tagEnd {
 		next, looked, moved = o.compactElements(pos, budget, func(r *element, to ref) {
-			p := o.tree.search(a, o.before(elementScore(r), r.name()))
+			p := o.tree.find(a, o.before(elementScore(r), r.name()))
 			o.tree.moved(a, &p, to)
 		})
 		if next == 0 {

@@ -135,6 +135,15 @@ func (t *zsetTree) search(a *arena, before func(e zsetEntry) bool) (p zsetPath) 
 	}
 }
 
+// find is search for an entry that is there: the place is in its leaf.
+func (t *zsetTree) find(a *arena, before func(e zsetEntry) bool) zsetPath {
+	p := t.search(a, before)
+	if s := p.steps[p.depth]; s.at == int(a.zsetNode(s.node).n) {
+		p.nextLeaf(a, false)
+	}
+	return p
+}
+
 // seek leads to the entry of that rank, which exists.
 func (t *zsetTree) seek(a *arena, rank int) (p zsetPath) {
 	left := uint64(rank)
