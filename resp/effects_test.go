@@ -200,7 +200,7 @@ var effectSamples = map[string][]effectSample{
 var dated = []string{"HSET h a 1 kept 2 gone 3", "HPEXPIREAT h 99999999999990 FIELDS 1 kept", "EXPIRED h gone"}
 
 // effectFamilies are the groups whose write commands must have samples here.
-var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet}
+var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupSortedSet}
 
 func TestEffectSamplesComplete(t *testing.T) {
 	n := newTestNode(t, nil, nil)

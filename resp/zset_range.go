@@ -223,10 +223,16 @@ func zrange(c *Ctx, command zrangeCommand) {
 func zrangeStore(c *Ctx, o *zrangeOptions, z *store.ZSet) {
 	r := c.Tx.NewZSetResult(c.Key(1))
 	var err error
-	o.each(z, func(member []byte, score float64) bool {
-		err = r.Add(member, score)
-		return err == nil
-	})
+	if o.kind == rangeRank {
+		_, n := ranks(o.start, o.stop, z.Len())
+		err = r.Expect(n)
+	}
+	if err == nil {
+		o.each(z, func(member []byte, score float64) bool {
+			err = r.Add(member, score)
+			return err == nil
+		})
+	}
 	if err != nil {
 		r.Close()
 		c.StoreError(err)

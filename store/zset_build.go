@@ -263,6 +263,15 @@ func (r *ZSetResult) Add(member []byte, score float64) error {
 	return r.b.add(0, score, member, &done)
 }
 
+// Expect says that n members are going to be added, so that many need not be
+// packed first. Error: ErrOutOfMemory.
+func (r *ZSetResult) Expect(n int) error {
+	if r.b.o == nil && n > r.b.sh.store.limits.Load().ZSetMaxListpackEntries {
+		return r.b.enlarge()
+	}
+	return nil
+}
+
 // Len is the number of members.
 func (r *ZSetResult) Len() int { return r.b.view().length() }
 
