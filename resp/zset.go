@@ -91,6 +91,23 @@ options:
 	return false
 }
 
+// log sets the effect: the scores given, without conditions.
+func (o *zaddOptions) log(c *Ctx, r *store.ZAddResult) {
+	switch {
+	case o.flags&store.ZAddIncr != 0:
+		c.Effect(wordZAdd, c.Args[1], store.AppendScore(nil, r.Score), c.Args[o.first+1])
+	case o.flags != 0:
+		effect := append(make([][]byte, 0, 2+2*len(r.Changed)), wordZAdd, c.Args[1])
+		for _, i := range r.Changed {
+			effect = append(effect, c.Args[o.first+2*i], c.Args[o.first+2*i+1])
+		}
+		c.Effect(effect...)
+	case o.changed || 2*r.Done < len(c.Args)-o.first:
+		effect := append(make([][]byte, 0, 2+2*r.Done), wordZAdd, c.Args[1])
+		c.Effect(append(effect, c.Args[o.first:o.first+2*r.Done]...)...)
+	}
+}
+
 // zadd is ZADD and ZINCRBY.
 func zadd(c *Ctx) {
 	var o zaddOptions
@@ -113,12 +130,7 @@ func zadd(c *Ctx) {
 	changes := r.Added + r.Updated
 	c.Dirty(changes)
 	if changes > 0 && c.logged() {
-		switch {
-		case o.flags&store.ZAddIncr != 0:
-			c.Effect(wordZAdd, c.Args[1], store.AppendScore(nil, r.Score), members[0].Member)
-		case err != nil:
-			c.Effect(c.words(wordZAdd, c.Args[1:o.first+2*r.Done])...)
-		}
+		o.log(c, &r)
 	}
 	switch {
 	case err != nil:

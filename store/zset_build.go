@@ -24,6 +24,7 @@ type ZAddResult struct {
 	Done    int     // members looked at; all of them unless there is an error
 	Score   float64 // of the last member, when Kept is not set
 	Kept    bool    // the last member was left alone for a condition
+	Changed []int   // which members were added or updated; only with flags
 }
 
 // Scored is a member with its score.
@@ -83,11 +84,15 @@ type zsetBuilder struct {
 func (b *zsetBuilder) view() zsetView { return zsetView{p: b.p, o: b.o} }
 
 func (b *zsetBuilder) addAll(flags ZAddFlags, members []Scored, r *ZAddResult) error {
-	for _, m := range members {
+	for i, m := range members {
+		changes := r.Added + r.Updated
 		if err := b.add(flags, m.Score, m.Member, r); err != nil {
 			return err
 		}
 		r.Done++
+		if flags != 0 && r.Added+r.Updated > changes {
+			r.Changed = append(r.Changed, i)
+		}
 	}
 	return nil
 }
