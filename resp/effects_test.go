@@ -248,6 +248,11 @@ var effectSamples = map[string][]effectSample{
 	},
 	"zinterstore": {{[]string{"ZADD {z}1 1 a 2 b", "ZADD {z}2 3 a"}, "ZINTERSTORE {z}3 2 {z}1 {z}2", []string{"ZINTERSTORE {z}3 2 {z}1 {z}2"}}},
 	"zdiffstore":  {{[]string{"ZADD {z}1 1 a 2 b", "ZADD {z}2 3 a"}, "ZDIFFSTORE {z}3 2 {z}1 {z}2", []string{"ZDIFFSTORE {z}3 2 {z}1 {z}2"}}},
+	"geoadd": {
+		{nil, "GEOADD g 13.361389 38.115556 a", []string{"ZADD g 3479099956230698 a"}},
+		{[]string{"GEOADD g 1 1 a"}, "GEOADD g NX 13.361389 38.115556 a 13.361389 38.115556 b", []string{"ZADD g 3479099956230698 b"}},
+		{[]string{"GEOADD g 1 1 a"}, "GEOADD g XX 1 1 a", nil},
+	},
 
 	"flushall": {{[]string{"SET k a"}, "FLUSHALL SYNC", []string{"FLUSHDB"}}},
 }
@@ -257,7 +262,7 @@ var effectSamples = map[string][]effectSample{
 var dated = []string{"HSET h a 1 kept 2 gone 3", "HPEXPIREAT h 99999999999990 FIELDS 1 kept", "EXPIRED h gone"}
 
 // effectFamilies are the groups whose write commands must have samples here.
-var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupSortedSet}
+var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupSortedSet, command.GroupGeo}
 
 func TestEffectSamplesComplete(t *testing.T) {
 	n := newTestNode(t, nil, nil)

@@ -63,6 +63,7 @@ const (
 	errRangeLimit       = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
 	errRangeLexScores   = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
 	errWeight           = "ERR weight value is not a float"
+	errUnit             = "ERR unsupported unit provided. please use M, KM, FT, MI"
 	errCountNotPositive = "ERR count should be greater than 0"
 
 	errInt32Range    = "ERR value is out of range, value must between -2147483648 and 2147483647"
