@@ -253,6 +253,19 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"GEOADD g 1 1 a"}, "GEOADD g NX 13.361389 38.115556 a 13.361389 38.115556 b", []string{"ZADD g 3479099956230698 b"}},
 		{[]string{"GEOADD g 1 1 a"}, "GEOADD g XX 1 1 a", nil},
 	},
+	"geosearchstore": {
+		{[]string{"GEOADD {g}1 13.361389 38.115556 a 2 48 b", "SET {g}2 x"}, "GEOSEARCHSTORE {g}2 {g}1 FROMLONLAT 13 38 BYRADIUS 100 km",
+			[]string{"DEL {g}2", "ZADD {g}2 3479099956230698 a"}},
+		{[]string{"SET {g}2 x"}, "GEOSEARCHSTORE {g}2 {g}1 FROMLONLAT 13 38 BYRADIUS 100 km", []string{"DEL {g}2"}},
+		{nil, "GEOSEARCHSTORE {g}2 {g}1 FROMLONLAT 13 38 BYRADIUS 100 km", nil},
+	},
+	"georadius": {
+		{[]string{"GEOADD {g}1 13.361389 38.115556 a"}, "GEORADIUS {g}1 13 38 100 km STORE {g}2", []string{"DEL {g}2", "ZADD {g}2 3479099956230698 a"}},
+		{[]string{"GEOADD {g}1 13.361389 38.115556 a"}, "GEORADIUS {g}1 13 38 100 km", nil},
+	},
+	"georadiusbymember": {
+		{[]string{"GEOADD {g}1 13.361389 38.115556 a"}, "GEORADIUSBYMEMBER {g}1 a 100 km STOREDIST {g}2", []string{"DEL {g}2", "ZADD {g}2 0 a"}},
+	},
 
 	"flushall": {{[]string{"SET k a"}, "FLUSHALL SYNC", []string{"FLUSHDB"}}},
 }

@@ -64,6 +64,14 @@ const (
 	errRangeLexScores   = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
 	errWeight           = "ERR weight value is not a float"
 	errUnit             = "ERR unsupported unit provided. please use M, KM, FT, MI"
+	errRadius           = "ERR need numeric radius"
+	errRadiusNegative   = "ERR radius cannot be negative"
+	errWidth            = "ERR need numeric width"
+	errHeight           = "ERR need numeric height"
+	errBoxNegative      = "ERR height or width cannot be negative"
+	errGeoMember        = "ERR could not decode requested zset member"
+	errGeoCount         = "ERR COUNT must be > 0"
+	errGeoAny           = "ERR the ANY argument requires COUNT argument"
 	errCountNotPositive = "ERR count should be greater than 0"
 
 	errInt32Range    = "ERR value is out of range, value must between -2147483648 and 2147483647"
@@ -108,6 +116,14 @@ func errArity(fullName string) string {
 func errUnsupportedOption(option []byte) string {
 	shown, _, _ := strings.Cut(string(option), "\x00")
 	return "ERR Unsupported option " + errorSafe(shown)
+}
+
+func errGeoStore(what string) string {
+	return "ERR " + what + " is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+}
+
+func errGeoExactly(what string, name []byte) string {
+	return "ERR exactly one of " + what + " " + cut(name, len(name))
 }
 
 func errNoInputKeys(command string) string {
