@@ -61,10 +61,26 @@ func decode(bits uint64, n int) cell {
 
 // Place is the middle of the area that has a score.
 func Place(score float64) Point {
-	c := decode(uint64(score), steps)
+	c := decode(bitsOf(score), steps)
 	return Point{
 		min(MaxLongitude, max(-MaxLongitude, (c.low.Longitude+c.high.Longitude)/2)),
 		min(MaxLatitude, max(-MaxLatitude, (c.low.Latitude+c.high.Latitude)/2)),
+	}
+}
+
+// bitsOf converts a score that need not be one of a place as Redis on x86-64
+// does; the language leaves what is out of range open.
+func bitsOf(score float64) uint64 {
+	const half = 1 << 63
+	switch {
+	case score >= -half && score < half:
+		return uint64(int64(score))
+	case score >= half && score < 2*half:
+		return uint64(int64(score-half)) ^ half
+	case score >= 2*half:
+		return 0
+	default:
+		return half
 	}
 }
 
