@@ -92,26 +92,32 @@ func (d *Dispatcher) infoClients(w *infoWriter) {
 	}
 	w.int("cluster_connections", int64(connections))
 	w.int("maxclients", int64(limits.MaxClients))
-	w.zeros("client_recent_max_input_buffer", "client_recent_max_output_buffer")
+	var input, output int64
+	for _, client := range d.server.Clients().All() {
+		input = max(input, client.info.queryBuffer.Load()+client.info.queryFree.Load())
+		output = max(output, client.info.replyPeak.Load())
+	}
+	w.int("client_recent_max_input_buffer", input)
+	w.int("client_recent_max_output_buffer", output)
 	w.int("blocked_clients", int64(s.BlockedClients))
 	w.zeros("tracking_clients", "clients_in_timeout_table")
 }
 
 func (d *Dispatcher) infoMemory(w *infoWriter) {
-	d.cron.memory.sample(d)
+	d.cron.memory.sample(d, w.allLocked)
 	m, cfg := d.cron.memory.last.Load(), d.config.Config()
-	used, overhead := m.used(), m.overhead()
 	startup, peak := d.cron.memory.startup.Load(), d.cron.memory.peak.Load()
+	used, overhead, active := m.used(startup), m.overhead(startup), m.active(startup)
 	w.size("used_memory", used)
 	w.size("used_memory_rss", m.rss)
 	w.size("used_memory_peak", peak)
 	w.percent("used_memory_peak_perc", used, peak)
 	w.int("used_memory_overhead", overhead)
-	w.int("used_memory_startup", startup)
+	w.int("used_memory_startup", ownSize)
 	w.int("used_memory_dataset", used-overhead)
-	w.percent("used_memory_dataset_perc", used-overhead, max(used-startup, used-overhead))
+	w.percent("used_memory_dataset_perc", used-overhead, max(used-ownSize, used-overhead))
 	w.int("allocator_allocated", used)
-	w.int("allocator_active", m.active())
+	w.int("allocator_active", active)
 	w.int("allocator_resident", m.resident())
 	w.size("total_system_memory", systemMemory())
 	w.zeros("used_memory_lua", "used_memory_vm_eval")
@@ -123,10 +129,10 @@ func (d *Dispatcher) infoMemory(w *infoWriter) {
 	w.size("used_memory_scripts", 0)
 	w.size("maxmemory", cfg.Store.MaxMemory)
 	w.str("maxmemory_policy", cfg.Store.MaxMemoryPolicy)
-	w.float("allocator_frag_ratio", ratio(m.active(), used), 2)
-	w.int("allocator_frag_bytes", m.active()-used)
-	w.float("allocator_rss_ratio", ratio(m.resident(), m.active()), 2)
-	w.int("allocator_rss_bytes", m.resident()-m.active())
+	w.float("allocator_frag_ratio", ratio(active, used), 2)
+	w.int("allocator_frag_bytes", active-used)
+	w.float("allocator_rss_ratio", ratio(m.resident(), active), 2)
+	w.int("allocator_rss_bytes", m.resident()-active)
 	w.float("rss_overhead_ratio", ratio(m.rss, m.resident()), 2)
 	w.int("rss_overhead_bytes", m.rss-m.resident())
 	w.float("mem_fragmentation_ratio", ratio(m.rss, used), 2)
@@ -150,7 +156,10 @@ func (d *Dispatcher) infoMemory(w *infoWriter) {
 	w.int("mem_cluster_links", links)
 	w.zeros("mem_aof_buffer")
 	w.str("mem_allocator", "mmap+go")
-	w.zeros("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
+	w.zeros("active_defrag_running")
+	pending, freed := d.store.LazyValues()
+	w.int("lazyfree_pending_objects", pending)
+	w.int("lazyfreed_objects", freed)
 	w.int("respkv_memory_data", m.store.Data)
 	w.int("respkv_memory_index", m.store.Index)
 	w.int("respkv_memory_go", m.goUsed)
@@ -211,10 +220,18 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.float("expired_stale_perc", 100*math.Float64frombits(c.stale.Load()), 2)
 	w.int("expired_time_cap_reached_count", c.capReached.Load())
 	w.int("expire_cycle_cpu_milliseconds", time.Duration(c.expireNanos.Load()).Milliseconds())
-	w.zeros("evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time")
+	w.int("evicted_keys", kv.Evicted)
+	w.zeros("evicted_clients")
+	total, current := d.evictor.exceeded.read(time.Now())
+	w.int("total_eviction_exceeded_time", total.Milliseconds())
+	w.int("current_eviction_exceeded_time", current.Milliseconds())
 	w.int("keyspace_hits", d.stats.hits.Load())
 	w.int("keyspace_misses", d.stats.misses.Load())
-	w.zeros("pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
+	channels, patterns, shardChannels := d.pubsub.counts()
+	w.int("pubsub_channels", int64(channels))
+	w.int("pubsub_patterns", int64(patterns))
+	w.int("pubsubshard_channels", int64(shardChannels))
+	w.zeros("latest_fork_usec", "total_forks",
 		"migrate_cached_sockets", "slave_expires_tracked_keys",
 		"active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
 		"total_active_defrag_time", "current_active_defrag_time",
@@ -224,6 +241,7 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 		"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
 	w.int("client_query_buffer_limit_disconnections", s.QueryBufferDisconnects)
 	w.int("client_output_buffer_limit_disconnections", s.OutputBufferDisconnects)
+	w.int("expired_subkeys", kv.ExpiredFields) // as Redis 7.4
 }
 
 // infoCPU: commands run on all threads, so that none is the main thread, and

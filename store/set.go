@@ -90,6 +90,15 @@ func (s *Set) Each(fn func(member []byte) bool) {
 	b.each(fn)
 }
 
+// spread is Each in an order that suits adding the members to another set.
+func (s *Set) spread(fn func(member []byte) bool) {
+	if s.isLarge() {
+		s.large().spread(func(r *element) bool { return fn(r.name()) })
+		return
+	}
+	s.Each(fn)
+}
+
 // Scan is as Hash.Scan: small sets are returned whole.
 func (s *Set) Scan(cursor uint64, count int, fn func(member []byte)) (next uint64) {
 	if !s.isLarge() {
@@ -271,7 +280,7 @@ func (b *setBuilder) add(member []byte) (bool, error) {
 		if isInt {
 			s, added := intset(b.data).add(n)
 			b.data = s
-			if added && s.members() > b.sh.store.limits.Load().SetMaxIntsetEntries {
+			if added && (s.members() > b.sh.store.limits.Load().SetMaxIntsetEntries || len(s) > maxPacked) {
 				return true, b.leaveIntset()
 			}
 			return added, nil
@@ -422,7 +431,7 @@ func (o *setObject) digest(d *digest) {
 
 // dump writes, for each member, its length as varint and the member.
 func (o *setObject) dump(buf []byte) []byte {
-	o.each(func(r *element) bool {
+	o.spread(func(r *element) bool {
 		buf = binary.AppendUvarint(buf, uint64(r.nlen))
 		buf = append(buf, r.name()...)
 		return true

@@ -32,7 +32,7 @@ func (tx *Tx) Combine(op SetOp, keys []Key) (*SetResult, error) {
 	case Union:
 		for i := range sets {
 			if err == nil {
-				sets[i].Each(add)
+				sets[i].spread(add)
 			}
 		}
 	case Intersection:
@@ -64,7 +64,7 @@ func (tx *Tx) openSets(keys []Key) ([]Set, error) {
 // intersect calls fn for the common members of all sets until it returns false.
 func intersect(sets []Set, fn func(member []byte) bool) {
 	slices.SortStableFunc(sets, func(a, b Set) int { return a.Len() - b.Len() })
-	sets[0].Each(func(member []byte) bool {
+	sets[0].spread(func(member []byte) bool {
 		for i := 1; i < len(sets); i++ {
 			if !sets[i].Contains(member) {
 				return true
@@ -87,7 +87,7 @@ func subtract(sets []Set, b *setBuilder, add func(member []byte) bool) {
 		}
 	}
 	if lookups/2 <= all {
-		first.Each(func(member []byte) bool {
+		first.spread(func(member []byte) bool {
 			for i := range rest {
 				if rest[i].Contains(member) {
 					return true
@@ -97,7 +97,7 @@ func subtract(sets []Set, b *setBuilder, add func(member []byte) bool) {
 		})
 		return
 	}
-	first.Each(add)
+	first.spread(add)
 	for i := range rest {
 		rest[i].Each(func(member []byte) bool {
 			b.remove(member)
