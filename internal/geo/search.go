@@ -84,13 +84,22 @@ const (
 	west  = 4
 )
 
-// around returns the cells of n bits around the shape's middle.
+// around returns the cells of n bits around the shape's middle. Beyond an edge
+// of the map it goes on at the opposite one; but as in Redis, the cell of a place
+// on the last meridian or parallel itself lies outside of all.
 func (s *Shape) around(n int) (cells [9]uint64) {
 	bits := encode(s.Center, MaxLatitude, n)
 	mask := uint32(1)<<n - 1
 	latitude, longitude := gather(bits), gather(bits>>1)
 	for i, step := range grid {
-		cells[i] = spread((latitude+uint32(step[1]))&mask) | spread((longitude+uint32(step[0]))&mask)<<1
+		y, x := latitude, longitude
+		if step[1] != 0 {
+			y = (y + uint32(step[1])) & mask
+		}
+		if step[0] != 0 {
+			x = (x + uint32(step[0])) & mask
+		}
+		cells[i] = spread(y) | spread(x)<<1
 	}
 	return cells
 }

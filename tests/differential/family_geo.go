@@ -14,7 +14,7 @@ var (
 func coordinate(low, high int) Gen {
 	return func(s *Source) []string {
 		if s.IntN(3) > 0 {
-			return []string{strconv.FormatFloat(10+float64(s.IntN(400))/100, 'f', 2, 64)}
+			return []string{strconv.FormatFloat(10+float64(s.IntN(400000))/100000, 'f', 5, 64)}
 		}
 		return []string{strconv.FormatFloat(float64(low)+s.Float64()*float64(high-low), 'f', 6, 64)}
 	}
@@ -40,7 +40,10 @@ func geoFamily() Family {
 	from := Mostly(AnyOf(Seq(Lit("FROMMEMBER"), member), Seq(Lit("FROMLONLAT"), longitude, latitude)), 4, Texts("FROMMEMBER", "foo"))
 	by := Mostly(AnyOf(Seq(Lit("BYRADIUS"), length, unit), Seq(Lit("BYBOX"), length, length, unit)), 4, Texts("BYRADIUS", "BYBOX", "foo"))
 	options := Mostly(Seq(order, Chance(30, count)), 4, Words("ANY foo COUNT"))
-	store := Chance(20, Words("STORE STOREDIST"), Key)
+	// Distances go to a key that is no index of places: taken for places they
+	// are all the same one, and which of those COUNT takes is not defined.
+	distances := Text("{k}distances")
+	store := Chance(20, AnyOf(Seq(Lit("STORE"), Key), Seq(Lit("STOREDIST"), distances)))
 	return Family{
 		Name: "geo",
 		Commands: []Template{
@@ -51,7 +54,8 @@ func geoFamily() Family {
 			Cmd("geohash", Key, Repeat(0, 3, member)).Times(2),
 			Cmd("geosearch", Key, from, by, options, with).Times(4),
 			Cmd("geosearch", Key, by, with, options, from),
-			Cmd("geosearchstore", Key, Key, from, by, options, Chance(40, Lit("STOREDIST")), Chance(4, Lit("WITHDIST"))).Times(2),
+			Cmd("geosearchstore", Key, Key, from, by, options, Chance(4, Lit("WITHDIST"))).Times(2),
+			Cmd("geosearchstore", distances, Key, from, by, options, Lit("STOREDIST")),
 			Cmd("georadius", Key, longitude, latitude, length, unit, with, options).Times(2),
 			Cmd("georadius", Key, longitude, latitude, length, unit, options, store),
 			Cmd("georadius_ro", Key, longitude, latitude, length, unit, options, with, Chance(4, Lit("STORE"), Key)),
