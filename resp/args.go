@@ -107,6 +107,8 @@ var (
 	wordPXAT       = []byte("PXAT")
 	wordRename     = []byte("RENAME")
 	wordSet        = []byte("SET")
+	wordZAdd       = []byte("ZADD")
+	wordZRem       = []byte("ZREM")
 )
 
 // logged says whether effects of this command go anywhere, be it only to tell

@@ -113,7 +113,8 @@ func (d *Dispatcher) observe() {
 	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.hll_sparse_max_bytes", "store.maxmemory_policy",
 		"store.lfu_log_factor", "store.lfu_decay_time",
 		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del",
-		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries")
+		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries",
+		"store.zset_max_listpack_entries", "store.zset_max_listpack_value")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
@@ -142,6 +143,8 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		HashMaxListpackEntries: c.Store.HashMaxListpackEntries,
 		HashMaxListpackValue:   int(c.Store.HashMaxListpackValue),
 		SetMaxIntsetEntries:    c.Store.SetMaxIntsetEntries,
+		ZSetMaxListpackEntries: c.Store.ZSetMaxListpackEntries,
+		ZSetMaxListpackValue:   int(c.Store.ZSetMaxListpackValue),
 	})
 }
 

@@ -116,6 +116,8 @@ func storeErrorText(err error) string {
 		return errNotFloat
 	case errors.Is(err, store.ErrNaNOrInf):
 		return errIncrNaN
+	case errors.Is(err, store.ErrScoreNaN):
+		return errScoreNaN
 	case errors.Is(err, store.ErrTooLong):
 		return errStringTooLong
 	case errors.Is(err, store.ErrNotHLL):

@@ -191,6 +191,81 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"SADD {s}1 a 1"}, "SINTERSTORE {s}3 {s}1 {s}2", nil},
 	},
 	"sdiffstore": {{[]string{"SADD {s}1 a 1", "SADD {s}2 1"}, "SDIFFSTORE {s}3 {s}1 {s}2", []string{"SDIFFSTORE {s}3 {s}1 {s}2"}}},
+	"zadd": {
+		{nil, "ZADD z 1 a 2.50 b", []string{"ZADD z 1 a 2.50 b"}},
+		{nil, "ZADD z CH 1 a", []string{"ZADD z 1 a"}},
+		{[]string{"ZADD z 1 a"}, "ZADD z 1 a", nil},
+		{[]string{"ZADD z 1 a"}, "ZADD z 2 a", []string{"ZADD z 2 a"}},
+		{[]string{"ZADD z 1 a 2 b"}, "ZADD z NX 5 a 6 c 7 b 8 d", []string{"ZADD z 6 c 8 d"}},
+		{[]string{"ZADD z 1 a 2 b"}, "ZADD z XX GT CH 5 a 6 c 1 b", []string{"ZADD z 5 a"}},
+		{[]string{"ZADD z 1 a"}, "ZADD z LT 5 a", nil},
+		{[]string{"ZADD z 1.5 a"}, "ZADD z INCR 1.25 a", []string{"ZADD z 2.75 a"}},
+		{nil, "ZADD z XX INCR 1 a", nil},
+		{[]string{"ZADD z inf a"}, "ZADD z INCR -inf a", nil},
+	},
+	"zincrby": {
+		{nil, "ZINCRBY z 1.5 a", []string{"ZADD z 1.5 a"}},
+		{[]string{"ZADD z 0.1 a"}, "ZINCRBY z 0.2 a", []string{"ZADD z 0.30000000000000004 a"}},
+		{[]string{"ZADD z 1 a"}, "ZINCRBY z 0 a", nil},
+		{[]string{"ZADD z inf a"}, "ZINCRBY z -inf a", nil},
+	},
+	"zrem": {
+		{[]string{"ZADD z 1 a 2 b"}, "ZREM z a x", []string{"ZREM z a x"}},
+		{[]string{"ZADD z 1 a"}, "ZREM z x", nil},
+	},
+	"zpopmin": {
+		{[]string{"ZADD z 1 a 2 b"}, "ZPOPMIN z", []string{"ZREM z a"}},
+		{[]string{"ZADD z 1 a 2 b"}, "ZPOPMIN z 5", []string{"ZREM z a b"}},
+		{[]string{"ZADD z 1 a"}, "ZPOPMIN z 0", nil},
+		{nil, "ZPOPMIN z", nil},
+	},
+	"zpopmax": {{[]string{"ZADD z 1 a 2 b 3 c"}, "ZPOPMAX z 2", []string{"ZREM z c b"}}},
+	"zmpop": {
+		{[]string{"ZADD {z}2 1 a 2 b"}, "ZMPOP 2 {z}1 {z}2 MAX", []string{"ZREM {z}2 b"}},
+		{[]string{"ZADD {z}2 1 a 2 b 3 c"}, "ZMPOP 2 {z}1 {z}2 MIN COUNT 2", []string{"ZREM {z}2 a b"}},
+		{nil, "ZMPOP 1 z MIN", nil},
+	},
+	"zremrangebyrank": {
+		{[]string{"ZADD z 1 a 2 b 3 c"}, "ZREMRANGEBYRANK z 0 -2", []string{"ZREMRANGEBYRANK z 0 -2"}},
+		{[]string{"ZADD z 1 a"}, "ZREMRANGEBYRANK z 5 9", nil},
+	},
+	"zremrangebyscore": {
+		{[]string{"ZADD z 1 a 2 b 3 c"}, "ZREMRANGEBYSCORE z (1 +inf", []string{"ZREMRANGEBYSCORE z (1 +inf"}},
+		{[]string{"ZADD z 1 a"}, "ZREMRANGEBYSCORE z 5 9", nil},
+	},
+	"zremrangebylex": {
+		{[]string{"ZADD z 0 a 0 b 0 c"}, "ZREMRANGEBYLEX z - [b", []string{"ZREMRANGEBYLEX z - [b"}},
+		{[]string{"ZADD z 0 a"}, "ZREMRANGEBYLEX z (a +", nil},
+	},
+	"zrangestore": {
+		{[]string{"ZADD {z}1 1 a 2 b"}, "ZRANGESTORE {z}2 {z}1 0 0", []string{"ZRANGESTORE {z}2 {z}1 0 0"}},
+		{[]string{"SET {z}2 x"}, "ZRANGESTORE {z}2 {z}1 0 -1", []string{"ZRANGESTORE {z}2 {z}1 0 -1"}},
+		{nil, "ZRANGESTORE {z}2 {z}1 0 -1", nil},
+	},
+	"zunionstore": {
+		{[]string{"ZADD {z}1 1 a", "SADD {z}2 a b"}, "ZUNIONSTORE {z}3 2 {z}1 {z}2 WEIGHTS 2 3", []string{"ZUNIONSTORE {z}3 2 {z}1 {z}2 WEIGHTS 2 3"}},
+		{nil, "ZUNIONSTORE {z}3 1 {z}1", nil},
+	},
+	"zinterstore": {{[]string{"ZADD {z}1 1 a 2 b", "ZADD {z}2 3 a"}, "ZINTERSTORE {z}3 2 {z}1 {z}2", []string{"ZINTERSTORE {z}3 2 {z}1 {z}2"}}},
+	"zdiffstore":  {{[]string{"ZADD {z}1 1 a 2 b", "ZADD {z}2 3 a"}, "ZDIFFSTORE {z}3 2 {z}1 {z}2", []string{"ZDIFFSTORE {z}3 2 {z}1 {z}2"}}},
+	"geoadd": {
+		{nil, "GEOADD g 13.361389 38.115556 a", []string{"ZADD g 3479099956230698 a"}},
+		{[]string{"GEOADD g 1 1 a"}, "GEOADD g NX 13.361389 38.115556 a 13.361389 38.115556 b", []string{"ZADD g 3479099956230698 b"}},
+		{[]string{"GEOADD g 1 1 a"}, "GEOADD g XX 1 1 a", nil},
+	},
+	"geosearchstore": {
+		{[]string{"GEOADD {g}1 13.361389 38.115556 a 2 48 b", "SET {g}2 x"}, "GEOSEARCHSTORE {g}2 {g}1 FROMLONLAT 13 38 BYRADIUS 100 km",
+			[]string{"DEL {g}2", "ZADD {g}2 3479099956230698 a"}},
+		{[]string{"SET {g}2 x"}, "GEOSEARCHSTORE {g}2 {g}1 FROMLONLAT 13 38 BYRADIUS 100 km", []string{"DEL {g}2"}},
+		{nil, "GEOSEARCHSTORE {g}2 {g}1 FROMLONLAT 13 38 BYRADIUS 100 km", nil},
+	},
+	"georadius": {
+		{[]string{"GEOADD {g}1 13.361389 38.115556 a"}, "GEORADIUS {g}1 13 38 100 km STORE {g}2", []string{"DEL {g}2", "ZADD {g}2 3479099956230698 a"}},
+		{[]string{"GEOADD {g}1 13.361389 38.115556 a"}, "GEORADIUS {g}1 13 38 100 km", nil},
+	},
+	"georadiusbymember": {
+		{[]string{"GEOADD {g}1 13.361389 38.115556 a"}, "GEORADIUSBYMEMBER {g}1 a 100 km STOREDIST {g}2", []string{"DEL {g}2", "ZADD {g}2 0 a"}},
+	},
 
 	"flushall": {{[]string{"SET k a"}, "FLUSHALL SYNC", []string{"FLUSHDB"}}},
 	"setbit": {
@@ -243,7 +318,7 @@ var effectSamples = map[string][]effectSample{
 var dated = []string{"HSET h a 1 kept 2 gone 3", "HPEXPIREAT h 99999999999990 FIELDS 1 kept", "EXPIRED h gone"}
 
 // effectFamilies are the groups whose write commands must have samples here.
-var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupBitmap, command.GroupHyperLogLog}
+var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupBitmap, command.GroupHyperLogLog, command.GroupSortedSet, command.GroupGeo}
 
 func TestEffectSamplesComplete(t *testing.T) {
 	n := newTestNode(t, nil, nil)

@@ -61,6 +61,26 @@ const (
 	errExpireNegative      = "ERR invalid expire time, must be >= 0"
 	errReplyTooLarge       = "ERR the reply would exceed the maximum size (proto-max-bulk-len)"
 
+	errZAddNXXX         = "ERR XX and NX options at the same time are not compatible"
+	errZAddGTLTNX       = "ERR GT, LT, and/or NX options at the same time are not compatible"
+	errZAddIncrPair     = "ERR INCR option supports a single increment-element pair"
+	errScoreNaN         = "ERR resulting score is not a number (NaN)"
+	errScoreRange       = "ERR min or max is not a float"
+	errLexRange         = "ERR min or max not valid string range item"
+	errRangeLimit       = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+	errRangeLexScores   = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+	errWeight           = "ERR weight value is not a float"
+	errUnit             = "ERR unsupported unit provided. please use M, KM, FT, MI"
+	errRadius           = "ERR need numeric radius"
+	errRadiusNegative   = "ERR radius cannot be negative"
+	errWidth            = "ERR need numeric width"
+	errHeight           = "ERR need numeric height"
+	errBoxNegative      = "ERR height or width cannot be negative"
+	errGeoMember        = "ERR could not decode requested zset member"
+	errGeoCount         = "ERR COUNT must be > 0"
+	errGeoAny           = "ERR the ANY argument requires COUNT argument"
+	errCountNotPositive = "ERR count should be greater than 0"
+
 	errInt32Range    = "ERR value is out of range, value must between -2147483648 and 2147483647"
 	errFirstDB       = "ERR invalid first DB index"
 	errSecondDB      = "ERR invalid second DB index"
@@ -124,6 +144,18 @@ func errArity(fullName string) string {
 func errUnsupportedOption(option []byte) string {
 	shown, _, _ := strings.Cut(string(option), "\x00")
 	return "ERR Unsupported option " + errorSafe(shown)
+}
+
+func errGeoStore(what string) string {
+	return "ERR " + what + " is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+}
+
+func errGeoExactly(what string, name []byte) string {
+	return "ERR exactly one of " + what + " " + cut(name, len(name))
+}
+
+func errNoInputKeys(command string) string {
+	return "ERR at least 1 input key is needed for '" + command + "' command"
 }
 
 func errInvalidExpire(command string) string {

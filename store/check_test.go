@@ -136,6 +136,9 @@ func (c *checker) object(sh *shard, o object) (cells, index, external int64) {
 		e = &o.elements
 	case *setObject:
 		e = &o.elements
+	case *zsetObject:
+		e = &o.elements
+		cells += c.zset(o)
 	}
 	if e.parent != &sh.owner || e.length() == 0 {
 		c.t.Errorf("object of another shard, or empty: %d elements", e.length())

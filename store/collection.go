@@ -33,11 +33,16 @@ type Limits struct {
 	HashMaxListpackEntries int // fields
 	HashMaxListpackValue   int // bytes of a field or value
 	SetMaxIntsetEntries    int // members
+	ZSetMaxListpackEntries int // members
+	ZSetMaxListpackValue   int // bytes of a member
 }
 
 // DefaultLimits are those of Redis 7.0.
 func DefaultLimits() Limits {
-	return Limits{HashMaxListpackEntries: 512, HashMaxListpackValue: 64, SetMaxIntsetEntries: 512}
+	return Limits{
+		HashMaxListpackEntries: 512, HashMaxListpackValue: 64, SetMaxIntsetEntries: 512,
+		ZSetMaxListpackEntries: 128, ZSetMaxListpackValue: 64,
+	}
 }
 
 // SetLimits changes the limits for what is written from now on; values keep

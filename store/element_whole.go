@@ -117,6 +117,12 @@ func (e *elements) freeStep(max int) (freed int, done bool) {
 
 // compactStep implements object.
 func (e *elements) compactStep(pos uint64, budget int) (next uint64, looked, moved int) {
+	return e.compactElements(pos, budget, func(*element, ref) {})
+}
+
+// compactElements is compactStep for a type that refers to its elements: it
+// tells for each one moved, before the old place is freed, the new one.
+func (e *elements) compactElements(pos uint64, budget int, note func(r *element, to ref)) (next uint64, looked, moved int) {
 	var buf [prefetchAhead * 4]entry
 	tag := uint32(min(pos, tagEnd))
 	for tag < tagEnd && looked < budget {
@@ -130,6 +136,7 @@ func (e *elements) compactStep(pos uint64, budget int) (next uint64, looked, mov
 			if to, ok := e.relocate(r.ref, r.size()); ok {
 				p, _ := e.findRef(&e.index, tagOf(c), r.ref)
 				p.cells[p.at] = makeEntry(tagOf(c), to, c&deadlineBit != 0)
+				note(&r, to)
 				e.free(r.ref, r.size())
 				moved++
 			}

@@ -78,6 +78,8 @@ type Store struct {
 	HashMaxListpackValue   int64 // bytes
 	SetMaxIntsetEntries    int
 	HLLSparseMaxBytes      int64
+	ZSetMaxListpackEntries int
+	ZSetMaxListpackValue   int64 // bytes
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.

@@ -110,4 +110,18 @@ var storeKeys = []*Key{
 		Raise: "HyperLogLogs with few elements take less memory; PFADD on them is slower. Above 16000 there is nothing to gain.",
 		Lower: "PFADD is faster, and more of them take 12304 bytes.",
 	},
+	{
+		Name: "store.zset_max_listpack_entries", Redis: []string{"zset-max-listpack-entries", "zset-max-ziplist-entries"}, Default: "128", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Store.ZSetMaxListpackEntries }, 0, math.MaxInt64),
+		What:  "Members up to which a sorted set is kept packed.",
+		Raise: "Less memory for sorted sets of that size; each access to them looks at more members.",
+		Lower: "Faster access, more memory.",
+	},
+	{
+		Name: "store.zset_max_listpack_value", Redis: []string{"zset-max-listpack-value", "zset-max-ziplist-value"}, Default: "64", Mutable: true,
+		value: memoryValue(func(c *Config) *int64 { return &c.Store.ZSetMaxListpackValue }, 0, math.MaxInt64),
+		What:  "Longest member of a sorted set that is kept packed.",
+		Raise: "Less memory for sorted sets with long members; changing them copies more.",
+		Lower: "Faster changes, more memory.",
+	},
 }

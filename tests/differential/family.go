@@ -44,6 +44,10 @@ var (
 // Families lists all families, by the order in which they were built.
 func Families() []Family {
 	return []Family{stringFamily(), genericFamily(), transactionFamily(), hashFamily(), setFamily(), bitmapFamily(), hyperloglogFamily()}
+	return []Family{
+		stringFamily(), genericFamily(), transactionFamily(), hashFamily(), setFamily(),
+		zsetFamily(), zlexFamily(), geoFamily(),
+	}
 }
 
 // keyProbes show type, deadline and content of a key that may be a string.

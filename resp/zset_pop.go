@@ -1,0 +1,151 @@
+package resp
+
+import "respkv/store"
+
+func init() {
+	handle(map[string]Handler{
+		"zpopmin": func(c *Ctx) { zpop(c, false) },
+		"zpopmax": func(c *Ctx) { zpop(c, true) },
+		"zmpop":   zmpop,
+	})
+}
+
+// zpop is ZPOPMIN and ZPOPMAX.
+func zpop(c *Ctx, highest bool) {
+	count, counted := int64(1), len(c.Args) > 2
+	switch {
+	case len(c.Args) > 3:
+		c.W.Error(errSyntax)
+		return
+	case counted:
+		var ok bool
+		if count, ok = parseLong(c.Args[2]); !ok || count < 0 {
+			c.W.Error(errNotPositive)
+			return
+		}
+	}
+	z, ok := c.zset(c.Key(1))
+	if !ok {
+		return
+	}
+	if !z.Exists() || count == 0 {
+		c.W.Array(0)
+		return
+	}
+	// A single member comes flat in RESP3 too, unless it was asked for as one
+	// of several.
+	c.popZSet(&z, c.Args[1], highest, count, counted && c.W.RESP3())
+}
+
+// zpopBatch bounds the members of one effect of popping.
+const zpopBatch = 1024
+
+// popZSet removes up to count members from an end of the set at key, replies
+// with them and their scores, as pairs or in turn, and replicates which.
+func (c *Ctx) popZSet(z *store.ZSet, key []byte, highest bool, count int64, pairs bool) {
+	length := z.Len()
+	n := int(min(count, int64(length)))
+	mark := c.W.Len()
+	if pairs {
+		c.W.Array(n)
+	} else {
+		c.W.Array(2 * n)
+	}
+	first := 0
+	if highest {
+		first = length - n
+	}
+	logged := c.logged()
+	var effect [][]byte
+	from, left := at(highest, length), n
+	z.Walk(from, highest, func(member []byte, score float64) bool {
+		if pairs {
+			c.W.Array(2)
+		}
+		c.W.Bulk(member)
+		c.W.Double(score)
+		if logged {
+			effect = append(effect, append([]byte(nil), member...))
+		}
+		left--
+		return left > 0
+	})
+	if err := z.RemoveRange(first, n); err != nil {
+		c.W.Truncate(mark)
+		c.StoreError(err)
+		return
+	}
+	c.Dirty(n)
+	for len(effect) > 0 {
+		m := min(len(effect), zpopBatch)
+		c.Effect(append([][]byte{wordZRem, key}, effect[:m]...)...)
+		effect = effect[m:]
+	}
+}
+
+// at is the rank to begin at.
+func at(highest bool, length int) int {
+	if highest {
+		return length - 1
+	}
+	return 0
+}
+
+// zmpopOptions are the arguments of ZMPOP from the number of keys on.
+type zmpopOptions struct {
+	first, end int // arguments that are keys
+	highest    bool
+	count      int64
+}
+
+// parse reads them. Not ok: it replied with the error.
+func (o *zmpopOptions) parse(c *Ctx, numKeys int) (ok bool) {
+	n, ok := parseLong(c.Args[numKeys])
+	if !ok || n < 1 {
+		c.W.Error(errNumKeys)
+		return false
+	}
+	o.first = numKeys + 1
+	if n >= int64(len(c.Args)-o.first) {
+		c.W.Error(errSyntax)
+		return false
+	}
+	o.end = o.first + int(n)
+	o.highest = isWord(c.Args[o.end], "max")
+	if !o.highest && !isWord(c.Args[o.end], "min") {
+		c.W.Error(errSyntax)
+		return false
+	}
+	o.count = 1
+	for i := o.end + 1; i < len(c.Args); i += 2 {
+		if i > o.end+1 || !isWord(c.Args[i], "count") || i+1 == len(c.Args) {
+			c.W.Error(errSyntax)
+			return false
+		}
+		if o.count, ok = parseLong(c.Args[i+1]); !ok || o.count < 1 {
+			c.W.Error(errCountNotPositive)
+			return false
+		}
+	}
+	return true
+}
+
+func zmpop(c *Ctx) {
+	var o zmpopOptions
+	if !o.parse(c, 1) {
+		return
+	}
+	for i := o.first; i < o.end; i++ {
+		z, ok := c.zset(c.Key(i))
+		if !ok {
+			return
+		}
+		if z.Exists() {
+			c.W.Array(2)
+			c.W.Bulk(c.Args[i])
+			c.popZSet(&z, c.Args[i], o.highest, o.count, true)
+			return
+		}
+	}
+	c.W.NullArray()
+}

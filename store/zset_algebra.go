@@ -1,0 +1,187 @@
+package store
+
+import (
+	"math"
+	"slices"
+)
+
+// Aggregate is how the scores of a member of several sets become one.
+type Aggregate int
+
+// Aggregates.
+const (
+	AggregateSum Aggregate = iota
+	AggregateMin
+	AggregateMax
+)
+
+// fold combines two scores. What is not a number counts as 0 in a sum.
+func (g Aggregate) fold(score, more float64) float64 {
+	switch g {
+	case AggregateMin:
+		if more < score {
+			return more
+		}
+		return score
+	case AggregateMax:
+		if more > score {
+			return more
+		}
+		return score
+	}
+	if score += more; math.IsNaN(score) {
+		return 0
+	}
+	return score
+}
+
+// weighted is a score times a weight, 0 when that is not a number.
+func weighted(score, weight float64) float64 {
+	if score *= weight; math.IsNaN(score) {
+		return 0
+	}
+	return score
+}
+
+// Inputs are sets and sorted sets to be combined; a member of a set has the
+// score 1. They are used under the locks under which they were opened.
+type Inputs struct {
+	sh   *shard // where results are built
+	list []input
+}
+
+type input struct {
+	weight float64
+	set    Set // when it is one
+	isSet  bool
+	zset   zsetView
+}
+
+func (in *input) length() int {
+	if in.isSet {
+		return in.set.Len()
+	}
+	return in.zset.length()
+}
+
+func (in *input) score(member []byte) (float64, bool) {
+	if in.isSet {
+		return 1, in.set.Contains(member)
+	}
+	return in.zset.score(member)
+}
+
+func (in *input) each(fn func(member []byte, score float64) bool) {
+	if in.isSet {
+		in.set.Each(func(member []byte) bool { return fn(member, 1) })
+		return
+	}
+	in.zset.walk(0, false, fn)
+}
+
+// OpenInputs looks the sets and sorted sets at keys up; missing ones are empty.
+// Error: ErrWrongType.
+func (tx *Tx) OpenInputs(keys []Key) (*Inputs, error) {
+	in := &Inputs{sh: &tx.Store.shards[keys[0].Shard()], list: make([]input, len(keys))}
+	for i, k := range keys {
+		it := tx.use(k)
+		one := &in.list[i]
+		one.weight = 1
+		switch {
+		case !it.live:
+		case it.rec.typ() == TypeZSet:
+			z := ZSet{tx, k, it}
+			one.zset = z.view()
+		case it.rec.typ() == TypeSet:
+			one.isSet, one.set = true, Set{tx, k, it}
+		default:
+			return nil, ErrWrongType
+		}
+	}
+	return in, nil
+}
+
+// SetWeight makes all scores of input i count times weight.
+func (in *Inputs) SetWeight(i int, weight float64) { in.list[i].weight = weight }
+
+// Combine computes an operation. Error: ErrOutOfMemory, ErrKeyTooLong.
+func (in *Inputs) Combine(op SetOp, g Aggregate) (*ZSetResult, error) {
+	r := &ZSetResult{zsetBuilder{sh: in.sh, signed: true}}
+	var err error
+	switch op {
+	case Union:
+		err = in.union(&r.b, g)
+	case Intersection:
+		in.intersect(g, func(member []byte, score float64) bool {
+			err = r.Add(member, score)
+			return err == nil
+		})
+	case Difference:
+		in.list[0].each(func(member []byte, score float64) bool {
+			for i := range in.list[1:] {
+				if _, found := in.list[i+1].score(member); found {
+					return true
+				}
+			}
+			err = r.Add(member, score)
+			return err == nil
+		})
+	}
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// bySize orders the inputs as Redis does, which shows in the rounding of sums.
+func (in *Inputs) bySize() {
+	slices.SortStableFunc(in.list, func(a, b input) int { return a.length() - b.length() })
+}
+
+func (in *Inputs) union(b *zsetBuilder, g Aggregate) (err error) {
+	in.bySize()
+	var done ZAddResult
+	for i := range in.list {
+		one := &in.list[i]
+		one.each(func(member []byte, score float64) bool {
+			score = weighted(score, one.weight)
+			if was, found := b.view().score(member); found {
+				score = g.fold(was, score)
+			}
+			err = b.add(0, score, member, &done)
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// intersect calls fn for the common members with their scores, in the order of
+// the smallest input, until it returns false.
+func (in *Inputs) intersect(g Aggregate, fn func(member []byte, score float64) bool) {
+	in.bySize()
+	first, rest := &in.list[0], in.list[1:]
+	first.each(func(member []byte, score float64) bool {
+		sum := weighted(score, first.weight)
+		for i := range rest {
+			more, found := rest[i].score(member)
+			if !found {
+				return true
+			}
+			sum = g.fold(sum, more*rest[i].weight)
+		}
+		return fn(member, sum)
+	})
+}
+
+// IntersectionLen counts the common members, up to limit unless that is 0.
+func (in *Inputs) IntersectionLen(limit int) (n int) {
+	in.intersect(AggregateSum, func([]byte, float64) bool {
+		n++
+		return n != limit
+	})
+	return n
+}
