@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -155,6 +156,12 @@ func openRaft(dir string, id slotmap.NodeID, timeout time.Duration, transport *r
 	var state raftState = g
 	transport.state.Store(&state)
 	return g, nil
+}
+
+// IsServer is for the transport.
+func (g *raftGroup) IsServer(id slotmap.NodeID) bool {
+	f := g.GetConfiguration()
+	return f.Error() == nil && slices.ContainsFunc(f.Configuration().Servers, func(s raft.Server) bool { return s.ID == raft.ServerID(id) })
 }
 
 // EntryTerm is for the transport.
