@@ -42,7 +42,7 @@ type peers struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	mu     sync.Mutex // guards queues; held for no I/O
+	mu     sync.Mutex // guards queues; held for no I/O; before the locks of addr
 	queues map[slotmap.NodeID]chan control.Message
 }
 
@@ -61,6 +61,9 @@ func (p *peers) send(to slotmap.NodeID, m control.Message) {
 	}
 	q := p.queues[to]
 	if q == nil {
+		if _, known := p.addr(to); !known {
+			return // cannot be dialed; an answer to a made-up name costs nothing
+		}
 		q = make(chan control.Message, maxQueued)
 		p.queues[to] = q
 		p.wg.Add(1)

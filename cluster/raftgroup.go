@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,12 @@ type raftRun struct {
 	*raft.Raft
 	raftFiles
 	transport *raftTransport
+}
+
+// IsServer is for the transport.
+func (r *raftRun) IsServer(id slotmap.NodeID) bool {
+	f := r.GetConfiguration()
+	return f.Error() == nil && slices.ContainsFunc(f.Configuration().Servers, func(s raft.Server) bool { return s.ID == raft.ServerID(id) })
 }
 
 // EntryTerm is for the transport.

@@ -50,6 +50,7 @@ type raftTransport struct {
 	incoming  chan raft.RPC
 	heartbeat atomic.Pointer[func(raft.RPC)]
 	state     atomic.Pointer[raftState] // set once raft runs
+	newerAt   atomic.Int64              // Unix seconds: when a newer version's entry was last reported
 	snapshot  chan struct{}             // token: one snapshot is received at a time
 	done      chan struct{}
 	closing   sync.Once
@@ -61,6 +62,9 @@ type raftTransport struct {
 // raftState is what a request is held against before raft sees it.
 type raftState interface {
 	AppliedIndex() uint64
+	// IsServer tells whether id is in raft's configuration. After a restart of
+	// everybody, that is all a node knows until there is a leader.
+	IsServer(id slotmap.NodeID) bool
 	// EntryTerm is the term of the entry stored at index; false when it is not
 	// in the log (any more).
 	EntryTerm(index uint64) (uint64, bool)
@@ -96,10 +100,7 @@ func (t *raftTransport) LocalAddr() raft.ServerAddress {
 
 // EncodePeer is the address of a peer as it is sent.
 func (t *raftTransport) EncodePeer(id raft.ServerID, fallback raft.ServerAddress) []byte {
-	if addr, ok := t.addr(slotmap.NodeID(id)); ok {
-		return []byte(addr)
-	}
-	return []byte(fallback)
+	return []byte(t.address(slotmap.NodeID(id), fallback))
 }
 
 // DecodePeer reverses EncodePeer.
@@ -111,33 +112,33 @@ func (t *raftTransport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress)
 }
 
 // AppendEntries sends entries, of args those that fit into one request.
-func (t *raftTransport) AppendEntries(id raft.ServerID, _ raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	return t.call(slotmap.NodeID(id), args, resp)
+func (t *raftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	return t.call(slotmap.NodeID(id), target, args, resp)
 }
 
 // RequestVote asks for a vote.
-func (t *raftTransport) RequestVote(id raft.ServerID, _ raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return t.call(slotmap.NodeID(id), args, resp)
+func (t *raftTransport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	return t.call(slotmap.NodeID(id), target, args, resp)
 }
 
 // RequestPreVote asks whether a vote would be given.
-func (t *raftTransport) RequestPreVote(id raft.ServerID, _ raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return t.call(slotmap.NodeID(id), args, resp)
+func (t *raftTransport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return t.call(slotmap.NodeID(id), target, args, resp)
 }
 
 // TimeoutNow makes the other node stand for election.
-func (t *raftTransport) TimeoutNow(id raft.ServerID, _ raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	return t.call(slotmap.NodeID(id), args, resp)
+func (t *raftTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	return t.call(slotmap.NodeID(id), target, args, resp)
 }
 
 // InstallSnapshot sends a snapshot of args.Size bytes.
-func (t *raftTransport) InstallSnapshot(id raft.ServerID, _ raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+func (t *raftTransport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	request, err := encodeRaftRequest(args)
 	if err != nil {
 		return err
 	}
 	to := slotmap.NodeID(id)
-	conn, err := t.dial(to)
+	conn, err := t.dial(to, t.address(to, target))
 	if err != nil {
 		return err
 	}
@@ -160,13 +161,13 @@ func (t *raftTransport) snapshotTime(size int64) time.Duration {
 // call sends a request and waits for the answer. A kept connection may have been
 // closed by the other side meanwhile: then a new one is tried. Requests may
 // arrive twice, raft allows for that.
-func (t *raftTransport) call(to slotmap.NodeID, command, response any) error {
+func (t *raftTransport) call(to slotmap.NodeID, target raft.ServerAddress, command, response any) error {
 	request, err := encodeRaftRequest(command)
 	if err != nil {
 		return err
 	}
 	for {
-		conn, kept, err := t.conn(to)
+		conn, kept, err := t.conn(to, t.address(to, target))
 		if err != nil {
 			return err
 		}
@@ -201,9 +202,17 @@ func writeFrame(w io.Writer, data []byte) error {
 	return err
 }
 
+// address is where a node is; fallback, from raft's configuration, when nobody
+// has said so since this process started.
+func (t *raftTransport) address(id slotmap.NodeID, fallback raft.ServerAddress) string {
+	if addr, ok := t.addr(id); ok {
+		return addr
+	}
+	return string(fallback)
+}
+
 // conn returns a connection to a node, kept or new.
-func (t *raftTransport) conn(to slotmap.NodeID) (c *raftConn, kept bool, err error) {
-	addr, _ := t.addr(to)
+func (t *raftTransport) conn(to slotmap.NodeID, addr string) (c *raftConn, kept bool, err error) {
 	t.mu.Lock()
 	list := t.idle[to]
 	for len(list) > 0 && c == nil {
@@ -222,15 +231,11 @@ func (t *raftTransport) conn(to slotmap.NodeID) (c *raftConn, kept bool, err err
 	if c != nil {
 		return c, true, nil
 	}
-	c, err = t.dial(to)
+	c, err = t.dial(to, addr)
 	return c, false, err
 }
 
-func (t *raftTransport) dial(to slotmap.NodeID) (*raftConn, error) {
-	addr, ok := t.addr(to)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrUnknownNode, to.Short())
-	}
+func (t *raftTransport) dial(to slotmap.NodeID, addr string) (*raftConn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), t.timeout)
 	defer cancel()
 	conn, err := t.mux.Dial(ctx, addr, mux.Raft)
@@ -285,12 +290,13 @@ func (t *raftTransport) accept(conn net.Conn) {
 		_ = conn.SetDeadline(time.Now().Add(raftIdle * t.timeout))
 		err = t.serve(conn, from)
 	}
-	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		level := slog.LevelDebug
-		if errors.Is(err, slotmap.ErrUnknownEntry) {
-			level = slog.LevelError
-		}
-		t.log.Log(context.Background(), level, "raft connection dropped", "about", from.Short(), "from", conn.RemoteAddr(), "error", err)
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return
+	}
+	t.log.Debug("raft connection dropped", "about", from.Short(), "from", conn.RemoteAddr(), "error", err)
+	if now := time.Now().Unix(); errors.Is(err, slotmap.ErrUnknownEntry) && now-t.newerAt.Load() > 60 {
+		t.newerAt.Store(now)
+		t.log.Error("a node of a newer version leads: its log cannot be followed until this node runs that version too", "about", from.Short(), "error", err)
 	}
 }
 
@@ -318,7 +324,7 @@ func (t *raftTransport) serve(conn net.Conn, from slotmap.NodeID) error {
 		return err
 	}
 	defer f.free()
-	if _, ok := t.addr(from); !ok {
+	if !t.known(from) {
 		return fmt.Errorf("%w: %s", ErrUnknownNode, from.Short())
 	}
 	command, err := decodeRaftRequest(from, f.data)
@@ -361,6 +367,16 @@ func (t *raftTransport) serve(conn net.Conn, from slotmap.NodeID) error {
 	case <-t.mux.Done():
 		return errTransportClosed
 	}
+}
+
+// known tells whether a node may speak here: the map, gossip or raft's
+// configuration names it.
+func (t *raftTransport) known(id slotmap.NodeID) bool {
+	if _, ok := t.addr(id); ok {
+		return true
+	}
+	state := t.state.Load()
+	return state != nil && (*state).IsServer(id)
 }
 
 // receiveSnapshot reads a snapshot of the map and makes sure that it is one. The

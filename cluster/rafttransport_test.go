@@ -180,6 +180,7 @@ func TestRaftRefuses(t *testing.T) {
 
 type fixedState struct{ applied uint64 }
 
+func (s fixedState) IsServer(slotmap.NodeID) bool          { return false }
 func (s fixedState) AppliedIndex() uint64                  { return s.applied }
 func (s fixedState) EntryTerm(index uint64) (uint64, bool) { return 2, index > 3 }
 
@@ -438,6 +439,8 @@ type memoryState struct {
 	*raft.Raft
 	store *raft.InmemStore
 }
+
+func (s memoryState) IsServer(slotmap.NodeID) bool { return false }
 
 func (s memoryState) EntryTerm(index uint64) (uint64, bool) {
 	var l raft.Log

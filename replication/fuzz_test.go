@@ -70,6 +70,42 @@ func FuzzSourceInput(f *testing.F) {
 	})
 }
 
+// FuzzHello is what comes before anybody is known to be a node.
+func FuzzHello(f *testing.F) {
+	f.Add(script(func(w *frameWriter) { w.hello(hello{node: "r", target: "p", boot: 3}) }))
+	f.Add(script(func(w *frameWriter) { w.hello(hello{node: "p", boot: 3}) }))
+	f.Add([]byte{0, 1, 0, 0, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := newFrameReader(&scriptConn{in: bytes.NewReader(b)}, time.Second, 4096, func(int) {})
+		h, err := r.hello()
+		if err == nil && (h.node == "" || len(h.node) > maxNodeID || len(h.target) > maxNodeID) {
+			t.Fatalf("%+v", h)
+		}
+		if cap(r.message) > 2*maxHelloBytes {
+			t.Fatalf("%d bytes taken", cap(r.message))
+		}
+	})
+}
+
+// TestStrangersGetNoLink: a link is for members, and there are no more than
+// there can be members.
+func TestStrangersGetNoLink(t *testing.T) {
+	p := newFakeNode(t, "p", testConfig())
+	greeting := script(func(w *frameWriter) { w.hello(hello{node: "r", target: "p", boot: 3}) })
+	p.source.Known = func(node string) bool { return node != "r" }
+	if err := p.source.Serve(context.Background(), &scriptConn{in: bytes.NewReader(greeting)}); !errors.Is(err, errProtocol) {
+		t.Errorf("no member: %v", err)
+	}
+	p.source.Known = nil
+	for range maxLinks {
+		p.source.links[&sourceLink{}] = struct{}{}
+	}
+	if err := p.source.Serve(context.Background(), &scriptConn{in: bytes.NewReader(greeting)}); !errors.Is(err, ErrTooManyLinks) {
+		t.Errorf("one too many: %v", err)
+	}
+	clear(p.source.links)
+}
+
 func FuzzLinkInput(f *testing.F) {
 	record := make([]byte, recordSize(1, 0, args("SET", "a", "b")))
 	putRecord(record, 1, recordEffect, 0, 0, 1, 1, args("SET", "a", "b"))

@@ -22,8 +22,14 @@ type SourceOptions struct {
 	Keys   func(args [][]byte) [][]byte
 	NodeID string // of this node, 1 to 64 bytes
 	BootID uint64 // differs from process to process
+	// Known tells whether a node is a member: a link costs some MB, and each
+	// node has one, so this bounds what links cost. nil: all are.
+	Known  func(node string) bool
 	Logger *slog.Logger
 }
+
+// maxLinks bounds the links of a source: the members of the largest cluster.
+const maxLinks = 1024
 
 // Source is the primary side of replication: it serves the links that replicas
 // open to this node. All methods are safe for concurrent use.
@@ -43,8 +49,11 @@ type Source struct {
 	bytesOut, bytesIn                atomic.Uint64
 }
 
-// ErrSourceClosed is returned by Serve after Close.
-var ErrSourceClosed = errors.New("replication: source closed")
+// Errors of Serve.
+var (
+	ErrSourceClosed = errors.New("replication: source closed") // after Close
+	ErrTooManyLinks = errors.New("replication: too many links")
+)
 
 // NewSource returns a source without links.
 func NewSource(o SourceOptions) (*Source, error) {
@@ -99,7 +108,6 @@ func (s *Source) greet(conn net.Conn) (*sourceLink, error) {
 	link := &sourceLink{
 		source: s,
 		conn:   conn,
-		subs:   make([]*subscription, slotCount),
 		kick:   make(chan struct{}, 1),
 	}
 	link.lastAck.Store(time.Now().UnixNano())
@@ -121,7 +129,11 @@ func (s *Source) greet(conn net.Conn) (*sourceLink, error) {
 	if peer.node == s.NodeID {
 		return nil, protocolError("this node is its own replica")
 	}
+	if s.Known != nil && !s.Known(peer.node) {
+		return nil, protocolError("node %q is no member", peer.node)
+	}
 	link.node = peer.node
+	link.subs = make([]*subscription, slotCount)
 	return link, link.out.hello(hello{node: s.NodeID, boot: s.BootID})
 }
 
@@ -135,11 +147,18 @@ func (s *Source) register(link *sourceLink) error {
 	link.ackedOffset.Store(reader.offset)
 	link.acked = s.acks.add(link.node)
 	s.mu.Lock()
-	if s.closed {
+	refused := error(nil)
+	switch {
+	case s.closed:
+		refused = ErrSourceClosed
+	case len(s.links) >= maxLinks:
+		refused = ErrTooManyLinks
+	}
+	if refused != nil {
 		s.mu.Unlock()
 		s.acks.remove(link.acked)
 		reader.close()
-		return ErrSourceClosed
+		return refused
 	}
 	var old *sourceLink
 	for other := range s.links {

@@ -123,7 +123,7 @@ func (k *sourceLink) receiveAck(p *payload) error {
 	var batch []slotAck
 	for p.more() {
 		ack := slotAck{slot: p.slot(), subscription: p.uvarint(), seq: p.uvarint()}
-		if p.bad {
+		if p.bad = p.bad || len(batch) == slotCount; p.bad {
 			break
 		}
 		batch = append(batch, ack)

@@ -240,6 +240,7 @@ func (n *Node) startCluster() error {
 	n.source, err = replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
 		NodeID: string(n.cluster.ID()), BootID: n.cluster.Boot(), Logger: n.log,
+		Known: func(id string) bool { return n.cluster.Map().Node(slotmap.NodeID(id)) != nil },
 	})
 	if err != nil {
 		return fmt.Errorf("replication: %w", err)

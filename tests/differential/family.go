@@ -43,9 +43,8 @@ var (
 
 // Families lists all families, by the order in which they were built.
 func Families() []Family {
-	return []Family{stringFamily(), genericFamily(), transactionFamily(), hashFamily(), setFamily(), bitmapFamily(), hyperloglogFamily()}
 	return []Family{
-		stringFamily(), genericFamily(), transactionFamily(), hashFamily(), setFamily(),
+		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
 		zsetFamily(), zlexFamily(), geoFamily(),
 	}
 }

@@ -265,3 +265,17 @@ func (n *Node) ExitCode() int {
 	}
 	return n.cmd.ProcessState.ExitCode()
 }
+
+// ResidentBytes is how much memory the process holds.
+func (n *Node) ResidentBytes() int64 {
+	n.t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.cmd.Process.Pid))
+	if err != nil {
+		n.t.Fatalf("memory of node %s: %v", n.Addr(), err)
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(data), &size, &resident); err != nil {
+		n.t.Fatalf("memory of node %s: %v", n.Addr(), err)
+	}
+	return resident * int64(os.Getpagesize())
+}

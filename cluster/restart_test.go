@@ -1,0 +1,31 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+)
+
+// TestRestartOfAllWithoutSeeds: nodes made known to each other by hand find each
+// other again from what raft has on disk; the map is known only once there is a
+// leader.
+func TestRestartOfAllWithoutSeeds(t *testing.T) {
+	c := &testNodes{t: t}
+	nodes := []*Node{c.start(0, 0, nil)}
+	c.seeds = []string{nodes[0].mux.Addr().String()}
+	for i := 1; i < 3; i++ {
+		nodes = append(nodes, c.start(i, 0, nil))
+	}
+	eventually(t, 20*time.Second, "the cluster forms", func() bool { return settled(nodes, 1) })
+	var ports []int
+	for _, n := range nodes {
+		ports = append(ports, n.port())
+	}
+	for _, n := range nodes {
+		_ = n.Close()
+	}
+	c.seeds = nil
+	for i, port := range ports {
+		nodes[i] = c.start(i, port, nil)
+	}
+	eventually(t, 30*time.Second, "the cluster is back", func() bool { return settled(nodes, 1) })
+}
