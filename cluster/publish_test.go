@@ -100,12 +100,31 @@ func TestPublisherNeverWaits(t *testing.T) {
 		}
 	})
 	<-done
-	// The connection has ended: the next message opens another.
-	go p.send("b", publishFrame(publishShard, []byte("s"), nil))
+	// The connection has ended: a message after that opens another. One that was
+	// sent before the publisher noticed went with the old connection.
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			p.send("b", publishFrame(publishShard, []byte("s"), nil))
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
 	conn = <-conns
 	defer conn.Close()
 	got := make(chan bool, 1)
-	go readPublished(conn, func(shard bool, _, _ []byte) { got <- shard })
+	go readPublished(conn, func(shard bool, _, _ []byte) {
+		select {
+		case got <- shard:
+		default:
+		}
+	})
 	if !<-got {
 		t.Error("not a shard channel")
 	}
