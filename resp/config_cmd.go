@@ -108,7 +108,8 @@ func (d *Dispatcher) observe() {
 	}
 	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.maxmemory_policy",
 		"store.lfu_log_factor", "store.lfu_decay_time", "store.hash_max_listpack_entries",
-		"store.hash_max_listpack_value", "store.set_max_intset_entries")
+		"store.hash_max_listpack_value", "store.set_max_intset_entries",
+		"store.list_max_listpack_size")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
@@ -127,6 +128,7 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		HashMaxListpackEntries: c.Store.HashMaxListpackEntries,
 		HashMaxListpackValue:   int(c.Store.HashMaxListpackValue),
 		SetMaxIntsetEntries:    c.Store.SetMaxIntsetEntries,
+		ListMaxListpackSize:    c.Store.ListMaxListpackSize,
 	})
 }
 

@@ -33,11 +33,12 @@ type Limits struct {
 	HashMaxListpackEntries int // fields
 	HashMaxListpackValue   int // bytes of a field or value
 	SetMaxIntsetEntries    int // members
+	ListMaxListpackSize    int // elements of a node, or, if negative, -1..-5: 4, 8, 16, 32, 64 KB
 }
 
 // DefaultLimits are those of Redis 7.0.
 func DefaultLimits() Limits {
-	return Limits{HashMaxListpackEntries: 512, HashMaxListpackValue: 64, SetMaxIntsetEntries: 512}
+	return Limits{HashMaxListpackEntries: 512, HashMaxListpackValue: 64, SetMaxIntsetEntries: 512, ListMaxListpackSize: -2}
 }
 
 // SetLimits changes the limits for what is written from now on; values keep

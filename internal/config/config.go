@@ -76,6 +76,7 @@ type Store struct {
 	HashMaxListpackEntries int
 	HashMaxListpackValue   int64 // bytes
 	SetMaxIntsetEntries    int
+	ListMaxListpackSize    int // elements, or -1..-5: sizes
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.
