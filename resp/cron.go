@@ -114,6 +114,7 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 		c.expire(d, period)
 	}
 	d.reclaimGarbage() // what expired, or a replica's effects left
+	d.redirectBlocked()
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
 

@@ -28,6 +28,7 @@ type Ctx struct {
 	key      store.Key // of the argument keyPos, when keyPos > 0
 	keyPos   int
 	slot     uint16 // of the keys, when there are any
+	inExec   bool   // run by EXEC
 	ran      bool   // the handler was called: the command was not refused before
 	applied  bool   // an effect on a replica, not a client's command
 	dirty    int
@@ -36,6 +37,9 @@ type Ctx struct {
 	keep     bool           // effects were set: the command as sent is not logged
 	pending  durableWrite   // the write of this command, if it waits for replicas
 	durable  []durableWrite // those of the batch
+	ready    []readyKey     // keys that somebody may wait for
+	served   []servedClient // those who waited and are to be resumed
+	later    []readyKey     // of ready: needs more locks
 	hits     int64
 	misses   int64
 	commands int64

@@ -35,6 +35,7 @@ type Dispatcher struct {
 	stats     commandCounters
 	memory    memoryGate
 	blocked   blockedClients
+	waiting   waitRegistry
 	cron      cron
 	reclaimer reclaimer // of flushed keys and large values
 
@@ -137,7 +138,9 @@ func (d *Dispatcher) release(b *batch) {
 		d.stats.misses.Add(c.misses)
 	}
 	clear(c.argv[:cap(c.argv)])
-	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0]}
+	clear(c.ready[:cap(c.ready)])
+	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0],
+		ready: c.ready[:0], served: c.served[:0]}
 	clear(b.keys[:])
 	d.batches.Put(b)
 }
@@ -281,9 +284,15 @@ func (d *Dispatcher) runSingle(c *Ctx, asking bool) {
 			<-wait
 		}
 	}
+	defer d.settle(c)
 	defer d.store.UnlockShard(shard)
 	d.invoke(c)
 	d.logEffects(c)
+	if len(c.ready) > 0 {
+		var held shardSet
+		held.add(shard)
+		d.serveReady(c, &held)
+	}
 }
 
 // runMulti runs a command with any number of keys under the locks of all their
@@ -324,9 +333,11 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch, asking bool) bool {
 			<-wait
 		}
 	}
+	defer d.settle(c)
 	defer shards.unlock(d.store)
 	d.invoke(c)
 	d.logEffects(c)
+	d.serveReady(c, &shards)
 	return true
 }
 
@@ -402,6 +413,7 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 	}
 	d.stats.dirty.Add(int64(c.dirty))
 	d.reclaimGarbage()
+	c.signalWritten()
 	if d.repl == nil || c.applied {
 		return
 	}
@@ -420,6 +432,15 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 type shardSet [store.Shards / 64]uint64
 
 func (s *shardSet) add(shard int) { s[shard/64] |= 1 << (shard % 64) }
+
+func (s *shardSet) has(shard int) bool { return s[shard/64]>>(shard%64)&1 != 0 }
+
+func allShards() (s shardSet) {
+	for i := range s {
+		s[i] = ^uint64(0)
+	}
+	return s
+}
 
 func (s *shardSet) lock(st *store.Store) {
 	s.each(st.LockShard)

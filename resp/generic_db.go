@@ -76,6 +76,9 @@ func copyKey(c *Ctx) {
 	}
 	c.Hit(c.Tx.Exists(from))
 	c.replyChanged(c.Tx.Copy(from, db, to, replace))
+	if db != c.Tx.DB {
+		c.SignalKey(db, to)
+	}
 }
 
 func moveKey(c *Ctx) {
@@ -92,6 +95,7 @@ func moveKey(c *Ctx) {
 		return
 	}
 	c.replyChanged(c.Tx.Move(c.Key(1), db))
+	c.SignalKey(db, c.Key(1))
 }
 
 // replyChanged replies 1 when something was changed, 0 when not.
@@ -129,10 +133,16 @@ func swapDB(c *Ctx) {
 		return
 	}
 	if !c.Tx.AllLocked {
+		defer c.d.settle(c)
 		c.d.store.LockAll()
 		defer c.d.store.UnlockAll()
 	}
 	c.d.store.SwapDB(int(a), int(b))
+	c.signalDatabases(int(a), int(b))
+	if !c.Tx.AllLocked {
+		held := allShards()
+		c.d.serveReady(c, &held)
+	}
 	c.d.stats.dirty.Add(1)
 	c.W.OK()
 }

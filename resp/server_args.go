@@ -15,7 +15,7 @@ func (c *Ctx) timeoutMillis(arg []byte) (timeout time.Duration, ok bool) {
 		c.W.Error("ERR timeout is not an integer or out of range")
 		return 0, false
 	case n < 0:
-		c.W.Error("ERR timeout is negative")
+		c.W.Error(errTimeoutNegative)
 		return 0, false
 	}
 	if n > math.MaxInt64/int64(time.Millisecond) {
