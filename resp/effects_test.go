@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"respkv/resp/command"
+	"respkv/store"
 )
 
 // effectSample is a command after some others, and what it logs; NOW+n stands
@@ -114,11 +115,92 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"SET {k}1 a", "SET {k}2 b", "SET other c"}, "FLUSHDB", []string{"FLUSHDB", "FLUSHDB"}},
 		{nil, "FLUSHDB ASYNC", nil},
 	},
+	"hset": {
+		{nil, "HSET h a 1 b 2", []string{"HSET h a 1 b 2"}},
+		{[]string{"SET h x"}, "HSET h a 1", nil},
+		{dated, "HSET h gone new", []string{"HSET h gone new"}},
+	},
+	"hmset": {{nil, "HMSET h a 1 b 2", []string{"HMSET h a 1 b 2"}}},
+	"hsetnx": {
+		{nil, "HSETNX h a 1", []string{"HSET h a 1"}},
+		{[]string{"HSET h a 1"}, "HSETNX h a 2", nil},
+		{dated, "HSETNX h gone 2", []string{"HSET h gone 2"}},
+	},
+	"hdel": {
+		{[]string{"HSET h a 1 b 2 c 3"}, "HDEL h a x b", []string{"HDEL h a b"}},
+		{[]string{"HSET h a 1"}, "HDEL h a", []string{"HDEL h a"}},
+		{nil, "HDEL h a", nil},
+		{dated, "HDEL h gone", []string{"HDEL h gone"}},
+	},
+	"hincrby": {
+		{nil, "HINCRBY h a 5", []string{"HINCRBY h a 5"}},
+		{[]string{"HSET h a x"}, "HINCRBY h a 5", nil},
+		{dated, "HINCRBY h gone 5", []string{"HSET h gone 5"}},
+		{dated, "HINCRBY h kept 5", []string{"HSETEX h KEEPTTL FIELDS 1 kept 7"}},
+	},
+	"hincrbyfloat": {
+		{nil, "HINCRBYFLOAT h a 5.5", []string{"HSET h a 5.5"}},
+		{dated, "HINCRBYFLOAT h gone 5", []string{"HSET h gone 5"}},
+		{dated, "HINCRBYFLOAT h kept 0.5", []string{"HSETEX h KEEPTTL FIELDS 1 kept 2.5"}},
+	},
+	"hexpire": {
+		{dated, "HEXPIRE h 100 FIELDS 4 a kept gone missing", []string{"HPEXPIREAT h NOW+100 FIELDS 2 a kept"}},
+		{dated, "HEXPIRE h 0 FIELDS 2 a kept", []string{"HDEL h a kept"}},
+		{dated, "HEXPIRE h 100 GT FIELDS 1 kept", nil},
+	},
+	"hpexpire":   {{dated, "HPEXPIRE h 100000 NX FIELDS 2 a kept", []string{"HPEXPIREAT h NOW+100 FIELDS 1 a"}}},
+	"hexpireat":  {{dated, "HEXPIREAT h 99999999999 FIELDS 1 a", []string{"HPEXPIREAT h 99999999999000 FIELDS 1 a"}}},
+	"hpexpireat": {{dated, "HPEXPIREAT h 99999999999999 LT FIELDS 1 a", []string{"HPEXPIREAT h 99999999999999 FIELDS 1 a"}}},
+	"hpersist":   {{dated, "HPERSIST h FIELDS 3 a kept gone", []string{"HPERSIST h FIELDS 1 kept"}}},
+	"hgetdel":    {{dated, "HGETDEL h FIELDS 3 a missing kept", []string{"HDEL h a kept"}}},
+	"hgetex": {
+		{dated, "HGETEX h EX 100 FIELDS 2 a missing", []string{"HPEXPIREAT h NOW+100 FIELDS 1 a"}},
+		{dated, "HGETEX h PERSIST FIELDS 2 a kept", []string{"HPERSIST h FIELDS 1 kept"}},
+		{dated, "HGETEX h PXAT 1 FIELDS 1 a", []string{"HDEL h a"}},
+		{dated, "HGETEX h FIELDS 1 a", nil},
+	},
+	"hsetex": {
+		{nil, "HSETEX h EX 100 FIELDS 1 a 1", []string{"HSETEX h PXAT NOW+100 FIELDS 1 a 1"}},
+		{nil, "HSETEX h FIELDS 2 a 1 b 2", []string{"HSET h a 1 b 2"}},
+		{nil, "HSETEX h FXX FIELDS 1 a 1", nil},
+		{dated, "HSETEX h FNX FIELDS 1 gone 1", []string{"HSET h gone 1"}},
+		{dated, "HSETEX h KEEPTTL FIELDS 2 kept x gone y", []string{"HSETEX h KEEPTTL FIELDS 1 kept x", "HSET h gone y"}},
+		{dated, "HSETEX h PXAT 1 FIELDS 2 kept x new y", []string{"HDEL h kept"}},
+	},
+	"sadd": {
+		{nil, "SADD s a b a", []string{"SADD s a b a"}},
+		{[]string{"SADD s a"}, "SADD s a", nil},
+	},
+	"srem": {
+		{[]string{"SADD s a b"}, "SREM s a x", []string{"SREM s a x"}},
+		{[]string{"SADD s a"}, "SREM s x", nil},
+	},
+	"spop": {
+		{[]string{"SADD s a"}, "SPOP s", []string{"SREM s a"}},
+		{[]string{"SADD s a b"}, "SPOP s 5", []string{"DEL s"}},
+		{nil, "SPOP s", nil},
+	},
+	"smove": {
+		{[]string{"SADD {s}1 a b", "SADD {s}2 1"}, "SMOVE {s}1 {s}2 a", []string{"SMOVE {s}1 {s}2 a"}},
+		{[]string{"SADD {s}1 a"}, "SMOVE {s}1 {s}2 x", nil},
+	},
+	"sunionstore": {{[]string{"SADD {s}1 a", "SADD {s}2 1"}, "SUNIONSTORE {s}3 {s}1 {s}2", []string{"SUNIONSTORE {s}3 {s}1 {s}2"}}},
+	"sinterstore": {
+		{[]string{"SADD {s}1 a 1", "SADD {s}2 1"}, "SINTERSTORE {s}3 {s}1 {s}2", []string{"SINTERSTORE {s}3 {s}1 {s}2"}},
+		{[]string{"SADD {s}1 a 1", "SET {s}3 x"}, "SINTERSTORE {s}3 {s}1 {s}2", []string{"SINTERSTORE {s}3 {s}1 {s}2"}},
+		{[]string{"SADD {s}1 a 1"}, "SINTERSTORE {s}3 {s}1 {s}2", nil},
+	},
+	"sdiffstore": {{[]string{"SADD {s}1 a 1", "SADD {s}2 1"}, "SDIFFSTORE {s}3 {s}1 {s}2", []string{"SDIFFSTORE {s}3 {s}1 {s}2"}}},
+
 	"flushall": {{[]string{"SET k a"}, "FLUSHALL SYNC", []string{"FLUSHDB"}}},
 }
 
+// dated is a hash with a field past its deadline, and one with a deadline far
+// away.
+var dated = []string{"HSET h a 1 kept 2 gone 3", "HPEXPIREAT h 99999999999990 FIELDS 1 kept", "EXPIRED h gone"}
+
 // effectFamilies are the groups whose write commands must have samples here.
-var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric}
+var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet}
 
 func TestEffectSamplesComplete(t *testing.T) {
 	n := newTestNode(t, nil, nil)
@@ -150,7 +232,7 @@ func TestEffects(t *testing.T) {
 				}
 				primary.log.take()
 				for _, line := range s.before {
-					primary.expect(line, "+OK\r\n")
+					primary.prepare(line)
 				}
 				replica.apply(primary.log.take())
 
@@ -166,6 +248,23 @@ func TestEffects(t *testing.T) {
 	}
 }
 
+// prepare runs a command, which must succeed. "EXPIRED key field" gives a hash
+// field a deadline in the past, as only an effect can.
+func (n *testNode) prepare(line string) {
+	n.t.Helper()
+	words := strings.Fields(line)
+	if words[0] != "EXPIRED" {
+		if reply := n.do(words...); reply[0] == '-' {
+			n.t.Fatalf("%s: %s", line, reply)
+		}
+		return
+	}
+	k := store.MakeKey([]byte(words[1]))
+	effect := loggedEffect{slot: k.Slot, args: bytesOf([]string{"HPEXPIREAT", words[1], "1", "FIELDS", "1", words[2]})}
+	n.apply([]loggedEffect{effect})
+	n.log.Append(k.Slot, 0, 0, effect.args)
+}
+
 func checkEffects(t *testing.T, reply string, effects []loggedEffect, want []string) {
 	t.Helper()
 	if len(effects) != len(want) {
@@ -178,7 +277,11 @@ func checkEffects(t *testing.T, reply string, effects []loggedEffect, want []str
 			if _, err := fmt.Sscan(seconds, &offset); err != nil {
 				t.Fatal(err)
 			}
+			_, rest, _ := strings.Cut(seconds, " ")
 			_, err := fmt.Sscan(strings.TrimPrefix(got, begin), &at)
+			if !strings.HasSuffix(got, rest) {
+				t.Errorf("effect %q, want %q", got, pattern)
+			}
 			late := time.Now().UnixMilli() + offset*1000 - at
 			if err != nil || late < 0 || late > 30_000 {
 				t.Errorf("effect %q, want %q", got, pattern)

@@ -224,6 +224,7 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 		"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
 	w.int("client_query_buffer_limit_disconnections", s.QueryBufferDisconnects)
 	w.int("client_output_buffer_limit_disconnections", s.OutputBufferDisconnects)
+	w.int("expired_subkeys", kv.ExpiredFields) // as Redis 7.4
 }
 
 // infoCPU: commands run on all threads, so that none is the main thread, and

@@ -283,3 +283,5 @@ func (r *testRouting) resume(slot uint16) {
 	close(r.paused[slot])
 	delete(r.paused, slot)
 }
+
+func (n *testNode) keyOf(name string) store.Key { return store.MakeKey([]byte(name)) }

@@ -143,7 +143,7 @@ func infoNames(reply string) (names []string) {
 	for line := range strings.Lines(reply) {
 		name, _, isField := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
 		own := strings.HasPrefix(name, "respkv_") || name == "go_version" ||
-			name == "client_query_buffer_limit_disconnections" || name == "client_output_buffer_limit_disconnections"
+			name == "expired_subkeys" || name == "client_query_buffer_limit_disconnections" || name == "client_output_buffer_limit_disconnections"
 		single := strings.HasPrefix(name, "cmdstat_") || strings.HasPrefix(name, "errorstat_") || strings.HasPrefix(name, "latency_percentiles") ||
 			len(name) == 3 && strings.HasPrefix(name, "db")
 		if (isField || strings.HasPrefix(name, "#")) && !own && !single {

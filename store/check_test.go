@@ -35,16 +35,34 @@ func checkStore(t *testing.T, s *Store) {
 }
 
 func (c *checker) shard(sh *shard) {
-	var cells, index, external int64
+	var cells, index, external, foreign int64
+	objects := map[uint32]bool{}
 	regions := 0
 	for db := range sh.dbs {
 		ix := sh.dbs[db].Load()
 		if ix == nil {
 			continue
 		}
-		bytes := c.index(sh, ix, func(rec *record) {
+		bytes := c.index(&sh.owner, ix, func(e entry) {
+			rec := sh.store.arena.parse(refOf(e))
+			k := MakeKey(rec.key())
+			if k.tag() != tagOf(e) || k.Shard() != sh.id {
+				c.t.Fatalf("entry %#x of shard %d leads to key %q with tag %#x of shard %d", tagOf(e), sh.id, rec.key(), k.tag(), k.Shard())
+			}
+			if rec.hasDeadline() != (e&deadlineBit != 0) {
+				c.t.Fatalf("deadline bit of %q is wrong", rec.key())
+			}
+			c.hinted(sh, db, k, &rec)
 			cells += int64(cellSize(rec.size()))
-			c.cell(sh, rec.ref, rec.size())
+			c.cell(&sh.owner, rec.ref, rec.size())
+			if rec.large() {
+				o := sh.object(&rec)
+				objects[rec.handle()] = true
+				in, ix, ext := c.object(sh, o)
+				cells += in
+				index += ix
+				foreign += ext
+			}
 			if rec.encoding() == encodingRawExternal {
 				id, n := rec.external()
 				if len(sh.external.regions[id]) < n || n <= maxInline {
@@ -56,10 +74,23 @@ func (c *checker) shard(sh *shard) {
 		})
 		index += bytes
 	}
+	hinted := int64(0)
+	for _, ix := range sh.hints {
+		if ix != nil {
+			index += c.index(&sh.owner, ix, func(entry) {})
+			hinted += ix.count.Load()
+		}
+	}
+	if hinted != sh.hinted.Load() {
+		c.t.Errorf("shard %d: %d hints, counted %d", sh.id, hinted, sh.hinted.Load())
+	}
+	if len(objects)+len(sh.objects.free) != len(sh.objects.list) {
+		c.t.Errorf("shard %d: %d objects used, %d free, of %d", sh.id, len(objects), len(sh.objects.free), len(sh.objects.list))
+	}
 	if len(sh.garbage) > 0 {
 		c.t.Fatalf("shard %d still holds garbage", sh.id)
 	}
-	if cells+index != sh.cells || index != sh.indexBytes || external != sh.external.bytes {
+	if cells+index != sh.cells || index != sh.indexBytes || external != sh.external.bytes || foreign != sh.external.foreign {
 		c.t.Errorf("shard %d: cells %d+%d counted %d, index counted %d, external %d counted %d",
 			sh.id, cells, index, sh.cells, sh.indexBytes, external, sh.external.bytes)
 	}
@@ -68,7 +99,65 @@ func (c *checker) shard(sh *shard) {
 	}
 }
 
-func (c *checker) index(sh *shard, ix *index, visit func(*record)) (bytes int64) {
+// hinted: a hash whose fields have deadlines has a hint that is early enough.
+func (c *checker) hinted(sh *shard, db int, k Key, rec *record) {
+	earliest := ref(1 << refBits)
+	note := func(deadline int64) {
+		if deadline != noDeadline {
+			earliest = min(earliest, hintOf(deadline))
+		}
+	}
+	switch {
+	case rec.typ() != TypeHash:
+	case rec.large():
+		sh.object(rec).(*hashObject).each(func(r *element) bool { note(r.deadline()); return true })
+	case rec.encoding() == EncodingListpackEx:
+		h := Hash{tx: &Tx{Store: c.s, IgnoreDeadlines: true}, it: item{sh: sh, rec: *rec, live: true}}
+		h.eachPacked(func(_, _ packedEntry, deadline int64) bool { note(deadline); return true })
+	}
+	if earliest == 1<<refBits {
+		return
+	}
+	if sh.hints[db] == nil {
+		c.t.Fatalf("no hints, but %q has fields with deadlines", k.Name)
+	}
+	p, ok := sh.findHint(sh.hints[db], k.tag())
+	if !ok || refOf(p.cells[p.at]) > earliest {
+		c.t.Fatalf("hint of %q is missing or late: %v", k.Name, ok)
+	}
+}
+
+// object checks a large hash or set and returns its bytes of cells, of index
+// segments and of values with a mapping of their own.
+func (c *checker) object(sh *shard, o object) (cells, index, external int64) {
+	var e *elements
+	switch o := o.(type) {
+	case *hashObject:
+		e = &o.elements
+	case *setObject:
+		e = &o.elements
+	}
+	if e.parent != &sh.owner || e.length() == 0 {
+		c.t.Errorf("object of another shard, or empty: %d elements", e.length())
+	}
+	index = c.index(&e.owner, &e.index, func(at entry) {
+		r := c.s.arena.parseElement(refOf(at))
+		if elementTag(r.name()) != tagOf(at) || r.hasDeadline() != (at&deadlineBit != 0) {
+			c.t.Fatalf("element %q has a wrong entry %#x", r.name(), at)
+		}
+		cells += int64(cellSize(r.size()))
+		c.cell(&e.owner, r.ref, r.size())
+		if r.external() {
+			external += int64(len(e.external.regions[uint32(r.inline()[0])|uint32(r.inline()[1])<<8]))
+		}
+	})
+	if cells+index != e.cells || index != e.indexBytes || e.external != nil && external != e.external.bytes {
+		c.t.Errorf("object: cells %d+%d counted %d, index counted %d, external %d", cells, index, e.cells, e.indexBytes, external)
+	}
+	return cells, index, external
+}
+
+func (c *checker) index(o *owner, ix *index, visit func(entry)) (bytes int64) {
 	t := c.t
 	dir := ix.dir.Load()
 	if len(dir.segs) != 1<<dir.depth {
@@ -96,8 +185,8 @@ func (c *checker) index(sh *shard, ix *index, visit func(*record)) (bytes int64)
 		}
 		first := uint32(pos) << (tagBits - dir.depth)
 		end := first + 1<<(tagBits-w.depth())
-		cells := sh.cellsOf(w)
-		c.cell(sh, w.ref(), len(cells)*8)
+		cells := o.cellsOf(w)
+		c.cell(o, w.ref(), len(cells)*8)
 		bytes += int64(len(cells) * 8)
 		live, dated := 0, 0
 		for i := 1; i < len(cells); i++ {
@@ -117,19 +206,11 @@ func (c *checker) index(sh *shard, ix *index, visit func(*record)) (bytes int64)
 			if i > home && (cells[i-1] == 0 || tagOf(cells[i-1]) > tag) {
 				t.Fatalf("gap or disorder before displaced entry at %d", i)
 			}
-			rec := sh.store.arena.parse(refOf(e))
-			k := MakeKey(rec.key())
-			if k.tag() != tag || k.Shard() != sh.id {
-				t.Fatalf("entry %#x of shard %d leads to key %q with tag %#x of shard %d", tag, sh.id, rec.key(), k.tag(), k.Shard())
-			}
-			if rec.hasDeadline() != (e&deadlineBit != 0) {
-				t.Fatalf("deadline bit of %q is wrong", rec.key())
-			}
-			if rec.hasDeadline() {
+			if e&deadlineBit != 0 {
 				dated++
 			}
 			slots[tag>>hashBits]++
-			visit(&rec)
+			visit(e)
 		}
 		if int(uint32(cells[0])) != live || int(cells[0]>>32) != dated {
 			t.Fatalf("segment header says %d/%d, found %d/%d", uint32(cells[0]), cells[0]>>32, live, dated)
@@ -138,15 +219,15 @@ func (c *checker) index(sh *shard, ix *index, visit func(*record)) (bytes int64)
 		expires += int64(dated)
 		pos += n
 	}
-	if *slots != *ix.slots || count != ix.count.Load() || expires != ix.expires.Load() || deepest != ix.deepest || bytes != ix.bytes {
+	if ix.slots != nil && *slots != *ix.slots || count != ix.count.Load() || expires != ix.expires.Load() || deepest != ix.deepest || bytes != ix.bytes {
 		t.Fatalf("index: count %d/%d expires %d/%d deepest %d/%d bytes %d/%d, slots equal: %v", count, ix.count.Load(),
-			expires, ix.expires.Load(), deepest, ix.deepest, bytes, ix.bytes, *slots == *ix.slots)
+			expires, ix.expires.Load(), deepest, ix.deepest, bytes, ix.bytes, ix.slots == nil || *slots == *ix.slots)
 	}
 	return bytes
 }
 
 // cell notes memory in use.
-func (c *checker) cell(sh *shard, r ref, size int) {
+func (c *checker) cell(o *owner, r ref, size int) {
 	if c.seen[r] {
 		c.t.Fatalf("memory at %#x is used twice", r)
 	}
@@ -156,7 +237,7 @@ func (c *checker) cell(sh *shard, r ref, size int) {
 		return
 	}
 	class := classOf(size)
-	h := sh.heapFor(class)
+	h := o.heapFor(class)
 	id := h.runOf(r, class)
 	hd := h.header(id)
 	if int(hd.class) != class {

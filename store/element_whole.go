@@ -1,6 +1,9 @@
 package store
 
-import "math/rand/v2"
+import (
+	"math/bits"
+	"math/rand/v2"
+)
 
 // What is done to all elements of an object, in steps where it may take long.
 
@@ -10,7 +13,7 @@ func (e *elements) copyTo(c *elements, sh *shard) (err error) {
 	if err = c.init(sh); err != nil {
 		return err
 	}
-	e.each(func(r *element) bool {
+	e.spread(func(r *element) bool {
 		_, err = c.set(r.name(), e.value(r), r.deadline())
 		return err == nil
 	})
@@ -20,6 +23,41 @@ func (e *elements) copyTo(c *elements, sh *shard) (err error) {
 		}
 	}
 	return err
+}
+
+// spread is each in an order that is far from that of the tags: for what is put
+// into another index. In their order, entries would crowd the beginning of each
+// segment until it splits, ten times slower. It takes the cells of all segments
+// in turn, in bit-reversed order.
+func (e *elements) spread(fn func(r *element) bool) {
+	dir := e.dir.Load()
+	var segments [][]uint64
+	most := 0
+	for pos := 0; pos < len(dir.segs); {
+		w := segWord(dir.segs[pos])
+		segments = append(segments, e.cellsOf(w))
+		most = max(most, w.cells())
+		pos += 1 << (dir.depth - w.depth())
+	}
+	width := bits.Len(uint(most - 1))
+	batch := make([]entry, 0, walkBatch)
+	more := true
+	flush := func() {
+		e.eachElement(batch, func(r *element) { more = more && fn(r) })
+		batch = batch[:0]
+	}
+	for j := uint32(1); j < 1<<width && more; j++ {
+		i := int(bits.Reverse32(j) >> (32 - width))
+		for _, cells := range segments {
+			if i >= len(cells) || cells[i] == 0 {
+				continue
+			}
+			if batch = append(batch, cells[i]); len(batch) == walkBatch {
+				flush()
+			}
+		}
+	}
+	flush()
 }
 
 // sample calls fn for count different elements drawn at random from those that

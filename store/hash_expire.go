@@ -90,6 +90,11 @@ func (h *Hash) SetDeadline(field []byte, deadline int64) error {
 // noteDeadline leaves a hint that a field of the hash is due at deadline.
 func (h *Hash) noteDeadline(deadline int64) {
 	if deadline != noDeadline {
+		if h.isLarge() {
+			// The pass under way may have left this field behind it.
+			x := &h.large().expire
+			x.next = min(x.next, deadline)
+		}
 		h.it.sh.hint(h.tx.DB, h.k.tag(), hintOf(deadline))
 	}
 }

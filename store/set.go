@@ -90,6 +90,15 @@ func (s *Set) Each(fn func(member []byte) bool) {
 	b.each(fn)
 }
 
+// spread is Each in an order that suits adding the members to another set.
+func (s *Set) spread(fn func(member []byte) bool) {
+	if s.isLarge() {
+		s.large().spread(func(r *element) bool { return fn(r.name()) })
+		return
+	}
+	s.Each(fn)
+}
+
 // Scan is as Hash.Scan: small sets are returned whole.
 func (s *Set) Scan(cursor uint64, count int, fn func(member []byte)) (next uint64) {
 	if !s.isLarge() {
@@ -295,6 +304,28 @@ func (b *setBuilder) add(member []byte) (bool, error) {
 	return true, nil
 }
 
+// remove removes a member, if it is there. The form stays.
+func (b *setBuilder) remove(member []byte) {
+	switch {
+	case b.o != nil:
+		if r, at, ok := b.o.lookup(member); ok {
+			b.o.delete(&r, at)
+		}
+	case b.data == nil:
+	case b.encoding == EncodingIntset:
+		if n, ok := packedInt(member); ok {
+			if i, ok := intset(b.data).find(n); ok {
+				b.data = intset(b.data).remove(i)
+			}
+		}
+	default:
+		p := packed(b.data)
+		if pos := p.find(p.first(), member, 1); pos >= 0 {
+			b.data = p.replace(pos, p.next(pos), nil, -1)
+		}
+	}
+}
+
 // leaveIntset makes the intset packed, or large.
 func (b *setBuilder) leaveIntset() error {
 	ints := intset(b.data)
@@ -400,7 +431,7 @@ func (o *setObject) digest(d *digest) {
 
 // dump writes, for each member, its length as varint and the member.
 func (o *setObject) dump(buf []byte) []byte {
-	o.each(func(r *element) bool {
+	o.spread(func(r *element) bool {
 		buf = binary.AppendUvarint(buf, uint64(r.nlen))
 		buf = append(buf, r.name()...)
 		return true

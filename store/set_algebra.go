@@ -32,7 +32,7 @@ func (tx *Tx) Combine(op SetOp, keys []Key) (*SetResult, error) {
 	case Union:
 		for i := range sets {
 			if err == nil {
-				sets[i].Each(add)
+				sets[i].spread(add)
 			}
 		}
 	case Intersection:
@@ -64,7 +64,7 @@ func (tx *Tx) openSets(keys []Key) ([]Set, error) {
 // intersect calls fn for the common members of all sets until it returns false.
 func intersect(sets []Set, fn func(member []byte) bool) {
 	slices.SortStableFunc(sets, func(a, b Set) int { return a.Len() - b.Len() })
-	sets[0].Each(func(member []byte) bool {
+	sets[0].spread(func(member []byte) bool {
 		for i := 1; i < len(sets); i++ {
 			if !sets[i].Contains(member) {
 				return true
@@ -79,36 +79,29 @@ func intersect(sets []Set, fn func(member []byte) bool) {
 // them and removing those of the others. The choice is Redis's.
 func subtract(sets []Set, b *setBuilder, add func(member []byte) bool) {
 	first, rest := sets[0], sets[1:]
-	total := 0
+	lookups, all := 0, 0
 	for i := range sets {
-		total += sets[i].Len()
-	}
-	if first.Len()*len(sets)/2 > total {
-		first.Each(add)
-		if b.o != nil {
-			b.removeAll(rest)
-			return
+		if sets[i].Exists() {
+			lookups += first.Len()
+			all += sets[i].Len()
 		}
-		b.discard() // too few for the other way to matter
 	}
-	first.Each(func(member []byte) bool {
-		for i := range rest {
-			if rest[i].Contains(member) {
-				return true
+	if lookups/2 <= all {
+		first.spread(func(member []byte) bool {
+			for i := range rest {
+				if rest[i].Contains(member) {
+					return true
+				}
 			}
-		}
-		return add(member)
-	})
-}
-
-// removeAll takes the members of sets out of an object.
-func (b *setBuilder) removeAll(sets []Set) {
-	for i := range sets {
-		sets[i].Each(func(member []byte) bool {
-			if r, at, ok := b.o.lookup(member); ok {
-				b.o.delete(&r, at)
-			}
-			return b.o.length() > 0
+			return add(member)
+		})
+		return
+	}
+	first.spread(add)
+	for i := range rest {
+		rest[i].Each(func(member []byte) bool {
+			b.remove(member)
+			return b.len() > 0
 		})
 	}
 }

@@ -31,7 +31,7 @@ const (
 	Unordered               // elements in any order
 	UnorderedPair           // pairs of elements in any order
 	UnorderedDeep           // elements in any order, at all levels
-	ScanPage                // [cursor, elements in any order], cursor not compared
+	ScanPage                // [cursor, elements in any order]; compared where both are the last page
 	Near                    // numbers within Tolerance of each other
 	SameShape               // same types and lengths, other values
 	SameErrorCode           // errors with the same first word
@@ -74,7 +74,7 @@ func (c Check) Compare(redis, respkv []byte) string {
 		same = a.canonical() == b.canonical()
 	case ScanPage:
 		same = len(a.Elements) == 2 && len(b.Elements) == 2 &&
-			slices.Equal(sortedKeys(a.Elements[1].Elements, 1), sortedKeys(b.Elements[1].Elements, 1))
+			(a.Elements[0].Text != "0" || b.Elements[0].Text != "0" || slices.Equal(sortedKeys(a.Elements[1].Elements, 1), sortedKeys(b.Elements[1].Elements, 1)))
 	case Near:
 		same = near(a, b, c.Tolerance)
 	case SameShape:

@@ -34,6 +34,7 @@ func (t Template) Rarely() Template { t.Weight = 1; return t }
 // Checks that several families need.
 var (
 	anyOrder   = Check{Kind: Unordered}
+	anyPairs   = Check{Kind: UnorderedPair}
 	scanPage   = Check{Kind: ScanPage}
 	nearSecs   = Check{Kind: Near, Tolerance: 30}
 	nearMillis = Check{Kind: Near, Tolerance: 30_000}
@@ -42,12 +43,13 @@ var (
 
 // Families lists all families, by the order in which they were built.
 func Families() []Family {
-	return []Family{stringFamily(), genericFamily()}
+	return []Family{stringFamily(), genericFamily(), hashFamily(), setFamily()}
 }
 
 // keyProbes show type, deadline and content of a key that may be a string.
 func keyProbes() []Template {
 	return []Template{
 		Cmd("type"), Cmd("object|encoding"), Cmd("pttl").With(nearMillis), Cmd("get"),
+		Cmd("debug", Lit("digest-value")),
 	}
 }

@@ -6,7 +6,7 @@ func genericFamily() Family {
 	glob := Texts("*", "{k}*", "*a", "{k}?", "{k}[ab]", "{k}[^ab]", "{k}[a-c]", "\\{k\\}a", "nothing", "", "[", "**b", "*[")
 	return Family{
 		Name: "generic",
-		Commands: []Template{
+		Commands: append([]Template{
 			Cmd("set", Key, Value).Times(5),
 			Cmd("set", Key, Value, Lit("EX"), Seconds).Times(2),
 			Cmd("get", Key).Times(2),
@@ -17,7 +17,7 @@ func genericFamily() Family {
 			Cmd("touch", Repeat(1, 4, Key)),
 			Cmd("type", Key),
 			Cmd("keys", glob).With(anyOrder),
-			Cmd("scan", Lit("0 COUNT 1000"), Opt(Lit("MATCH"), glob), Opt(Lit("TYPE"), Words("string list STRING foo"))).With(scanPage),
+			Cmd("scan", Lit("0 COUNT 1000"), Opt(Lit("MATCH"), glob), Opt(Lit("TYPE"), Words("string list STRING foo hash set"))).With(scanPage),
 			Cmd("scan", Texts("0", "x", "1.5", ""), Words("COUNT MATCH TYPE foo"), Texts("0", "-1", "x", "")).With(scanPage).Rarely(),
 			Cmd("randomkey").With(sameShapes),
 			Cmd("dbsize").Times(2),
@@ -45,8 +45,9 @@ func genericFamily() Family {
 			Cmd("ping", Opt(Value)),
 			Cmd("append", Key, Value).Rarely(),
 			Cmd("incr", Key).Rarely(),
-			wrongType().Rarely(),
-		},
+			Cmd("hset", Key, manyFields),
+			Cmd("sadd", Key, Mostly(Range(0, 20), 30, manyNames)),
+		}, otherTypes()...),
 		Probes: keyProbes(),
 	}
 }

@@ -12,7 +12,7 @@ func stringFamily() Family {
 	smallOffset := Mostly(Range(0, 80), 10, Texts("-1", "x", "", "536870912", "9223372036854775807"))
 	return Family{
 		Name: "string",
-		Commands: []Template{
+		Commands: append([]Template{
 			Cmd("set", Key, Value, setOptions).Times(4),
 			Cmd("get", Key).Times(2),
 			Cmd("getset", Key, Value),
@@ -42,11 +42,17 @@ func stringFamily() Family {
 			Cmd("persist", Key).Rarely(),
 			Cmd("ttl", Key).With(nearSecs),
 			Cmd("object|encoding", Key).Times(2),
-			wrongType().Rarely(),
-		},
+		}, otherTypes()...),
 		Probes: keyProbes(),
 	}
 }
 
-// wrongType creates a key that is no string, with whatever the server has.
-func wrongType() Template { return Cmd("rpush", Key, Value) }
+// otherTypes create keys of the types that the server has, for a family of
+// another one.
+func otherTypes() []Template {
+	return []Template{
+		Cmd("rpush", Key, Value).Rarely(),
+		Cmd("hset", Key, Field, Value).Rarely(),
+		Cmd("sadd", Key, AnyOf(Range(0, 20), Value)).Rarely(),
+	}
+}

@@ -113,7 +113,8 @@ func (t Template) generate(s *Source) Command {
 // mutate now and then breaks a command: an argument too many or too few, or
 // two exchanged.
 func mutate(s *Source, c Command) Command {
-	if s.IntN(50) != 0 {
+	// With fewer arguments SPOP chooses at random.
+	if s.IntN(50) != 0 || strings.EqualFold(c.Args[0], "spop") {
 		return c
 	}
 	args := slices.Clone(c.Args)

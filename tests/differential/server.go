@@ -73,7 +73,7 @@ func startRespkv(t testing.TB) *Server {
 	port := freePort(t)
 	return start(t, "respkv", port, exec.Command(binary, "serve",
 		"--server.bind", "127.0.0.1", "--server.port", strconv.Itoa(port),
-		"--data_dir", t.TempDir(), "--log.level", "warn"))
+		"--data_dir", t.TempDir(), "--log.level", "warn", "--server.enable_debug_command", "yes"))
 }
 
 // respkvBinary builds respkv once a test process.
