@@ -54,7 +54,7 @@ sim: ## Simulated clusters with virtual time and network
 	$(GO) test -count=1 -timeout 10m -run Simul ./cluster/... ./replication/... ./tests/...
 
 bench: build ## Measure beside redis-server; writes docs/benchmarks.md
-	$(GO) run ./tests/bench -respkv bin/respkv -write docs/benchmarks.md
+	$(GO) run ./tests/bench -write docs/benchmarks.md
 
 check: lint ## What must hold before a commit: lint, generated files, unit tests
 	$(MAKE) generate

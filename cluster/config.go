@@ -70,8 +70,8 @@ type Config struct {
 	// MoveSlots is the most slots that one move carries: more makes scaling
 	// faster and the pause at its end longer. Range 1 to 16384.
 	MoveSlots int
-	// MoveTimeout is how long a move may take to copy its slots before it is
-	// given up and planned anew. Range 1 s to 24 h.
+	// MoveTimeout is how long the copies for moves to one node may go without
+	// progress before they are given up and planned anew. Range 1 s to 24 h.
 	MoveTimeout time.Duration
 	// TrustRefused lets a refused TCP connection at a node's address prove that
 	// its process is gone, so that failover need not wait for its lease. Turn

@@ -44,9 +44,13 @@ func (e *nodeEnv) Send(to slotmap.NodeID, m control.Message) {
 	}
 }
 
-// receive is called by the readers of control connections.
-func (n *Node) receive(from slotmap.NodeID, m control.Message) {
-	n.post(func() { n.deliver(from, m) })
+// receive is called by the readers of control connections; done once the
+// message has been dealt with.
+func (n *Node) receive(from slotmap.NodeID, m control.Message, done func()) {
+	n.post(func() {
+		defer done()
+		n.deliver(from, m)
+	})
 }
 
 func (n *Node) deliver(from slotmap.NodeID, m control.Message) {

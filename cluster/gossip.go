@@ -1,14 +1,12 @@
 package cluster
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -16,95 +14,8 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"respkv/cluster/control"
-	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
 )
-
-// gossipTransport runs memberlist over the shared cluster port.
-type gossipTransport struct {
-	mux     *mux.Mux
-	host    string
-	port    int
-	streams *mux.Stream
-	packets chan *memberlist.Packet
-	done    chan struct{}
-}
-
-func newGossipTransport(m *mux.Mux, host string, port int) *gossipTransport {
-	t := &gossipTransport{mux: m, host: host, port: port, streams: mux.NewStream(m),
-		packets: make(chan *memberlist.Packet), done: make(chan struct{})}
-	m.Handle(mux.Gossip, t.streams.Deliver)
-	go t.readPackets()
-	return t
-}
-
-func (t *gossipTransport) readPackets() {
-	for {
-		buf := make([]byte, 65536)
-		n, addr, err := t.mux.UDP().ReadFrom(buf)
-		at := time.Now()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			continue // an ICMP answer to an earlier packet
-		}
-		if n == 0 {
-			continue
-		}
-		select {
-		case t.packets <- &memberlist.Packet{Buf: buf[:n:n], From: addr, Timestamp: at}:
-		case <-t.done:
-			return
-		}
-	}
-}
-
-// FinalAdvertiseAddr resolves what this node announces.
-func (t *gossipTransport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
-	ip, err := resolve(t.host)
-	return ip, t.port, err
-}
-
-func resolve(host string) (net.IP, error) {
-	if ip := net.ParseIP(host); ip != nil {
-		return ip, nil
-	}
-	ips, err := net.LookupIP(host)
-	if err != nil {
-		return nil, fmt.Errorf("announced host: %w", err)
-	}
-	for _, ip := range ips {
-		if ip.To4() != nil {
-			return ip, nil
-		}
-	}
-	return ips[0], nil
-}
-
-func (t *gossipTransport) WriteTo(b []byte, addr string) (time.Time, error) {
-	udp, err := net.ResolveUDPAddr("udp", addr)
-	if err != nil {
-		return time.Time{}, err
-	}
-	_, err = t.mux.UDP().WriteTo(b, udp)
-	return time.Now(), err
-}
-
-func (t *gossipTransport) PacketCh() <-chan *memberlist.Packet { return t.packets }
-
-func (t *gossipTransport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return t.mux.Dial(ctx, addr, mux.Gossip)
-}
-
-func (t *gossipTransport) StreamCh() <-chan net.Conn { return t.streams.Conns() }
-
-func (t *gossipTransport) Shutdown() error {
-	close(t.done)
-	return t.streams.Close()
-}
 
 // meta is what a node says about itself in gossip: enough to reach it and to
 // form a cluster. Everything else is in the map.
@@ -182,8 +93,9 @@ func gossipConfig(cfg *Config, name string, t *gossipTransport, d *gossipDelegat
 	c.PushPullInterval = max(5*time.Second, 10*cfg.NodeTimeout)
 	c.TCPTimeout = max(time.Second, cfg.NodeTimeout)
 	c.EnableCompression = false
-	c.SecretKey = mux.Key(cfg.Secret, "gossip")
-	c.Delegate, c.Events = d, d
+	c.SecretKey = nil // the transport seals
+	d.admission = newGossipAdmission(c)
+	c.Delegate, c.Events, c.Alive = d, d, d
 	c.LogOutput = nil
 	c.Logger = log.New(logWriter{logger}, "", 0)
 	return c
@@ -203,8 +115,9 @@ var _ io.Writer = logWriter{}
 // gossipDelegate connects memberlist with the node: its callbacks come from
 // memberlist's goroutines.
 type gossipDelegate struct {
-	meta   func() []byte
-	change func(n *memberlist.Node, state control.Life)
+	meta      func() []byte
+	change    func(n *memberlist.Node, state control.Life)
+	admission *gossipAdmission
 }
 
 func (d *gossipDelegate) NodeMeta(limit int) []byte {
@@ -218,6 +131,51 @@ func (d *gossipDelegate) GetBroadcasts(int, int) [][]byte { return nil }
 func (d *gossipDelegate) LocalState(bool) []byte          { return nil }
 func (d *gossipDelegate) MergeRemoteState([]byte, bool)   {}
 
-func (d *gossipDelegate) NotifyJoin(n *memberlist.Node)   { d.change(n, control.Alive) }
-func (d *gossipDelegate) NotifyLeave(n *memberlist.Node)  { d.change(n, control.Failed) }
+// NotifyAlive refuses processes past the limit.
+func (d *gossipDelegate) NotifyAlive(n *memberlist.Node) error { return d.admission.admit(n.Name) }
+
+func (d *gossipDelegate) NotifyJoin(n *memberlist.Node) {
+	d.admission.joined(n.Name)
+	d.change(n, control.Alive)
+}
+
+func (d *gossipDelegate) NotifyLeave(n *memberlist.Node) {
+	d.admission.left(n.Name)
+	d.change(n, control.Failed)
+}
 func (d *gossipDelegate) NotifyUpdate(n *memberlist.Node) { d.change(n, control.Alive) }
+
+// gossipAdmission bounds the processes that memberlist keeps. It is called by
+// memberlist under its lock only.
+type gossipAdmission struct {
+	known map[string]time.Time // when it left; zero while it is there
+	limit int
+	// forget is after what time memberlist has let go of a process that left: it
+	// keeps the dead for a while, and looks for them once it has probed all.
+	forget time.Duration
+	now    func() time.Time
+}
+
+func newGossipAdmission(c *memberlist.Config) *gossipAdmission {
+	return &gossipAdmission{known: map[string]time.Time{}, limit: maxGossipMembers, now: time.Now,
+		forget: c.GossipToTheDeadTime + 2*maxGossipMembers*c.ProbeInterval}
+}
+
+func (a *gossipAdmission) admit(name string) error {
+	if _, known := a.known[name]; known || len(a.known) < a.limit {
+		return nil
+	}
+	now := a.now()
+	for other, left := range a.known {
+		if !left.IsZero() && now.Sub(left) > a.forget {
+			delete(a.known, other)
+		}
+	}
+	if len(a.known) >= a.limit {
+		return fmt.Errorf("%w: more than %d processes", errGossip, a.limit)
+	}
+	return nil
+}
+
+func (a *gossipAdmission) joined(name string) { a.known[name] = time.Time{} }
+func (a *gossipAdmission) left(name string)   { a.known[name] = a.now() }

@@ -36,6 +36,7 @@ type Node struct {
 
 	mux    *mux.Mux
 	peers  *peers
+	pub    *publisher
 	router *router
 	raft   *raftGroup
 	fsm    *fsm
@@ -67,6 +68,7 @@ type Node struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	runMu  sync.Mutex // goroutines are started under it, so that none is after the end
 	wg     sync.WaitGroup
 	closed sync.Once
 }
@@ -98,6 +100,9 @@ func New(opts Options) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.router = newRouter(id, boot, &cfg)
+	n.pub = newPublisher(cfg.NodeTimeout, func(ctx context.Context, to slotmap.NodeID) (net.Conn, error) {
+		return n.dial(ctx, to, mux.Publish)
+	})
 	n.counters.Store(&Counters{})
 	none := slotmap.NodeID("")
 	n.controller.Store(&none)
@@ -141,9 +146,11 @@ func (n *Node) Start() (err error) {
 	}
 	n.myMeta = meta{Host: host, Port: port}
 	n.fsm = newFSM(func() { signal(n.mapNotify) }, n.fail)
-	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, n.log)
+	mem := newMemory(receiveBytes)
+	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log)
 	n.peers.receive, n.peers.broken = n.receive, n.LinkBroken
-	n.raft, err = openRaft(filepath.Join(n.cfg.DataDir, "raft"), n.id, n.cfg.NodeTimeout, n.mux, n.address, n.fsm, n.log)
+	n.raft, err = openRaft(filepath.Join(n.cfg.DataDir, "raft"), n.id, n.cfg.NodeTimeout,
+		newRaftTransport(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log), n.fsm, n.log)
 	if err != nil {
 		return err
 	}
@@ -155,7 +162,10 @@ func (n *Node) Start() (err error) {
 		TrustRefused: n.cfg.TrustRefused,
 	}, n.id, slotmap.New())
 	n.mux.Handle(mux.Control, n.peers.accept)
-	transport := newGossipTransport(n.mux, host, port)
+	transport, err := newGossipTransport(n.mux, n.cfg.Secret, host, port, mem, n.log)
+	if err != nil {
+		return err
+	}
 	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged}
 	n.goRun(n.runLoop)
 	n.goRun(n.runMaps)
@@ -195,7 +205,14 @@ func signal(c chan struct{}) {
 	}
 }
 
+// goRun runs fn on a goroutine that Close waits for; not at all once the node
+// is closing.
 func (n *Node) goRun(fn func()) {
+	n.runMu.Lock()
+	defer n.runMu.Unlock()
+	if n.ctx.Err() != nil {
+		return
+	}
 	n.wg.Add(1)
 	go func() {
 		defer n.wg.Done()
@@ -390,7 +407,9 @@ func (n *Node) Done() <-chan struct{} { return n.ctx.Done() }
 // nothing answers here any more.
 func (n *Node) Close() error {
 	n.closed.Do(func() {
+		n.runMu.Lock()
 		n.cancel()
+		n.runMu.Unlock()
 		n.router.close()
 		if n.mux != nil {
 			_ = n.mux.Close()
@@ -398,6 +417,7 @@ func (n *Node) Close() error {
 		if n.gossip != nil {
 			_ = n.gossip.Shutdown()
 		}
+		n.pub.close()
 		if n.peers != nil {
 			n.peers.close()
 		}

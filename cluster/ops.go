@@ -40,11 +40,15 @@ func (n *Node) HandleReplication(h mux.Handler) { n.mux.Handle(mux.Replication, 
 // DialReplication opens a replication link to a member at its current address.
 // The caller owns the connection.
 func (n *Node) DialReplication(ctx context.Context, id slotmap.NodeID) (net.Conn, error) {
+	return n.dial(ctx, id, mux.Replication)
+}
+
+func (n *Node) dial(ctx context.Context, id slotmap.NodeID, p mux.Protocol) (net.Conn, error) {
 	addr, ok := n.address(id)
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrUnknownNode, id)
 	}
-	return n.mux.Dial(ctx, addr, mux.Replication)
+	return n.mux.Dial(ctx, addr, p)
 }
 
 // LinkBroken tells that a connection to that node ended unexpectedly: a reason
@@ -76,7 +80,7 @@ func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID)
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrNoController, ctx.Err())
+			return fmt.Errorf("%w: %w", ErrNoController, context.Cause(ctx))
 		case <-n.ctx.Done():
 			return ErrClosed
 		case text := <-answer:
@@ -120,7 +124,7 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 		select {
 		case <-t.wait:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-n.ctx.Done():
 			return ErrClosed
 		}
@@ -131,27 +135,81 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 // closes. It stays a member that is expected back. When ctx ends first, or
 // nobody can take over, it closes anyway and says why.
 func (n *Node) Shutdown(ctx context.Context) error {
-	err := n.request(ctx, control.OpStop, n.id)
-	if err == nil {
-		err = n.waitMap(ctx, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id)) == 0 })
-	}
+	err := n.handOver(ctx)
 	if err != nil {
 		err = fmt.Errorf("handing over: %w", err)
-	}
-	if err == nil {
+	} else {
 		n.stepDown(ctx)
 	}
 	return errors.Join(err, n.Close())
 }
 
-// stepDown waits for another controller, so that none has to be missed first.
+// handOver returns once this node is primary of nothing. It gives up when that
+// cannot come true: nobody else is active (everybody stops at once), or no
+// controller has been there for a whole node timeout.
+func (n *Node) handOver(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.goRun(func() {
+		tick := time.NewTicker(n.timing.Renew)
+		defer tick.Stop()
+		served := time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-n.ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if n.Serving() {
+				served = time.Now()
+			}
+			if time.Since(served) > n.cfg.NodeTimeout {
+				cancel(ErrNoController)
+				return
+			}
+		}
+	})
+	if err := n.request(ctx, control.OpStop, n.id); err != nil {
+		return err
+	}
+	var left error
+	err := n.waitMap(ctx, func(m *slotmap.Map) bool {
+		self, others := m.Node(n.id), 0
+		for _, node := range m.Nodes() {
+			if node.ID != n.id && node.State == slotmap.NodeActive {
+				others++
+			}
+		}
+		if self == nil || self.State != slotmap.NodeStopped {
+			return false
+		}
+		if len(m.PrimaryOf(n.id)) > 0 && others == 0 {
+			left = ErrNobodyLeft
+			return true
+		}
+		return len(m.PrimaryOf(n.id)) == 0
+	})
+	return errors.Join(err, left)
+}
+
+// stepDown waits for another controller, and to be missed by no quorum: of an
+// even number of voters this node is made a non-voter first.
 func (n *Node) stepDown(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*n.cfg.NodeTimeout)
 	defer cancel()
 	tick := time.NewTicker(n.timing.Tick)
 	defer tick.Stop()
 	for {
-		if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) != n.id {
+		voters, votes := 0, false
+		for _, s := range n.raftServers() {
+			if s.Voter {
+				voters++
+				votes = votes || s.ID == n.id
+			}
+		}
+		if _, leader := n.raft.LeaderWithID(); slotmap.NodeID(leader) != n.id && (!votes || voters%2 == 1) {
 			return
 		}
 		select {
@@ -168,7 +226,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	if err := n.request(ctx, control.OpLeave, n.id); err != nil {
 		return err
 	}
-	if err := n.waitMap(ctx, func(m *slotmap.Map) bool { return m.Node(n.id) == nil }); err != nil {
+	if err := n.waitMap(ctx, func(m *slotmap.Map) bool { return m.IsForgotten(n.id) }); err != nil {
 		return err
 	}
 	if err := n.gossip.Leave(n.cfg.NodeTimeout); err != nil {

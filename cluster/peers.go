@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -32,8 +31,9 @@ type peers struct {
 	mux     *mux.Mux
 	addr    addressProvider
 	timeout time.Duration
-	receive func(from slotmap.NodeID, m control.Message)
+	receive func(from slotmap.NodeID, m control.Message, done func())
 	broken  func(id slotmap.NodeID)
+	mem     *memory // bounds what all connections receive together
 	log     *slog.Logger
 
 	sent, received           atomic.Uint64
@@ -46,8 +46,8 @@ type peers struct {
 	queues map[slotmap.NodeID]chan control.Message
 }
 
-func newPeers(self slotmap.NodeID, m *mux.Mux, addr addressProvider, timeout time.Duration, log *slog.Logger) *peers {
-	p := &peers{self: self, mux: m, addr: addr, timeout: timeout, log: log, queues: map[slotmap.NodeID]chan control.Message{}}
+func newPeers(self slotmap.NodeID, m *mux.Mux, addr addressProvider, timeout time.Duration, mem *memory, log *slog.Logger) *peers {
+	p := &peers{self: self, mux: m, addr: addr, timeout: timeout, mem: mem, log: log, queues: map[slotmap.NodeID]chan control.Message{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -205,43 +205,33 @@ func (p *peers) accept(conn net.Conn) {
 	}
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(90 * p.timeout))
-		data, err := readFrame(r, func() { _ = conn.SetReadDeadline(time.Now().Add(10 * p.timeout)) })
+		f, err := readFrame(r, control.MaxMessage, p.mem, jsonFactor, func() { _ = conn.SetReadDeadline(time.Now().Add(10 * p.timeout)) })
+		if err == nil {
+			err = p.take(from, f)
+		}
 		if err != nil {
+			p.log.Debug("control connection dropped", "about", from.Short(), "from", conn.RemoteAddr(), "error", err)
 			return
 		}
-		m, err := control.DecodeMessage(data)
-		if err != nil {
-			p.log.Warn("control connection dropped", "node", from, "error", err)
-			return
-		}
-		p.received.Add(1)
-		p.bytesReceived.Add(uint64(len(data) + 4))
-		p.receive(from, m)
 	}
 }
 
-// readFrame reads a length and as many bytes. Memory grows with what arrives,
-// not with what is announced.
-func readFrame(r io.Reader, begun func()) ([]byte, error) {
-	var size [4]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
-		return nil, err
+// take decodes a message and passes it on. The frame's memory counts until the
+// message has been dealt with: otherwise it could pile up in front of the loop.
+func (p *peers) take(from slotmap.NodeID, f *frame) error {
+	err := jsonBounded(f.data)
+	var m control.Message
+	if err == nil {
+		m, err = control.DecodeMessage(f.data)
 	}
-	n := binary.BigEndian.Uint32(size[:])
-	if n > control.MaxMessage {
-		return nil, fmt.Errorf("%w: %d bytes", control.ErrBadMessage, n)
+	if err != nil {
+		f.free()
+		return err
 	}
-	begun()
-	data := make([]byte, 0, min(n, 64<<10))
-	for uint32(len(data)) < n {
-		have := len(data)
-		step := min(int(n)-have, max(have, 64<<10))
-		data = append(data, make([]byte, step)...)
-		if _, err := io.ReadFull(r, data[have:]); err != nil {
-			return nil, err
-		}
-	}
-	return data, nil
+	p.received.Add(1)
+	p.bytesReceived.Add(uint64(len(f.data) + 4))
+	p.receive(from, m, f.free)
+	return nil
 }
 
 func (p *peers) close() {

@@ -1,11 +1,9 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,7 +15,6 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	bolt "go.etcd.io/bbolt"
 
-	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
 )
 
@@ -97,35 +94,15 @@ func (s mapSnapshot) Persist(sink raft.SnapshotSink) error {
 
 func (mapSnapshot) Release() {}
 
-// raftStream is raft's stream layer over the cluster port.
-type raftStream struct {
-	*mux.Stream
-	mux *mux.Mux
-}
-
-func (s raftStream) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return s.mux.Dial(ctx, string(addr), mux.Raft)
-}
-
-// addressProvider finds raft members by ID: the addresses in raft's own
-// configuration are those of the day they joined.
+// addressProvider finds the nodes that the map or gossip know by ID: the
+// addresses in raft's own configuration are those of the day they joined.
 type addressProvider func(slotmap.NodeID) (string, bool)
-
-func (p addressProvider) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
-	addr, ok := p(slotmap.NodeID(id))
-	if !ok {
-		return "", fmt.Errorf("%w: %s", ErrUnknownNode, id)
-	}
-	return raft.ServerAddress(addr), nil
-}
 
 // raftGroup is raft with its storage.
 type raftGroup struct {
 	*raft.Raft
 	store     *raftboltdb.BoltStore
-	transport *raft.NetworkTransport
+	transport *raftTransport
 	snapshots raft.SnapshotStore
 	leading   chan bool
 	existing  bool // the directory holds a state
@@ -136,7 +113,7 @@ type raftGroup struct {
 // openRaft opens the storage under dir and starts raft. Timings are fractions
 // of the node timeout T: a follower that hears nothing for T/4 to T/2 calls an
 // election; followers learn of a commit within T/50 to T/25.
-func openRaft(dir string, id slotmap.NodeID, timeout time.Duration, m *mux.Mux, addrs addressProvider, f *fsm, logger *slog.Logger) (*raftGroup, error) {
+func openRaft(dir string, id slotmap.NodeID, timeout time.Duration, transport *raftTransport, f *fsm, logger *slog.Logger) (*raftGroup, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
@@ -154,12 +131,6 @@ func openRaft(dir string, id slotmap.NodeID, timeout time.Duration, m *mux.Mux, 
 		_ = store.Close()
 		return nil, fmt.Errorf("raft snapshots: %w", err)
 	}
-	stream := mux.NewStream(m)
-	m.Handle(mux.Raft, stream.Deliver)
-	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		ServerAddressProvider: addrs, Logger: hl, Stream: raftStream{stream, m},
-		MaxPool: 3, Timeout: timeout,
-	})
 	g := &raftGroup{store: store, transport: transport, snapshots: snapshots, leading: make(chan bool, 16)}
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(id)
@@ -181,7 +152,18 @@ func openRaft(dir string, id slotmap.NodeID, timeout time.Duration, m *mux.Mux, 
 		_ = store.Close()
 		return nil, fmt.Errorf("raft: %w", err)
 	}
+	var state raftState = g
+	transport.state.Store(&state)
 	return g, nil
+}
+
+// EntryTerm is for the transport.
+func (g *raftGroup) EntryTerm(index uint64) (uint64, bool) {
+	var l raft.Log
+	if g.store.GetLog(index, &l) != nil {
+		return 0, false
+	}
+	return l.Term, true
 }
 
 func (g *raftGroup) close() {

@@ -15,6 +15,7 @@ const (
 	slotCopy                // it is a replica
 	slotClosed              // primary, but a handoff is finishing, or the data plane is not ready yet
 	slotLagging             // replica that is too far behind to answer
+	slotComing              // a handoff to this process is finishing
 )
 
 // table is what commands are routed by: immutable, replaced as a whole.
@@ -95,6 +96,9 @@ func (r *router) rebuild() {
 			flag = slotMine
 		case known && s.HasReplica(r.self):
 			flag = slotCopy
+		}
+		if known && s.Move != nil && s.Move.Target == r.self {
+			flag |= slotComing
 		}
 		if s.Primary == "" || failed[s.Primary] {
 			t.covered = false
@@ -211,7 +215,11 @@ func (r *router) route(slot uint16, readonly, write bool) Decision {
 		}
 		return Decision{Verdict: ClusterDown}
 	}
-	if flags&slotMine != 0 || readable && !write {
+	// A client that comes for a slot which is about to be this node's was most
+	// likely sent by the old primary, which knows of the new map already: it
+	// waits in admit rather than being sent to and fro until its client library
+	// gives up.
+	if flags&(slotMine|slotComing) != 0 || readable && !write {
 		return Decision{Verdict: Here}
 	}
 	return t.moved(slot)
@@ -228,6 +236,8 @@ func (r *router) admit(slot uint16, write bool) Admission {
 		return Admission{Gate: Paused, Wait: t.wait}
 	case flags&slotMine != 0:
 		return Admission{Gate: Run, Owner: r.serving()}
+	case flags&slotComing != 0:
+		return Admission{Gate: Paused, Wait: t.wait}
 	case flags&slotCopy != 0 && !write:
 		return Admission{Gate: Run}
 	}

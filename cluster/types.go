@@ -13,10 +13,9 @@ var (
 	ErrNoController = errors.New("no controller is reachable")
 	ErrNotReplica   = errors.New("this node is a replica of no slot")
 	ErrForgetSelf   = errors.New("a node cannot forget itself")
-	ErrForgetHolder = errors.New("the node is alive and holds slots: let it leave instead")
 	ErrClosed       = errors.New("cluster: node is closed")
+	ErrNobodyLeft   = errors.New("no other node is there to take over")
 	ErrRefused      = errors.New("refused by the controller")
-	ErrOtherCluster = errors.New("that node belongs to another cluster")
 )
 
 // Options are the collaborators of a Node.

@@ -103,6 +103,17 @@ func (f *fakeStore) Apply(slot uint16, db int, args [][]byte, after func()) (err
 	return err
 }
 
+func (f *fakeStore) ApplyGroup(slot uint16, n int, effect func(i int) (int, [][]byte), after func(i int)) (err error) {
+	f.WithSlot(slot, func() {
+		for i := 0; i < n && err == nil; i++ {
+			db, args := effect(i)
+			err = f.execute(slot, db, args)
+			after(i)
+		}
+	})
+	return err
+}
+
 func (f *fakeStore) Keys(args [][]byte) [][]byte {
 	if len(args) == 0 {
 		return nil

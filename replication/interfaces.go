@@ -5,11 +5,13 @@ import (
 	"net"
 )
 
-// Flags of an effect. They travel with it unchanged; replication itself looks
-// at none of them. Append only: they go over the wire.
+// Flags of an effect. They travel with it unchanged. Append only: they go over
+// the wire.
 const (
 	// FlagGroup marks an effect that is followed by another one of the same
-	// transaction or script.
+	// slot and the same transaction or script. A replica applies such a group
+	// at once (ApplyGroup), or, if the link breaks or the primary fails within
+	// it, not at all.
 	FlagGroup uint8 = 1 << iota
 )
 
@@ -22,6 +24,11 @@ type Applier interface {
 	// called with a shard lock held. An error means that the copy may differ
 	// from its primary: the link counts and logs it and copies the slot anew.
 	Apply(slot uint16, db int, args [][]byte, after func()) error
+	// ApplyGroup is Apply for n effects that nobody may see a part of: effect
+	// returns effect i, to be called for each once and in order, and after is
+	// called with i after that effect took place (or failed). It stops at the
+	// first error.
+	ApplyGroup(slot uint16, n int, effect func(i int) (db int, args [][]byte), after func(i int)) error
 	// Keys returns the names of all keys that an effect reads or writes. They
 	// may alias args. None means that the effect concerns the slot as a whole
 	// (FLUSHDB, SWAPDB). It must be safe for concurrent use.

@@ -68,6 +68,7 @@ type Link struct {
 	encoded   []byte
 	applied   bool
 	after     func() // moves the position past current
+	groups    map[uint16]*linkGroup
 	callbacks []func()
 
 	mu     sync.Mutex // guards the next three; a leaf
@@ -265,6 +266,7 @@ func (l *Link) lose() {
 	l.apply.Lock()
 	defer l.apply.Unlock()
 	l.connected = false
+	clear(l.groups)
 	l.commands, l.refused, l.dirty = nil, nil, nil
 	for slot := range l.slots {
 		s := &l.slots[slot]
@@ -285,6 +287,7 @@ func (l *Link) move(slot uint16, e slotEvent) bool {
 		return false
 	}
 	s.state.Store(uint32(to))
+	delete(l.groups, slot) // what comes next begins at the slot's position
 	if to == SlotStreaming && l.OnCaughtUp != nil {
 		l.callbacks = append(l.callbacks, func() { l.OnCaughtUp(slot) })
 	}

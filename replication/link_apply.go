@@ -272,8 +272,12 @@ func (l *Link) handleRecord(r record, encoded []byte) error {
 		l.Slots.WithSlot(r.slot, func() { l.log.appendReplica(&r, encoded) })
 		return nil
 	}
-	if r.seq != position.Seq+1 || r.epoch < position.Epoch {
+	group := l.groups[r.slot]
+	if r.seq != position.Seq+1+group.held() || r.epoch < position.Epoch {
 		return protocolError("slot %d at %v: effect %d:%d", r.slot, position, r.epoch, r.seq)
+	}
+	if group != nil || r.flags&FlagGroup != 0 {
+		return l.handleGrouped(s, group, r, encoded)
 	}
 	var err error
 	if l.args, err = r.args(l.args[:0]); err != nil {
@@ -285,11 +289,16 @@ func (l *Link) handleRecord(r record, encoded []byte) error {
 	if err != nil || !l.applied {
 		return l.diverged(r, err)
 	}
-	if state == SlotResuming && r.seq >= s.goal {
+	l.advanced(s, r)
+	return nil
+}
+
+// advanced notes that the copy of a slot includes the effect r.
+func (l *Link) advanced(s *linkSlot, r record) {
+	if s.get() == SlotResuming && r.seq >= s.goal {
 		l.move(r.slot, slotReached)
 	}
 	l.touch(r.slot)
-	return nil
 }
 
 // applyCopying applies an effect to a slot that is being copied. All keys it

@@ -14,18 +14,36 @@ import (
 //
 // It implements replication.Applier.
 func (d *Dispatcher) Apply(slot uint16, db int, args [][]byte, after func()) error {
+	return d.ApplyGroup(slot, 1,
+		func(int) (int, [][]byte) { return db, args },
+		func(int) { after() })
+}
+
+// ApplyGroup is Apply for n effects under one hold of the lock, so that readers
+// see all of them or none. It implements replication.Applier.
+func (d *Dispatcher) ApplyGroup(slot uint16, n int, effect func(i int) (db int, args [][]byte), after func(i int)) error {
+	b := d.batches.Get().(*batch)
+	defer d.release(b)
 	shard := store.ShardOf(slot)
+	d.store.LockShard(shard)
+	defer d.store.UnlockShard(shard)
+	for i := range n {
+		db, args := effect(i)
+		err := d.apply(b, slot, db, args)
+		after(i)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply executes one effect. The caller holds the lock of the slot's shard.
+func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
 	if len(args) == 0 {
 		return fmt.Errorf("empty effect for slot %d", slot)
 	}
-	b := d.batches.Get().(*batch)
-	defer d.release(b)
-	c := &b.ctx
 	e := d.find(args)
-
-	d.store.LockShard(shard)
-	defer d.store.UnlockShard(shard)
-	defer after()
 	if e == nil || e.handler == nil {
 		return fmt.Errorf("effect %q is unknown: do all nodes run the same version?", args[0])
 	}
@@ -49,11 +67,17 @@ func (d *Dispatcher) Apply(slot uint16, db int, args [][]byte, after func()) err
 		}
 	}
 	reply := proto.NewWriter(nil, 2)
+	c := &b.ctx
 	c.d, c.Client, c.W = d, nil, reply
 	c.Cmd, c.Args, c.entry, c.slot, c.applied = e.cmd, args, e, slot, true
+	c.dirty, c.keep, c.touched, c.write = 0, false, false, true
+	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
 	c.key, c.keyPos = store.MakeKey(args[pos[0]]), pos[0]
-	c.Tx = store.Tx{Store: d.store, DB: db, IgnoreDeadlines: true, NoTouch: true}
+	now, _ := clock() // for access times only: effects look at no clock
+	c.Tx = store.Tx{Store: d.store, DB: db, Now: now, IgnoreDeadlines: true}
+	d.noteAbsent(c, pos)
 	e.handler(c)
+	d.logEffects(c)
 	if out := reply.Bytes(); len(out) > 0 && out[0] == '-' {
 		return fmt.Errorf("effect %q failed: %s", args[0], out[1:max(1, len(out)-2)])
 	}
@@ -77,6 +101,7 @@ func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int) error {
 
 // flushSlot removes all keys of a slot. The caller holds the lock of its shard.
 func (d *Dispatcher) flushSlot(db int, slot uint16) {
+	d.touchSlot(slot, db, db+1)
 	for d.store.FlushSlot(db, slot, 1<<16) > 0 {
 	}
 }

@@ -116,6 +116,6 @@ var (
 	wordSet        = []byte("SET")
 )
 
-// logged says whether effects of this command go anywhere: a handler need not
-// build them otherwise.
-func (c *Ctx) logged() bool { return c.d.repl != nil && !c.applied }
+// logged says whether effects of this command go anywhere, be it only to tell
+// which watched keys were changed: a handler need not build them otherwise.
+func (c *Ctx) logged() bool { return (c.d.repl != nil || c.d.watches.used()) && !c.applied }

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -30,12 +31,16 @@ type blockedClient struct {
 // work writes is the reply. ctx ends after timeout (0: never), when the client
 // disconnects and when it is unblocked. work must return soon after that, must
 // not touch the Ctx, and copies the arguments it needs. timedOut: see
-// blockedClient.
+// blockedClient. Within EXEC it replies with an error.
 func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), work func(ctx context.Context, w *proto.Writer)) {
-	ctx, cancel := context.WithCancel(context.Background())
-	if timeout > 0 {
-		ctx, cancel = context.WithTimeout(context.Background(), timeout)
+	if c.DenyBlocking() {
+		c.W.Error(errNotInMulti)
+		return
 	}
+	if timeout <= 0 {
+		timeout = math.MaxInt64
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	client, blocked, version := c.Client, &c.d.blocked, c.W.Version()
 	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut}
 	blocked.add(b)
@@ -86,7 +91,7 @@ func (s *blockedClients) unblock(id uint64, asError bool) bool {
 	}
 	w := proto.NewWriter(nil, b.client.Proto())
 	if asError {
-		w.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+		w.Error(errUnblocked)
 	} else {
 		b.timedOut(w)
 	}

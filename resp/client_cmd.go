@@ -5,11 +5,6 @@ import (
 	"time"
 )
 
-const (
-	errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
-	errNoClient   = "ERR No such client"
-)
-
 func init() {
 	handle(map[string]Handler{
 		"client|id":       clientID,
@@ -71,11 +66,11 @@ func clientSetInfo(c *Ctx) {
 	case isWord(attr, "lib-ver"):
 		set = c.Client.SetLibVersion
 	default:
-		c.W.Error("ERR Unrecognized option '" + cut(attr, 128) + "'")
+		c.W.Error(errUnknownOption(attr))
 		return
 	}
 	if !plainText(value) {
-		c.W.Error("ERR " + string(attr) + " cannot contain spaces, newlines or special characters.")
+		c.W.Error(errAttribute(attr))
 		return
 	}
 	set(string(value))
@@ -130,7 +125,7 @@ func clientPause(c *Ctx) {
 			mode = PauseWrite
 		case isWord(c.Args[3], "all"):
 		default:
-			c.W.Error("ERR CLIENT PAUSE mode must be WRITE or ALL")
+			c.W.Error(errPauseMode)
 			return
 		}
 	}
@@ -161,7 +156,7 @@ func clientUnblock(c *Ctx) {
 		case isWord(c.Args[3], "error"):
 			asError = true
 		default:
-			c.W.Error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+			c.W.Error(errUnblockReason)
 			return
 		}
 	}
@@ -202,10 +197,6 @@ func parseClientType(arg []byte) (t clientType, ok bool) {
 	return anyClient, false
 }
 
-func errClientType(arg []byte) string {
-	return "ERR Unknown client type '" + cut(arg, 128) + "'"
-}
-
 // is says whether a client counts as t.
 func (t clientType) is(client *Client) bool {
 	if t == anyClient {
@@ -224,12 +215,14 @@ func (t clientType) is(client *Client) bool {
 }
 
 func clientInfoLine(c *Ctx) {
+	c.Client.noteInput()
 	line := c.Client.AppendInfo(nil, time.Now())
 	c.W.Verbatim("txt", string(append(line, '\n')))
 }
 
 func clientList(c *Ctx) {
 	args, now := c.Args, time.Now()
+	c.Client.noteInput()
 	all := c.d.server.Clients()
 	var lines []byte
 	add := func(client *Client) { lines = append(client.AppendInfo(lines, now), '\n') }
@@ -253,7 +246,7 @@ func clientList(c *Ctx) {
 		for _, arg := range args[3:] {
 			id, ok := parseLong(arg)
 			if !ok {
-				c.W.Error("ERR Invalid client ID")
+				c.W.Error(errClientID)
 				return
 			}
 			if client := all.Find(uint64(id)); client != nil {
@@ -327,7 +320,7 @@ func parseKillFilter(args [][]byte) (f killFilter, problem string) {
 		case isWord(name, "id"):
 			id, isInt := parseLong(value)
 			if !isInt || id < 1 {
-				return f, "ERR client-id should be greater than 0"
+				return f, errKillID
 			}
 			f.id = uint64(id)
 		case isWord(name, "type"):
@@ -340,16 +333,16 @@ func parseKillFilter(args [][]byte) (f killFilter, problem string) {
 			f.laddr = string(value)
 		case isWord(name, "user"):
 			if string(value) != defaultUser {
-				return f, "ERR No such user '" + cut(value, 128) + "'"
+				return f, errNoUser(value)
 			}
 			f.user = true
 		case isWord(name, "maxage"):
 			seconds, isInt := parseLong(value)
 			if !isInt {
-				return f, "ERR maxage is not an integer or out of range"
+				return f, errKillAgeInt
 			}
 			if seconds <= 0 {
-				return f, "ERR maxage should be greater than 0"
+				return f, errKillAge
 			}
 			f.minAge = time.Duration(min(seconds, math.MaxInt64/int64(time.Second))) * time.Second
 		case isWord(name, "skipme"):

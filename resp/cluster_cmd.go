@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"respkv/cluster"
@@ -14,8 +13,6 @@ import (
 	"respkv/resp/proto"
 	"respkv/store"
 )
-
-const errInvalidSlot = "ERR Invalid slot"
 
 func init() {
 	family := map[string]Handler{
@@ -40,7 +37,7 @@ func init() {
 	}
 	for name, instead := range clusterNotBuilt {
 		family["cluster|"+name] = func(c *Ctx) {
-			c.W.Error("ERR CLUSTER " + strings.ToUpper(c.Cmd.BaseName()) + " is not supported: " + instead)
+			c.W.Error(errClusterNotBuilt(c.Cmd.BaseName(), instead))
 		}
 	}
 	for name, h := range family {
@@ -76,15 +73,18 @@ func clusterCountKeys(c *Ctx) {
 	case slot < 0 || slot >= hashslot.Count:
 		c.W.Error(errInvalidSlot)
 	default:
-		c.W.Int(int64(c.d.countSlot(uint16(slot))))
+		c.W.Int(int64(c.countSlot(uint16(slot))))
 	}
 }
 
-func (d *Dispatcher) countSlot(slot uint16) int {
-	shard := store.ShardOf(slot)
-	d.store.LockShard(shard)
-	defer d.store.UnlockShard(shard)
-	return d.store.CountSlot(0, slot)
+func (c *Ctx) countSlot(slot uint16) int {
+	st := c.d.store
+	if !c.Tx.AllLocked {
+		shard := store.ShardOf(slot)
+		st.LockShard(shard)
+		defer st.UnlockShard(shard)
+	}
+	return st.CountSlot(0, slot)
 }
 
 func clusterGetKeys(c *Ctx) {
@@ -95,21 +95,24 @@ func clusterGetKeys(c *Ctx) {
 		c.W.Error(errNotInteger)
 		return
 	case slot < 0 || slot >= hashslot.Count || count < 0:
-		c.W.Error("ERR Invalid slot or number of keys")
+		c.W.Error(errInvalidSlotCount)
 		return
 	}
-	names := c.d.slotKeys(uint16(slot), int(min(count, 1<<31-1)))
+	names := c.slotKeys(uint16(slot), int(min(count, 1<<31-1)))
 	c.W.Array(len(names))
 	for _, name := range names {
 		c.W.Bulk(name)
 	}
 }
 
-func (d *Dispatcher) slotKeys(slot uint16, most int) [][]byte {
-	shard := store.ShardOf(slot)
-	d.store.LockShard(shard)
-	defer d.store.UnlockShard(shard)
-	return d.store.SlotKeys(0, slot, min(most, d.store.CountSlot(0, slot)))
+func (c *Ctx) slotKeys(slot uint16, most int) [][]byte {
+	st := c.d.store
+	if !c.Tx.AllLocked {
+		shard := store.ShardOf(slot)
+		st.LockShard(shard)
+		defer st.UnlockShard(shard)
+	}
+	return st.SlotKeys(0, slot, min(most, st.CountSlot(0, slot)))
 }
 
 // member finds the node named by an argument, or replies with the error.
@@ -119,7 +122,7 @@ func (c *Ctx) member(info *cluster.Info, arg []byte) *cluster.Member {
 			return &info.Members[i]
 		}
 	}
-	c.W.Error("ERR Unknown node " + cut(arg, 128))
+	c.W.Error(errUnknownNode(arg))
 	return nil
 }
 
@@ -155,46 +158,42 @@ func (c *Ctx) changeCluster(timeout time.Duration, what string, change func(ctx 
 func clusterErrorText(err error) string {
 	switch {
 	case errors.Is(err, cluster.ErrForgetSelf):
-		return "ERR I tried hard but I can't forget myself..."
+		return errForgetSelf
 	case errors.Is(err, cluster.ErrNotReplica):
-		return "ERR You should send CLUSTER FAILOVER to a replica"
+		return errNotReplica
 	case errors.Is(err, context.DeadlineExceeded):
-		return "ERR the cluster did not answer in time: " + errorSafe(err.Error())
+		return errClusterTimeout(err)
 	}
-	return "ERR " + errorSafe(err.Error())
+	return errOf(err)
 }
 
 // clusterMeet: CLUSTER MEET ip port [cluster-port].
 func clusterMeet(c *Ctx) {
 	if len(c.Args) > 5 {
-		c.W.Error(errClusterArgs(c.Args[1]))
+		c.W.Error(errSubcommandArgs("CLUSTER", c.Args[1]))
 		return
 	}
 	host := string(c.Args[2])
 	port, ok := parseLong(c.Args[3])
 	if !ok {
-		c.W.Error("ERR Invalid TCP base port specified: " + cut(c.Args[3], 128))
+		c.W.Error(errBasePort(c.Args[3]))
 		return
 	}
 	clusterPort := port + 10000 // Redis's rule, and the default of cluster.port
 	if len(c.Args) == 5 {
 		if clusterPort, ok = parseLong(c.Args[4]); !ok {
-			c.W.Error("ERR Invalid TCP bus port specified: " + cut(c.Args[4], 128))
+			c.W.Error(errBusPort(c.Args[4]))
 			return
 		}
 	}
 	if net.ParseIP(host) == nil || port < 1 || port > 65535 || clusterPort < 1 || clusterPort > 65535 {
-		c.W.Error("ERR Invalid node address specified: " + cut(c.Args[2], 128) + ":" + cut(c.Args[3], 128))
+		c.W.Error(errNodeAddress(c.Args[2], c.Args[3]))
 		return
 	}
 	routing := c.d.routing
 	c.changeCluster(meetTimeout, "MEET", func(ctx context.Context) error {
 		return routing.Meet(ctx, host, int(clusterPort))
 	})
-}
-
-func errClusterArgs(sub []byte) string {
-	return "ERR unknown subcommand or wrong number of arguments for '" + cut(sub, 128) + "'. Try CLUSTER HELP."
 }
 
 func clusterForget(c *Ctx) {
@@ -212,7 +211,7 @@ func clusterReset(c *Ctx) {
 	hard := false
 	switch {
 	case len(c.Args) > 3:
-		c.W.Error(errClusterArgs(c.Args[1]))
+		c.W.Error(errSubcommandArgs("CLUSTER", c.Args[1]))
 		return
 	case len(c.Args) == 2, isWord(c.Args[2], "soft"):
 	case isWord(c.Args[2], "hard"):
@@ -222,7 +221,7 @@ func clusterReset(c *Ctx) {
 		return
 	}
 	if !c.d.role().replica && c.d.store.DBSize(0) > 0 {
-		c.W.Error("ERR CLUSTER RESET can't be called with master nodes containing keys")
+		c.W.Error(errResetKeys)
 		return
 	}
 	routing := c.d.routing
@@ -234,7 +233,7 @@ func clusterFailover(c *Ctx) {
 	mode := cluster.FailoverPlanned
 	switch {
 	case len(c.Args) > 3:
-		c.W.Error(errClusterArgs(c.Args[1]))
+		c.W.Error(errSubcommandArgs("CLUSTER", c.Args[1]))
 		return
 	case len(c.Args) == 2:
 	case isWord(c.Args[2], "force"):

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,41 +24,45 @@ func TestClusterNeedsClusterMode(t *testing.T) {
 	c.check("cluster", "-ERR wrong number of arguments for 'cluster' command\r\n")
 }
 
+const notInt = "-ERR value is not an integer or out of range\r\n"
+
+// clusterReplies are those of a node without keys to commands that do not depend
+// on what the cluster looks like.
+var clusterReplies = []struct{ line, want string }{
+	{"cluster keyslot foo{bar}", ":5061\r\n"},
+	{"cluster keyslot", "-ERR wrong number of arguments for 'cluster|keyslot' command\r\n"},
+	{"cluster countkeysinslot a", notInt},
+	{"cluster countkeysinslot 16384", "-ERR Invalid slot\r\n"},
+	{"cluster countkeysinslot -1", "-ERR Invalid slot\r\n"},
+	{"cluster getkeysinslot 1 -1", "-ERR Invalid slot or number of keys\r\n"},
+	{"cluster getkeysinslot 1 a", notInt},
+	{"cluster getkeysinslot a 1", notInt},
+	{"cluster count-failure-reports abc", "-ERR Unknown node abc\r\n"},
+	{"cluster replicas abc", "-ERR Unknown node abc\r\n"},
+	{"cluster slaves abc", "-ERR Unknown node abc\r\n"},
+	{"cluster meet a b", "-ERR Invalid TCP base port specified: b\r\n"},
+	{"cluster meet a 1", "-ERR Invalid node address specified: a:1\r\n"},
+	{"cluster meet 127.0.0.1 99999", "-ERR Invalid node address specified: 127.0.0.1:99999\r\n"},
+	{"cluster meet 127.0.0.1 1 abc", "-ERR Invalid TCP bus port specified: abc\r\n"},
+	{"cluster forget abc", "-ERR Unknown node abc\r\n"},
+	{"cluster reset foo", "-ERR syntax error\r\n"},
+	{"cluster reset hard now", "-ERR unknown subcommand or wrong number of arguments for 'reset'. Try CLUSTER HELP.\r\n"},
+	{"cluster failover foo", "-ERR syntax error\r\n"},
+	{"cluster nodes 1", "-ERR wrong number of arguments for 'cluster|nodes' command\r\n"},
+	{"replicaof no one", "-ERR REPLICAOF not allowed in cluster mode.\r\n"},
+	{"slaveof a b", "-ERR REPLICAOF not allowed in cluster mode.\r\n"},
+	{"readonly", "+OK\r\n"},
+	{"readwrite", "+OK\r\n"},
+	{"asking", "+OK\r\n"},
+}
+
 func TestClusterErrors(t *testing.T) {
 	n := serveNode(t, servedOptions{routing: newAdminRouting(t, everySlot)})
 	c := n.dial(t)
-	const notInt = "-ERR value is not an integer or out of range\r\n"
-	// What redis-server 7.0.15 replies, but for sub-commands not built.
-	for _, test := range []struct{ line, want string }{
-		{"cluster keyslot foo{bar}", ":5061\r\n"},
-		{"cluster keyslot", "-ERR wrong number of arguments for 'cluster|keyslot' command\r\n"},
-		{"cluster countkeysinslot a", notInt},
-		{"cluster countkeysinslot 16384", "-ERR Invalid slot\r\n"},
-		{"cluster countkeysinslot -1", "-ERR Invalid slot\r\n"},
-		{"cluster getkeysinslot 1 -1", "-ERR Invalid slot or number of keys\r\n"},
-		{"cluster getkeysinslot 1 a", notInt},
-		{"cluster getkeysinslot a 1", notInt},
-		{"cluster count-failure-reports abc", "-ERR Unknown node abc\r\n"},
-		{"cluster replicas abc", "-ERR Unknown node abc\r\n"},
-		{"cluster slaves abc", "-ERR Unknown node abc\r\n"},
-		{"cluster meet a b", "-ERR Invalid TCP base port specified: b\r\n"},
-		{"cluster meet a 1", "-ERR Invalid node address specified: a:1\r\n"},
-		{"cluster meet 127.0.0.1 99999", "-ERR Invalid node address specified: 127.0.0.1:99999\r\n"},
-		{"cluster meet 127.0.0.1 1 abc", "-ERR Invalid TCP bus port specified: abc\r\n"},
-		{"cluster forget abc", "-ERR Unknown node abc\r\n"},
-		{"cluster reset foo", "-ERR syntax error\r\n"},
-		{"cluster reset hard now", "-ERR unknown subcommand or wrong number of arguments for 'reset'. Try CLUSTER HELP.\r\n"},
-		{"cluster failover foo", "-ERR syntax error\r\n"},
-		{"cluster nodes 1", "-ERR wrong number of arguments for 'cluster|nodes' command\r\n"},
-		{"replicaof no one", "-ERR REPLICAOF not allowed in cluster mode.\r\n"},
-		{"slaveof a b", "-ERR REPLICAOF not allowed in cluster mode.\r\n"},
-		{"cluster myid", bulk(string(self))},
-		{"readonly", "+OK\r\n"},
-		{"readwrite", "+OK\r\n"},
-		{"asking", "+OK\r\n"},
-	} {
+	for _, test := range clusterReplies {
 		c.check(test.line, test.want)
 	}
+	c.check("cluster myid", bulk(string(self)))
 	for name := range clusterNotBuilt {
 		line := "cluster " + name
 		cmd := n.d.table.LookupName("cluster|" + name)
@@ -68,6 +73,60 @@ func TestClusterErrors(t *testing.T) {
 			t.Errorf("%s: %q", line, got)
 		}
 	}
+}
+
+// TestClusterSameAsRedis: the replies expected above, and the fields of CLUSTER
+// INFO, are those of a redis-server in cluster mode.
+func TestClusterSameAsRedis(t *testing.T) {
+	redis := dial(t, "tcp", redisAddr(t, "--cluster-enabled", "yes"))
+	for _, test := range clusterReplies {
+		redis.check(test.line, test.want)
+	}
+	ours := serveNode(t, servedOptions{routing: newAdminRouting(t, everySlot)}).dial(t)
+	want, got := infoNames(redis.call("cluster", "info")), infoNames(ours.call("cluster", "info"))
+	if !slices.Equal(got, want) {
+		t.Errorf("CLUSTER INFO has\n%v\nwant\n%v", got, want)
+	}
+	for _, line := range []string{"info server", "info cluster", "info replication"} {
+		want, got := infoNames(redis.call(strings.Fields(line)...)), infoNames(ours.call(strings.Fields(line)...))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has\n%v\nwant\n%v", line, got, want)
+		}
+	}
+	// A node of both, as a list of the names and types of what it consists of.
+	redis.call("cluster", "addslotsrange", "0", "16383")
+	for _, version := range []string{"2", "3"} {
+		redis.call("hello", version)
+		ours.call("hello", version)
+		a, b := redis.call("cluster", "slots"), ours.call("cluster", "slots")
+		if want, got := shape(a), shape(b); got != want {
+			t.Errorf("CLUSTER SLOTS looks like\n%s\nwant\n%s", got, want)
+		}
+		a, b = redis.call("cluster", "shards"), ours.call("cluster", "shards")
+		if want, got := shape(a), shape(b); !strings.HasPrefix(got, want) { // ours goes on: its slots have a replica
+			t.Errorf("CLUSTER SHARDS looks like\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// shape replaces what differs from node to node in a reply: bulks that are no
+// field names, and numbers.
+func shape(reply string) string {
+	lines := strings.Split(reply, "\r\n")
+	for i, line := range lines {
+		switch {
+		case strings.HasPrefix(line, ":"):
+			lines[i] = ":"
+		case strings.HasPrefix(line, "$"):
+			lines[i] = "$"
+			if i+1 < len(lines) && (lines[i+1] == "" || strings.Contains(lines[i+1], ".") || len(lines[i+1]) == slotmap.NodeIDLen) {
+				lines[i+1] = "..."
+			}
+		case i > 0 && lines[i-1] == "nodes":
+			lines[i] = "*n" // how many nodes a shard has
+		}
+	}
+	return strings.TrimRight(strings.Join(lines, " "), " ")
 }
 
 func TestClusterAdministration(t *testing.T) {
@@ -89,13 +148,13 @@ func TestClusterAdministration(t *testing.T) {
 			t.Errorf("%s: asked for %q, want %q", test.line, did, test.did)
 		}
 	}
-	r.err = cluster.ErrNotReplica
+	r.set(func() { r.err = cluster.ErrNotReplica })
 	c.check("cluster failover", "-ERR You should send CLUSTER FAILOVER to a replica\r\n")
-	r.err = cluster.ErrForgetSelf
+	r.set(func() { r.err = cluster.ErrForgetSelf })
 	c.check("cluster forget "+string(self), "-ERR I tried hard but I can't forget myself...\r\n")
-	r.err = cluster.ErrNoController
+	r.set(func() { r.err = cluster.ErrNoController })
 	c.check("cluster meet 127.0.0.1 7005", "-ERR no controller is reachable\r\n")
-	r.err = nil
+	r.set(func() { r.err = nil })
 	for len(r.did) > 0 {
 		<-r.did
 	}
@@ -125,36 +184,30 @@ func TestClusterSlots(t *testing.T) {
 		"*3\r\n:0\r\n:8191\r\n"+node("7000", self)+
 		"*3\r\n:8192\r\n:16383\r\n"+node("7001", other))
 
-	inSync(t, r, firstHalf)
+	r = newAdminRouting(t, firstHalf)
+	r.inSync()
+	c = serveNode(t, servedOptions{routing: r}).dial(t)
 	c.check("cluster slots", "*2\r\n"+
 		"*4\r\n:0\r\n:8191\r\n"+node("7000", self)+node("7001", other)+
 		"*4\r\n:8192\r\n:16383\r\n"+node("7001", other)+node("7000", self))
 
 	// A replica that failed is not named, a primary that failed is.
-	r.info.Members[1].Health = cluster.Failed
+	r.set(func() { r.info.Members[1].Health = cluster.Failed })
 	c.check("cluster slots", "*2\r\n"+
 		"*3\r\n:0\r\n:8191\r\n"+node("7000", self)+
 		"*4\r\n:8192\r\n:16383\r\n"+node("7001", other)+node("7000", self))
 
 	// Endpoint types, in RESP3.
-	r.info.Members[0].Endpoint, r.info.Members[0].Hostname = slotmap.EndpointHostname, "one.example"
-	r.info.Members[1].Endpoint, r.info.Members[1].Hostname = slotmap.EndpointUnknown, "two.example"
+	r.set(func() {
+		one, two := &r.info.Members[0], &r.info.Members[1]
+		one.Endpoint, one.Hostname = slotmap.EndpointHostname, "one.example"
+		two.Endpoint, two.Hostname = slotmap.EndpointUnknown, "two.example"
+	})
 	c.call("hello", "3")
 	one := "*4\r\n" + bulk("one.example") + ":7000\r\n" + bulk(string(self)) + "%1\r\n" + bulk("ip") + bulk("127.0.0.1")
 	two := "*4\r\n_\r\n:7001\r\n" + bulk(string(other)) + "%2\r\n" + bulk("ip") + bulk("127.0.0.1") + bulk("hostname") + bulk("two.example")
 	c.send(wireCommand("cluster", "slots"))
 	c.expect("*2\r\n*3\r\n:0\r\n:8191\r\n" + one + "*4\r\n:8192\r\n:16383\r\n" + two + one)
-}
-
-// inSync makes all copies complete.
-func inSync(t *testing.T, r *adminRouting, primary func(uint16) bool) {
-	t.Helper()
-	spans := r.m.Spans()
-	for i := range spans {
-		a := *spans[i].Assignment
-		a.InSync = a.Replicas
-		spans[i].Assignment = &a // the test's own map
-	}
 }
 
 func TestClusterShards(t *testing.T) {
@@ -174,7 +227,9 @@ func TestClusterShards(t *testing.T) {
 			node("7001", other, "master", "online") + node("7000", self, "replica", replica)
 	}
 	c.check("cluster shards", want("loading"))
-	inSync(t, r, firstHalf)
+	r = newAdminRouting(t, firstHalf)
+	r.inSync()
+	c = serveNode(t, servedOptions{routing: r}).dial(t)
 	c.check("cluster shards", want("online"))
 }
 
@@ -208,9 +263,11 @@ func TestClusterNodes(t *testing.T) {
 	c := serveNode(t, servedOptions{routing: r}).dial(t)
 	c.check("cluster replicas "+b, "*1\r\n"+bulk(a+" 127.0.0.1:7000@17000 myself,slave "+b+" 0 1234 1 connected"))
 	c.check("cluster replicas "+a, "-ERR The specified node is not a master\r\n")
-	r.info.Members[1].Failures = 2
+	r.set(func() { r.info.Members[1].Failures = 2 })
 	c.check("cluster count-failure-reports "+b, ":2\r\n")
-	r.info.Links = []cluster.LinkStat{{To: true, Node: other, CreateTimeMillis: 5, SendBufferBytes: 6}}
+	r.set(func() {
+		r.info.Links = []cluster.LinkStat{{To: true, Node: other, CreateTimeMillis: 5, SendBufferBytes: 6}}
+	})
 	c.check("cluster links", "*1\r\n*12\r\n"+bulk("direction")+bulk("to")+bulk("node")+bulk(b)+
 		bulk("create-time")+":5\r\n"+bulk("events")+bulk("rw")+bulk("send-buffer-allocated")+":6\r\n"+
 		bulk("send-buffer-used")+":6\r\n")

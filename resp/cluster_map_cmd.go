@@ -249,7 +249,7 @@ func clusterReplicas(c *Ctx) {
 		return
 	}
 	if primaryFollowed(v.info.Map, primary.ID) != "" {
-		c.W.Error("ERR The specified node is not a master")
+		c.W.Error(errNotMaster)
 		return
 	}
 	replicas := make(map[slotmap.NodeID]bool)

@@ -40,9 +40,13 @@ func configSet(c *Ctx) {
 	for i := 2; i < len(c.Args); i += 2 {
 		pairs = append(pairs, config.Pair{Name: string(c.Args[i]), Value: string(c.Args[i+1])})
 	}
+	before := c.d.config.Config().Store.MaxMemory
 	if err := c.d.config.Set(pairs); err != nil {
-		c.W.Error("ERR " + errorSafe(err.Error()))
+		c.W.Error(errOf(err))
 		return
+	}
+	if limit := c.d.config.Config().Store.MaxMemory; limit != before && !c.inExec {
+		c.d.limitChanged(limit)
 	}
 	c.W.OK()
 }
@@ -50,7 +54,7 @@ func configSet(c *Ctx) {
 func configRewrite(c *Ctx) {
 	if err := c.d.config.Rewrite(); err != nil {
 		c.d.log.Warn("CONFIG REWRITE failed", "error", err)
-		c.W.Error("ERR " + errorSafe(err.Error()))
+		c.W.Error(errOf(err))
 		return
 	}
 	c.d.log.Info("configuration file rewritten", "file", c.d.config.File())
@@ -107,13 +111,19 @@ func (d *Dispatcher) observe() {
 		return nil
 	}
 	d.config.Observe(keyspace, "server.proto_max_bulk_len", "store.maxmemory_policy",
-		"store.lfu_log_factor", "store.lfu_decay_time", "store.hash_max_listpack_entries",
-		"store.hash_max_listpack_value", "store.set_max_intset_entries",
+		"store.lfu_log_factor", "store.lfu_decay_time",
+		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del",
+		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries",
 		"store.list_max_listpack_size")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
 	}, "store.maxmemory")
+	d.config.Observe(func(_, next *config.Config) error {
+		d.notify.set(next.Server.NotifyKeyspaceEvents)
+		return nil
+	}, "server.notify_keyspace_events")
+	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 }
 
@@ -124,6 +134,10 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		LogFactor: c.Store.LFULogFactor,
 		DecayTime: c.Store.LFUDecayTime,
 	})
+	d.store.SetLazyFreeing(store.LazyFreeing{
+		Expired:  c.Store.LazyFreeLazyExpire,
+		Replaced: c.Store.LazyFreeLazyServerDel,
+	})
 	d.store.SetLimits(store.Limits{
 		HashMaxListpackEntries: c.Store.HashMaxListpackEntries,
 		HashMaxListpackValue:   int(c.Store.HashMaxListpackValue),
@@ -133,5 +147,6 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 }
 
 func usesFrequency(policy string) bool {
-	return policy == "allkeys-lfu" || policy == "volatile-lfu"
+	p, _ := evictPolicy(policy)
+	return p.By == store.EvictRare
 }

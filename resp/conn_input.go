@@ -82,8 +82,7 @@ func putBuffers(b *buffers, c *Client) {
 	}
 	in.lent = false
 	if in.held() {
-		c.info.queryBuffer.Store(int64(in.end - in.off))
-		c.info.queryFree.Store(int64(len(in.buf) - (in.end - in.off) + in.parser.Overhead()))
+		c.noteInput()
 	} else if c.info.queryBuffer.Load() != 0 {
 		c.info.queryBuffer.Store(0)
 		c.info.queryFree.Store(0)
@@ -96,6 +95,14 @@ func putBuffers(b *buffers, c *Client) {
 		clear(b.cmds[:cap(b.cmds)])
 	}
 	buffersPool.Put(b)
+}
+
+// noteInput makes CLIENT LIST show the input that this client's present batch is
+// executed from; otherwise it shows what is held between batches. Own goroutine.
+func (c *Client) noteInput() {
+	in := &c.in
+	c.info.queryBuffer.Store(int64(in.end - in.off))
+	c.info.queryFree.Store(int64(len(in.buf) - (in.end - in.off) + in.parser.Overhead()))
 }
 
 // room returns where to read to: the free end of the read buffer, moved and

@@ -3,6 +3,8 @@ package resp
 import (
 	"sync"
 	"time"
+
+	"respkv/resp/proto"
 )
 
 const (
@@ -94,6 +96,19 @@ func (c *Client) Push(b []byte) {
 	o.queue = o.append(o.queue, b)
 	c.checkOutput(time.Time{})
 	c.startWriter()
+}
+
+// takePushed moves messages pushed during this batch to w, a writer of replies of
+// the same client. Own goroutine, within Batch.
+func (c *Client) takePushed(w *proto.Writer) {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, block := range o.pushed {
+		w.Raw(block)
+		o.queued -= len(block)
+	}
+	o.pushed = nil
 }
 
 // append copies b to the end of list, into the last block if it has room.

@@ -14,8 +14,6 @@ const RedisVersion = "7.0.15"
 // defaultUser is the only user there is: requirepass is its password.
 const defaultUser = "default"
 
-const errHelloNoAuth = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
-
 func init() {
 	handle(map[string]Handler{
 		"ping":  ping,
@@ -55,9 +53,11 @@ func quit(c *Ctx) {
 func reset(c *Ctx) {
 	client := c.Client
 	if client.Has(FlagReplica | FlagMaster) {
-		c.W.Error("ERR can only reset normal client connections")
+		c.W.Error(errResetNormal)
 		return
 	}
+	c.discard()
+	c.d.unsubscribeAll(client, c.session())
 	client.SetFlag(FlagAsking|FlagReadOnly|FlagNoTouch|FlagNoEvict, false)
 	if client.Reply != ReplySkip { // this reply is still to be skipped
 		client.Reply = ReplyOn
@@ -80,7 +80,7 @@ func hello(c *Ctx) {
 	if len(c.Args) > 1 {
 		var ok bool
 		if version, ok = parseLong(c.Args[1]); !ok {
-			c.W.Error("ERR Protocol version is not an integer or out of range")
+			c.W.Error(errHelloVersion)
 			return
 		}
 		if version != 2 && version != 3 {
@@ -141,7 +141,7 @@ func parseHello(args [][]byte) (o helloOptions, problem string) {
 			}
 			i++
 		default:
-			return o, "ERR Syntax error in HELLO option '" + cut(args[i], 128) + "'"
+			return o, errHelloOption(args[i])
 		}
 	}
 	return o, ""

@@ -30,6 +30,7 @@ type cron struct {
 	expireNext  int // shard where expiry goes on
 	compactNext int
 	compacting  bool
+	watched     int64 // limit that the store's count of used memory is made for
 	nextRates   time.Time
 	nextMemory  time.Time
 	nextUpkeep  time.Time
@@ -64,7 +65,7 @@ const (
 
 func (c *cron) start(d *Dispatcher) {
 	c.quit, c.ended = make(chan struct{}), make(chan struct{})
-	c.memory.sample(d)
+	c.memory.sample(d, false)
 	go func() {
 		defer close(c.ended)
 		c.run(d)
@@ -102,16 +103,27 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 		c.nextRates = now.Add(ratesPeriod)
 		d.sampleRates(now)
 	}
+	limit := d.config.Config().Store.MaxMemory
+	if limit != c.watched {
+		d.store.Watch(limit)
+		c.watched, c.nextMemory = limit, now
+	}
 	if !now.Before(c.nextMemory) {
 		c.nextMemory = now.Add(memoryPeriod)
-		limit := d.config.Config().Store.MaxMemory
 		if limit > 0 {
 			c.nextMemory = now.Add(limitPeriod)
 		}
-		d.memory.update(limit, c.memory.sample(d))
+		m := c.memory.sample(d, false)
+		d.memory.update(limit, m, c.memory.startup.Load())
+		if limit > 0 {
+			d.watchMemory(now, m)
+		}
 	}
 	if !c.noExpire.Load() && d.server.Paused() == PauseOff {
 		c.expire(d, period)
+	}
+	if pending, _ := d.store.LazyValues(); pending > 0 {
+		d.reclaimer.start(d.store)
 	}
 	d.reclaimGarbage() // what expired, or a replica's effects left
 	d.redirectBlocked()
@@ -221,9 +233,44 @@ func (d *Dispatcher) ownedSlots() func(slot uint16) bool {
 	}
 }
 
-// limitChanged makes a new maxmemory hold at once.
+// watchMemory brings memory under the limit where no command does, and keeps the
+// access times fine enough for what is written.
+func (d *Dispatcher) watchMemory(now time.Time, m *memorySample) {
+	cfg := &d.config.Config().Store
+	policy, evicts := evictPolicy(cfg.MaxMemoryPolicy)
+	if evicts && policy.By == store.EvictIdle {
+		keys := int64(0)
+		for db := range d.store.Databases() {
+			keys += d.store.DBSize(db)
+		}
+		life := d.memory.flow.life(now, m.store.Data, d.store.Stats().Evicted, keys, d.memory.room.Load())
+		d.store.Turnover(now.UnixMilli(), life)
+	}
+	d.evictor.exceeded.note(d.memory.exceeded(d.store), now)
+	if evicts && !d.memory.fits(d.store) {
+		d.evictInBackground()
+	}
+}
+
+// limitChanged makes a new maxmemory hold at once, by what was used a moment ago:
+// the caller may hold shard locks.
 func (d *Dispatcher) limitChanged(limit int64) {
-	d.memory.update(limit, d.cron.memory.sample(d))
+	d.store.Watch(limit)
+	m := d.cron.memory.last.Load()
+	if m == nil {
+		return // the cron is about to take the first sample
+	}
+	d.memory.update(limit, m, d.cron.memory.startup.Load())
+	if limit <= 0 {
+		return
+	}
+	if used := m.used(d.cron.memory.startup.Load()); used > limit {
+		d.log.Warn("maxmemory is below what is in use now: keys are evicted or writes refused, as maxmemory-policy says",
+			"maxmemory", limit, "used", used)
+	}
+	if !d.memory.fits(d.store) {
+		d.evictInBackground()
+	}
 }
 
 func (c *cron) resetStats() {

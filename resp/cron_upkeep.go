@@ -35,7 +35,8 @@ func (c *cron) upkeep(d *Dispatcher, now time.Time, budget time.Duration) {
 // compact goes once through all shards. False: out of time.
 func (c *cron) compact(d *Dispatcher, deadline time.Time) (done bool) {
 	for ; c.compactNext < store.Shards; c.compactNext++ {
-		for d.compactStep(c.compactNext) {
+		for more := true; more; {
+			_, more = d.compactStep(c.compactNext, compactStep)
 			if time.Now().After(deadline) {
 				return false
 			}
@@ -44,11 +45,11 @@ func (c *cron) compact(d *Dispatcher, deadline time.Time) (done bool) {
 	return true
 }
 
-func (d *Dispatcher) compactStep(shard int) (more bool) {
+// compactStep looks at that many records of a shard.
+func (d *Dispatcher) compactStep(shard, records int) (moved int, more bool) {
 	d.store.LockShard(shard)
 	defer d.store.UnlockShard(shard)
-	_, more = d.store.CompactStep(shard, compactStep)
-	return more
+	return d.store.CompactStep(shard, records)
 }
 
 // release gives memory back that is neither used nor kept for what comes.

@@ -28,12 +28,16 @@ type Ctx struct {
 	key      store.Key // of the argument keyPos, when keyPos > 0
 	keyPos   int
 	slot     uint16 // of the keys, when there are any
+	write    bool   // the command may change keys; of EXEC: one that it runs
+	asking   bool   // ASKING came before
 	inExec   bool   // run by EXEC
 	ran      bool   // the handler was called: the command was not refused before
 	applied  bool   // an effect on a replica, not a client's command
 	dirty    int
 	effects  []effect
 	argv     [][]byte       // backs the arguments of effects
+	absent   [][]byte       // watched keys of a write that did not exist before it
+	touched  bool           // the handler has told who watches what it changed
 	keep     bool           // effects were set: the command as sent is not logged
 	pending  durableWrite   // the write of this command, if it waits for replicas
 	durable  []durableWrite // those of the batch
@@ -79,6 +83,10 @@ func (c *Ctx) NoEffect() { c.keep = true }
 // Replaying says that an effect is applied on a replica, so that deadlines in
 // the past and the like are taken as they are.
 func (c *Ctx) Replaying() bool { return c.applied }
+
+// DenyBlocking says that the command must not wait for anything: EXEC runs it,
+// under locks. A blocking command then replies as if its time were up.
+func (c *Ctx) DenyBlocking() bool { return c.inExec }
 
 // Hit counts a lookup by a reading command for keyspace_hits and _misses.
 func (c *Ctx) Hit(found bool) {

@@ -54,7 +54,7 @@ func debugCommand(c *Ctx) {
 			return
 		}
 	}
-	c.W.Error("ERR unknown subcommand or wrong number of arguments for '" + cut(c.Args[1], 128) + "'. Try DEBUG HELP.")
+	c.W.Error(errSubcommandArgs("DEBUG", c.Args[1]))
 }
 
 func (d *Dispatcher) debugAllowed(client *Client) bool {
@@ -99,8 +99,10 @@ func debugSleep(c *Ctx, args [][]byte) {
 	seconds, _ := strconv.ParseFloat(string(args[0]), 64) // as C's strtod: what is no number is 0
 	if seconds > 0 {
 		d := time.Duration(min(seconds, math.MaxInt64/2/1e9) * 1e9)
-		c.d.store.LockAll()
-		defer c.d.store.UnlockAll()
+		if !c.Tx.AllLocked {
+			c.d.store.LockAll()
+			defer c.d.store.UnlockAll()
+		}
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		<-timer.C
@@ -109,7 +111,7 @@ func debugSleep(c *Ctx, args [][]byte) {
 }
 
 func debugDigest(c *Ctx, _ [][]byte) {
-	digest := c.d.store.Digest(false)
+	digest := c.d.store.Digest(c.Tx.AllLocked)
 	c.W.Simple(hex.EncodeToString(digest[:]))
 }
 
@@ -127,8 +129,10 @@ func debugDigestValue(c *Ctx, args [][]byte) {
 func (c *Ctx) withKey(name []byte, fn func(k store.Key)) {
 	k := store.MakeKey(name)
 	c.Tx.KeepExpired = true
-	c.d.store.LockShard(k.Shard())
-	defer c.d.store.UnlockShard(k.Shard())
+	if !c.Tx.AllLocked {
+		c.d.store.LockShard(k.Shard())
+		defer c.d.store.UnlockShard(k.Shard())
+	}
 	fn(k)
 }
 
@@ -181,7 +185,7 @@ func debugProtocol(c *Ctx, args [][]byte) {
 		w.BulkString("Some real reply following the attribute")
 	case "push":
 		if !w.RESP3() {
-			w.Error("ERR RESP2 is not supported by this command")
+			w.Error(errResp3Only)
 			return
 		}
 		w.Push(2)
@@ -195,7 +199,7 @@ func debugProtocol(c *Ctx, args [][]byte) {
 	case "verbatim":
 		w.Verbatim("txt", "This is a verbatim\nstring")
 	default:
-		w.Error("ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")
+		w.Error(errProtocolType)
 	}
 }
 

@@ -17,6 +17,11 @@ type Routing interface {
 	Admit(slot uint16, write bool) cluster.Admission
 	// Serving says whether this node may answer as primary now.
 	Serving() bool
+	// Publish sends a message to the subscribers on all other nodes,
+	// PublishSlot to those on the nodes that hold slot. Neither waits: what a
+	// node does not take in time is dropped. The bytes are copied.
+	Publish(channel, text []byte)
+	PublishSlot(slot uint16, channel, text []byte)
 	// Map is the current slot map; never changed.
 	Map() *slotmap.Map
 	ID() slotmap.NodeID

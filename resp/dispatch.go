@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math/bits"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,8 +35,13 @@ type Dispatcher struct {
 	server    *Server // set by Attach
 	stats     commandCounters
 	memory    memoryGate
+	evictor   evictor
 	blocked   blockedClients
 	waiting   waitRegistry
+	watches   watchTable
+	pubsub    pubsub
+	notify    notifier
+	groups    effectGroups
 	cron      cron
 	reclaimer reclaimer // of flushed keys and large values
 
@@ -54,10 +60,22 @@ type entry struct {
 	cmd     *command.Command
 	handler Handler
 	write   bool
+	grows   bool // may add data: makes room before, or is refused
 	fast    bool
 	keyed   bool // takes keys: runs under shard locks
 	single  bool // exactly one key, at args[1]
+	in      special
 	stats   CommandStats
+}
+
+// special says in which states of its connection a command is an exception.
+type special struct {
+	unqueued   bool // runs at once between MULTI and EXEC
+	notInMulti bool // refused there
+	allLocks   bool // run by EXEC, it wants the locks of all shards
+	exec       bool // is EXEC
+	subscribed bool // allowed to a RESP2 client that has subscribed
+	shardChans bool // names shard channels: replicas serve it too
 }
 
 // batch is the working memory of one call of Batch; pooled, so that idle
@@ -139,7 +157,8 @@ func (d *Dispatcher) release(b *batch) {
 	}
 	clear(c.argv[:cap(c.argv)])
 	clear(c.ready[:cap(c.ready)])
-	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0],
+	clear(c.absent[:cap(c.absent)])
+	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0], absent: c.absent[:0],
 		ready: c.ready[:0], served: c.served[:0]}
 	clear(b.keys[:])
 	d.batches.Put(b)
@@ -173,8 +192,9 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	if client.Reply == ReplySkipNext {
 		client.Reply = ReplySkip
 	}
-	c.ran = false
-	consumed = d.check(c, b, e, args, i, asking)
+	muted := client.Reply == ReplyOff
+	c.ran, c.asking = false, asking
+	consumed = d.check(c, b, e, args, i)
 	if !consumed {
 		if asking {
 			client.SetFlag(FlagAsking, true)
@@ -186,6 +206,9 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	}
 	if c.ran {
 		c.commands++
+	}
+	if asking && client.Has(FlagMulti) {
+		client.SetFlag(FlagAsking, true) // holds up to EXEC
 	}
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		d.stats.countError(reply[mark+1:])
@@ -199,7 +222,9 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	}
 	switch client.Reply {
 	case ReplyOff:
-		c.W.Truncate(mark)
+		if muted { // else this command turned it off, and has said nothing since
+			c.W.Truncate(mark)
+		}
 	case ReplySkip:
 		c.W.Truncate(mark)
 		client.Reply = ReplyOn
@@ -210,7 +235,7 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 // check refuses what must not run and runs the rest. It follows the order of
 // Redis's processCommand, since that decides which of several errors a client
 // sees.
-func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, asking bool) (consumed bool) {
+func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (consumed bool) {
 	client := c.Client
 	if e == nil || e.handler == nil {
 		d.refuseUnknown(c, e, args)
@@ -218,60 +243,88 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int, ask
 	}
 	client.SetCommand(&e.cmd.Name)
 	if !e.cmd.ArityOK(len(args)) {
-		e.stats.rejected.Add(1)
-		c.W.Error(errArity(e.cmd.Name))
+		c.reject(e, errArity(e.cmd.Name))
 		return true
 	}
 	if !client.Authenticated() && e.cmd.Flags&command.NoAuth == 0 && !d.letIn(client) {
-		e.stats.rejected.Add(1)
-		c.W.Error(errNoAuth)
+		c.reject(e, errNoAuth)
 		return true
 	}
-	c.Cmd, c.Args, c.entry = e.cmd, args, e
-	c.Tx.Store, c.Tx.DB = d.store, client.DB()
-	c.Tx.NoTouch = client.Has(FlagNoTouch)
-	c.keyPos, c.applied, c.dirty, c.keep = 0, false, 0, false
-	c.argv, c.effects = c.argv[:0], c.effects[:0]
-
-	if e.cmd.Flags&command.DenyOOM != 0 && d.memory.exceeded() {
-		e.stats.rejected.Add(1)
-		c.W.Error(errOOM)
+	c.begin(e, args)
+	state := client.Flags()
+	if state&FlagMulti != 0 && !e.in.unqueued {
+		return d.enqueue(c, b)
+	}
+	if e.in.exec && c.session().multi.needsMemory() && !d.makeRoom() {
+		c.reject(e, errOOM)
+		return true
+	}
+	if state&FlagPubSub != 0 && !e.in.subscribed && !c.W.RESP3() {
+		c.reject(e, errSubscribed(e.cmd.Name))
 		return true
 	}
 	if d.heldBack(client, e) {
 		return false
 	}
 	if !e.keyed {
-		c.Tx.KeepExpired = false
+		if !d.roomFor(c) {
+			return true
+		}
 		d.invoke(c)
 		return true
 	}
 	if e.single {
 		c.key, c.keyPos = b.keys[i], 1
-		d.runSingle(c, asking)
+		d.runSingle(c)
 		return true
 	}
-	return d.runMulti(c, b, asking)
+	d.runMulti(c, b)
+	return true
+}
+
+// begin makes c the context of a command of its client.
+func (c *Ctx) begin(e *entry, args [][]byte) {
+	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
+	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
+	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), false
+	c.keyPos, c.applied, c.dirty, c.keep, c.touched = 0, false, 0, false, false
+	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
+}
+
+// reject refuses a command before it runs. That spoils the transaction that its
+// client is queueing, and ends it if the command is EXEC.
+func (c *Ctx) reject(e *entry, text string) {
+	if e != nil {
+		e.stats.rejected.Add(1)
+	}
+	switch {
+	case e != nil && e.in.exec: // within MULTI or not
+		c.discard()
+		text = errExecAborted + strings.TrimPrefix(text, "ERR ")
+	case c.Client.Has(FlagMulti):
+		c.session().multi.spoiled = true
+	}
+	c.W.Error(text)
 }
 
 func (d *Dispatcher) refuseUnknown(c *Ctx, e *entry, args [][]byte) {
 	cmd := d.table.Lookup(args[0])
 	switch {
 	case cmd != nil && cmd.IsContainer() && len(args) > 1:
-		c.W.Error(errUnknownSubcommand(cmd.Name, args[1]))
+		c.reject(nil, errUnknownSubcommand(cmd.Name, args[1]))
 	case cmd != nil:
-		c.W.Error(errArity(cmd.Name))
+		c.reject(nil, errArity(cmd.Name))
 	default:
-		c.W.Error(errUnknownCommand(args))
+		c.reject(nil, errUnknownCommand(args))
 	}
 }
 
 // runSingle runs a command with one key.
-func (d *Dispatcher) runSingle(c *Ctx, asking bool) {
+func (d *Dispatcher) runSingle(c *Ctx) {
 	c.slot = c.key.Slot
 	shard := c.key.Shard()
 	for {
-		if d.routing != nil && !d.route(c, asking) {
+		if d.routing != nil && !d.route(c) || !d.roomFor(c) {
 			return
 		}
 		d.store.LockShard(shard)
@@ -297,31 +350,23 @@ func (d *Dispatcher) runSingle(c *Ctx, asking bool) {
 
 // runMulti runs a command with any number of keys under the locks of all their
 // shards, taken in ascending order.
-func (d *Dispatcher) runMulti(c *Ctx, b *batch, asking bool) bool {
+func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 	pos, err := c.Cmd.AppendKeys(b.pos[:0], c.Args)
 	b.pos = pos
 	if err != nil || len(pos) == 0 {
 		// The handler finds out what is wrong with the arguments: it touches no
 		// key before it has.
 		d.invoke(c)
-		return true
+		return
 	}
-	c.key, c.keyPos = store.MakeKey(c.Args[pos[0]]), pos[0]
-	c.slot = c.key.Slot
 	var shards shardSet
-	shards.add(c.key.Shard())
-	for _, p := range pos[1:] {
-		slot := store.MakeKey(c.Args[p]).Slot
-		if d.routing != nil && slot != c.slot {
-			c.entry.stats.rejected.Add(1)
-			c.W.Error(errCrossSlot)
-			return true
-		}
-		shards.add(store.ShardOf(slot))
+	if !c.locate(pos, &shards) {
+		c.reject(c.entry, errCrossSlot)
+		return
 	}
 	for {
-		if d.routing != nil && !d.route(c, asking) {
-			return true
+		if d.routing != nil && !d.route(c) || !d.roomFor(c) {
+			return
 		}
 		shards.lock(d.store)
 		wait, again := d.admit(c)
@@ -335,27 +380,64 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch, asking bool) bool {
 	}
 	defer d.settle(c)
 	defer shards.unlock(d.store)
+	d.noteAbsent(c, pos)
 	d.invoke(c)
 	d.logEffects(c)
 	d.serveReady(c, &shards)
+}
+
+// locate notes the first of the keys at pos, their slot, and adds their shards.
+// False: they are of several slots, which a cluster does not take.
+func (c *Ctx) locate(pos []int, shards *shardSet) bool {
+	c.key, c.keyPos = store.MakeKey(c.Args[pos[0]]), pos[0]
+	c.slot = c.key.Slot
+	shards.add(c.key.Shard())
+	for _, p := range pos[1:] {
+		slot := store.MakeKey(c.Args[p]).Slot
+		if c.d.routing != nil && slot != c.slot {
+			return false
+		}
+		shards.add(store.ShardOf(slot))
+	}
 	return true
 }
 
+// roomFor keeps memory under maxmemory before a command that may add data.
+// False: it replied that there is no room. The caller holds no shard lock; a
+// command for another node has been sent there before.
+func (d *Dispatcher) roomFor(c *Ctx) bool {
+	if !c.entry.grows || d.makeRoom() {
+		return true
+	}
+	c.reject(c.entry, errOOM)
+	return false
+}
+
 // route answers for slots that this node does not serve. True: run it here.
-func (d *Dispatcher) route(c *Ctx, asking bool) bool {
-	if c.entry.write && d.repl != nil && !d.withinLossBudget(c.slot) {
-		c.entry.stats.rejected.Add(1)
-		c.W.Error(errLossBudget)
+func (d *Dispatcher) route(c *Ctx) bool {
+	if c.write && d.repl != nil && !d.withinLossBudget(c.slot) {
+		c.reject(c.entry, errLossBudget)
 		return false
 	}
-	readonly := c.Client.Has(FlagReadOnly)
-	dec := d.routing.Route(c.slot, readonly, asking || c.Cmd.Flags&command.Asking != 0, c.entry.write)
+	readonly := c.Client.Has(FlagReadOnly) || c.entry.in.shardChans
+	dec := d.routing.Route(c.slot, readonly, c.asking || c.Cmd.Flags&command.Asking != 0, c.write)
 	if dec.Verdict == cluster.Here {
 		return true
 	}
-	c.entry.stats.rejected.Add(1)
-	c.W.Error(redirection(dec, c.slot))
+	c.redirect(redirection(dec, c.slot))
 	return false
+}
+
+// redirect is reject for what another node would do: EXEC gets the text as it
+// is.
+func (c *Ctx) redirect(text string) {
+	if c.entry.in.exec {
+		c.entry.stats.rejected.Add(1)
+		c.discard()
+		c.W.Error(text)
+		return
+	}
+	c.reject(c.entry, text)
 }
 
 func redirection(dec cluster.Decision, slot uint16) string {
@@ -384,7 +466,7 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
 	if d.routing == nil {
 		return nil, false
 	}
-	a := d.routing.Admit(c.slot, c.entry.write)
+	a := d.routing.Admit(c.slot, c.write)
 	switch a.Gate {
 	case cluster.Paused:
 		return a.Wait, true
@@ -412,6 +494,9 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		return
 	}
 	d.stats.dirty.Add(int64(c.dirty))
+	if !c.touched && d.watches.used() {
+		d.touchWritten(c)
+	}
 	d.reclaimGarbage()
 	c.signalWritten()
 	if d.repl == nil || c.applied {
@@ -420,10 +505,10 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 	c.session().wrote(c.slot)
 	if c.keep {
 		for _, e := range c.effects {
-			d.repl.Append(c.slot, c.Tx.DB, 0, c.argv[e.first:e.last])
+			d.appendEffect(c.slot, c.Tx.DB, c.argv[e.first:e.last])
 		}
 	} else {
-		d.repl.Append(c.slot, c.Tx.DB, 0, c.Args)
+		d.appendEffect(c.slot, c.Tx.DB, c.Args)
 	}
 	d.noteDurable(c)
 }

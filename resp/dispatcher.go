@@ -46,6 +46,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		started: time.Now(), runID: randomID(),
 		batches: sync.Pool{New: newBatch},
 	}
+	d.memory.init()
 	if err := d.bind(); err != nil {
 		return nil, err
 	}
@@ -64,6 +65,7 @@ func (d *Dispatcher) Attach(s *Server) {
 // started.
 func (d *Dispatcher) Close() {
 	d.cron.stop()
+	d.evictor.close()
 	d.reclaimer.close()
 }
 
@@ -74,7 +76,14 @@ func (d *Dispatcher) Connected(client *Client) {
 }
 
 // Disconnected implements Executor.
-func (d *Dispatcher) Disconnected(client *Client) { d.blocked.disconnected(client) }
+func (d *Dispatcher) Disconnected(client *Client) {
+	d.blocked.disconnected(client)
+	if s, ok := client.Session.(*session); ok {
+		d.unwatch(client, s)
+		d.unsubscribeAll(client, s)
+		s.multi = nil
+	}
+}
 
 // session is the dispatcher's state of one client, kept in Client.Session.
 type session struct {
@@ -84,6 +93,10 @@ type session struct {
 	// waited are the positions of its earlier writes, by slot: what WAIT waits
 	// for includes them.
 	waited map[uint16]Mark
+
+	multi   *transaction // being queued; nil: none
+	watches []*watch
+	subs    subscriptions
 }
 
 const slotWords = 16384 / 64
@@ -98,13 +111,23 @@ func (s *session) wrote(slot uint16) {
 
 func (c *Ctx) session() *session { return c.Client.Session.(*session) }
 
-// Expired logs the removal of a key past its deadline. It implements
-// store.Hooks and is called with the lock of the key's shard held.
-func (d *Dispatcher) Expired(db int, k store.Key) {
+// Expired logs the removal of a key past its deadline. It implements store.Hooks
+// and is called with the lock of the key's shard held.
+func (d *Dispatcher) Expired(db int, k store.Key) { d.removed(db, k, NotifyExpired, "expired") }
+
+// evicted is Expired for a key that was evicted.
+func (d *Dispatcher) evicted(db int, k store.Key) { d.removed(db, k, NotifyEvicted, "evicted") }
+
+// removed tells of a key that no client removed.
+func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event string) {
+	if d.watches.used() {
+		d.touchExpired(db, k)
+	}
+	d.publishEvent(class, event, db, k.Name)
 	if d.repl == nil {
 		return
 	}
-	d.repl.Append(k.Slot, db, 0, [][]byte{[]byte("DEL"), k.Name})
+	d.appendEffect(k.Slot, db, [][]byte{wordDel, k.Name})
 }
 
 // FieldsExpired logs the removal of hash fields past their deadline. It

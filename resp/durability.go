@@ -22,6 +22,9 @@ type durableWrite struct {
 
 // noteDurable is called after a write, under its shard's lock.
 func (d *Dispatcher) noteDurable(c *Ctx) {
+	if c.inExec {
+		return // EXEC does, for all
+	}
 	if n := d.repl.Durable(c.slot); n > 0 {
 		c.pending = durableWrite{mark: d.repl.Mark(c.slot), replicas: n}
 	}

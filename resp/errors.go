@@ -15,6 +15,11 @@ const (
 	errNotFloat       = "ERR value is not a valid float"
 	errOutOfRange     = "ERR value is out of range"
 	errNotPositive    = "ERR value is out of range, must be positive"
+	errExecAbort      = "EXECABORT Transaction discarded because of previous errors."
+	errExecAborted    = "EXECABORT Transaction discarded because of: "
+	errMultiNested    = "ERR MULTI calls can not be nested"
+	errNotInMulti     = "ERR Command not allowed inside a transaction"
+	errWatchInMulti   = "ERR WATCH inside MULTI is not allowed"
 	errNoSuchKey      = "ERR no such key"
 	errSameObject     = "ERR source and destination objects are the same"
 	errIndexRange     = "ERR index out of range"
@@ -41,24 +46,25 @@ const (
 	errDebugDisabled  = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 	errInternal       = "ERR internal error"
 
-	errHashNotInteger  = "ERR hash value is not an integer"
-	errHashNotFloat    = "ERR hash value is not a float"
-	errValueNaNOrInf   = "ERR value is NaN or Infinity"
-	errCountRange      = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
-	errNumKeys         = "ERR numkeys should be greater than 0"
-	errNumKeysArgs     = "ERR Number of keys can't be greater than number of args"
-	errCountZero       = "ERR count should be greater than 0"
-	errCountNegative   = "ERR COUNT can't be negative"
-	errMaxLenNegative  = "ERR MAXLEN can't be negative"
-	errZeroRank        = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
-	errTimeoutNegative = "ERR timeout is negative"
-	errTimeoutNotFloat = "ERR timeout is not a float or out of range"
-	errLimitNegative   = "ERR LIMIT can't be negative"
-	errFieldsPosition  = "ERR Mandatory argument FIELDS is missing or not at the right position"
-	errNumFields       = "ERR Parameter `numFields` should be greater than 0"
-	errNumFieldsArgs   = "ERR The `numfields` parameter must match the number of arguments"
-	errExpireNegative  = "ERR invalid expire time, must be >= 0"
-	errReplyTooLarge   = "ERR the reply would exceed the maximum size (proto-max-bulk-len)"
+	errHashNotInteger      = "ERR hash value is not an integer"
+	errHashNotFloat        = "ERR hash value is not a float"
+	errValueNaNOrInf       = "ERR value is NaN or Infinity"
+	errCountRange          = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+	errNumKeys             = "ERR numkeys should be greater than 0"
+	errNumKeysArgs         = "ERR Number of keys can't be greater than number of args"
+	errCountZero           = "ERR count should be greater than 0"
+	errCountNegative       = "ERR COUNT can't be negative"
+	errMaxLenNegative      = "ERR MAXLEN can't be negative"
+	errZeroRank            = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
+	errTimeoutNotFloat     = "ERR timeout is not a float or out of range"
+	errLimitNegative       = "ERR LIMIT can't be negative"
+	errFieldsPosition      = "ERR Mandatory argument FIELDS is missing or not at the right position"
+	errNumFields           = "ERR Parameter `numFields` should be greater than 0"
+	errNumFieldsArgs       = "ERR The `numfields` parameter must match the number of arguments"
+	errExpireNegative      = "ERR invalid expire time, must be >= 0"
+	errReplyTooLarge       = "ERR the reply would exceed the maximum size (proto-max-bulk-len)"
+	errExecWithoutMulti    = "ERR EXEC without MULTI"
+	errDiscardWithoutMulti = "ERR DISCARD without MULTI"
 
 	errInt32Range    = "ERR value is out of range, value must between -2147483648 and 2147483647"
 	errFirstDB       = "ERR invalid first DB index"
@@ -92,6 +98,12 @@ func errUnknownCommand(args [][]byte) string {
 
 func errUnknownSubcommand(container string, sub []byte) string {
 	return "ERR unknown subcommand '" + cut(sub, 128) + "'. Try " + strings.ToUpper(container) + " HELP."
+}
+
+// errSubscribed refuses what a RESP2 client that has subscribed can't tell from a
+// message.
+func errSubscribed(fullName string) string {
+	return "ERR Can't execute '" + fullName + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
 }
 
 func errArity(fullName string) string {

@@ -25,6 +25,7 @@ func init() {
 func (c *Ctx) remove(k store.Key) {
 	c.Tx.Delete(k)
 	c.Dirty(1)
+	c.Notify(NotifyGeneric, "del", k.Name)
 	if c.logged() {
 		c.Effect(wordDel, k.Name)
 	}
@@ -35,6 +36,7 @@ func (c *Ctx) expireAt(k store.Key, at int64) (bool, error) {
 	ok, err := c.Tx.SetDeadline(k, at)
 	if ok && err == nil {
 		c.Dirty(1)
+		c.Notify(NotifyGeneric, "expire", k.Name)
 		if c.logged() {
 			c.Effect(wordPExpireAt, k.Name, decimal(at))
 		}
@@ -47,6 +49,7 @@ func (c *Ctx) persist(k store.Key) (bool, error) {
 	ok, err := c.Tx.Persist(k)
 	if ok && err == nil {
 		c.Dirty(1)
+		c.Notify(NotifyGeneric, "persist", k.Name)
 		if c.logged() {
 			c.Effect(wordPersist, k.Name)
 		}
@@ -142,7 +145,7 @@ func expire(c *Ctx, unit int64, relative bool) {
 // ttl is TTL, EXPIRETIME and the like: what is left, or when it ends.
 func ttl(c *Ctx, unit int64, relative bool) {
 	at := c.Tx.Deadline(c.Key(1))
-	c.Hit(at != -2)
+	c.Looked(c.Key(1), at != -2)
 	if at < 0 {
 		c.W.Int(at)
 		return

@@ -9,8 +9,8 @@ import (
 
 func init() {
 	handle(map[string]Handler{
-		"del":      del,
-		"unlink":   del,
+		"del":      func(c *Ctx) { remove(c, c.d.config.Config().Store.LazyFreeLazyUserDel) },
+		"unlink":   func(c *Ctx) { remove(c, true) },
 		"exists":   exists,
 		"touch":    touch,
 		"type":     typeOf,
@@ -21,10 +21,13 @@ func init() {
 	})
 }
 
-func del(c *Ctx) {
+// remove is DEL and UNLINK. lazily: the memory of large values is given back
+// afterwards.
+func remove(c *Ctx, lazily bool) {
 	n := 0
 	for i := 1; i < len(c.Args); i++ {
-		if c.Tx.Delete(c.Key(i)) {
+		if k := c.Key(i); lazily && c.Tx.Unlink(k) || !lazily && c.Tx.Delete(k) {
+			c.Notify(NotifyGeneric, "del", c.Args[i])
 			n++
 		}
 	}
@@ -36,8 +39,9 @@ func del(c *Ctx) {
 func exists(c *Ctx) {
 	n := int64(0)
 	for i := 1; i < len(c.Args); i++ {
-		found := c.Tx.Exists(c.Key(i))
-		c.Hit(found)
+		k := c.Key(i)
+		found := c.Tx.Exists(k)
+		c.Looked(k, found)
 		if found {
 			n++
 		}
@@ -48,8 +52,9 @@ func exists(c *Ctx) {
 func touch(c *Ctx) {
 	n := int64(0)
 	for i := 1; i < len(c.Args); i++ {
-		found := c.Tx.Touch(c.Key(i))
-		c.Hit(found)
+		k := c.Key(i)
+		found := c.Tx.Touch(k)
+		c.Looked(k, found)
 		if found {
 			n++
 		}
@@ -59,7 +64,7 @@ func touch(c *Ctx) {
 
 func typeOf(c *Ctx) {
 	t := c.Tx.Type(c.Key(1))
-	c.Hit(t != store.TypeNone)
+	c.Looked(c.Key(1), t != store.TypeNone)
 	c.W.Simple(t.String())
 }
 
@@ -93,6 +98,9 @@ func renameKey(c *Ctx, ifMissing bool) bool {
 		return false
 	}
 	c.Dirty(1)
+	c.NotifyNew(c.d.notify.has(NotifyNew), to)
+	c.Notify(NotifyGeneric, "rename_from", from.Name)
+	c.Notify(NotifyGeneric, "rename_to", to.Name)
 	if c.logged() {
 		c.Effect(wordRename, from.Name, to.Name)
 	}

@@ -1,6 +1,10 @@
 package resp
 
-import "bytes"
+import (
+	"bytes"
+
+	"respkv/store"
+)
 
 func init() {
 	handle(map[string]Handler{
@@ -74,9 +78,11 @@ func copyKey(c *Ctx) {
 		c.W.Error(errSameObject)
 		return
 	}
-	c.Hit(c.Tx.Exists(from))
-	c.replyChanged(c.Tx.Copy(from, db, to, replace))
-	if db != c.Tx.DB {
+	c.Looked(from, c.Tx.Exists(from))
+	if c.replyChanged(c.Tx.Copy(from, db, to, replace)) {
+		c.NotifyIn(db, NotifyNew, "new", to.Name)
+		c.NotifyIn(db, NotifyGeneric, "copy_to", to.Name)
+		c.touchIn(db, to)
 		c.SignalKey(db, to)
 	}
 }
@@ -94,12 +100,28 @@ func moveKey(c *Ctx) {
 		c.W.Error(errSameObject)
 		return
 	}
-	c.replyChanged(c.Tx.Move(c.Key(1), db))
-	c.SignalKey(db, c.Key(1))
+	if c.replyChanged(c.Tx.Move(c.Key(1), db)) {
+		c.NotifyIn(db, NotifyNew, "new", c.Args[1])
+		c.Notify(NotifyGeneric, "move_from", c.Args[1])
+		c.NotifyIn(db, NotifyGeneric, "move_to", c.Args[1])
+		c.touchIn(c.Tx.DB, c.Key(1))
+		c.touchIn(db, c.Key(1))
+		c.SignalKey(db, c.Key(1))
+	}
+}
+
+// touchIn tells who watches k in a database that it was changed there. For
+// commands on several databases, since the dispatcher would take all keys to be of
+// the selected one; it leaves them to the handler that calls this.
+func (c *Ctx) touchIn(db int, k store.Key) {
+	c.touched = true
+	if c.d.watches.used() {
+		c.d.touch(db, k)
+	}
 }
 
 // replyChanged replies 1 when something was changed, 0 when not.
-func (c *Ctx) replyChanged(changed bool, err error) {
+func (c *Ctx) replyChanged(changed bool, err error) bool {
 	switch {
 	case err != nil:
 		c.StoreError(err)
@@ -109,6 +131,7 @@ func (c *Ctx) replyChanged(changed bool, err error) {
 	default:
 		c.W.Int(0)
 	}
+	return changed && err == nil
 }
 
 // swapDB is not replicated: outside cluster mode nothing is, and inside there is
@@ -137,6 +160,7 @@ func swapDB(c *Ctx) {
 		c.d.store.LockAll()
 		defer c.d.store.UnlockAll()
 	}
+	c.d.swapWatched(int(a), int(b))
 	c.d.store.SwapDB(int(a), int(b))
 	c.signalDatabases(int(a), int(b))
 	if !c.Tx.AllLocked {

@@ -2,10 +2,8 @@ package resp
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"respkv/resp/command"
-	"respkv/store"
 )
 
 // handlers binds full command names ("get", "config|set") to what runs them.
@@ -34,12 +32,16 @@ func (d *Dispatcher) bind() error {
 	bind := func(cmd *command.Command) {
 		e := &entry{cmd: cmd, handler: handlers[cmd.Name]}
 		e.write = cmd.Has(command.Write)
-		e.fast = cmd.Has(command.Fast)
+		e.grows = cmd.Has(command.DenyOOM)
+		// SET is not "fast" for Redis, where freeing the old value may take long;
+		// here it is timed in runs like the commands that are.
+		e.fast = cmd.Has(command.Fast) || cmd.Name == "set"
 		e.keyed = len(cmd.KeySpecs) > 0
 		e.single = cmd.FirstKey == 1 && cmd.LastKey == 1 && len(cmd.KeySpecs) == 1
 		if e.write && cmd.Has(command.ReadOnly) {
 			bindErr = fmt.Errorf("resp: %s is both read-only and a write", cmd.Name)
 		}
+		e.in = specialOf(cmd)
 		d.entries[cmd.ID] = e
 	}
 	for _, cmd := range d.table.Commands() {
@@ -49,17 +51,4 @@ func (d *Dispatcher) bind() error {
 		}
 	}
 	return bindErr
-}
-
-// memoryGate answers, for every command that may add data, whether maxmemory is
-// exceeded. What the store uses is summed up by the cron; between two sums the
-// last answer holds.
-type memoryGate struct {
-	full atomic.Bool
-}
-
-func (g *memoryGate) exceeded() bool { return g.full.Load() }
-
-func (g *memoryGate) update(limit int64, m store.MemoryStats) {
-	g.full.Store(limit > 0 && m.Data+m.Index > limit)
 }

@@ -42,7 +42,7 @@ var infoSections = []infoSection{
 }
 
 func info(c *Ctx) {
-	var w infoWriter
+	w := infoWriter{allLocked: c.Tx.AllLocked}
 	for i := range infoSections {
 		s := &infoSections[i]
 		if !s.wanted(c.Args[1:]) {
@@ -73,7 +73,10 @@ func (s *infoSection) wanted(args [][]byte) bool {
 }
 
 // infoWriter collects the lines of INFO.
-type infoWriter struct{ b strings.Builder }
+type infoWriter struct {
+	b         strings.Builder
+	allLocked bool // the caller of INFO holds the locks of all shards
+}
 
 func (w *infoWriter) str(name, value string) {
 	w.b.WriteString(name)

@@ -3,6 +3,7 @@ package resp
 import (
 	"runtime/metrics"
 	"sync/atomic"
+	"unsafe"
 
 	"respkv/store"
 )
@@ -15,19 +16,31 @@ type memorySample struct {
 	goUsed     int64 // objects, stacks, the runtime's own structures
 	goActive   int64 // with what is free inside the spans in use
 	goResident int64 // with free spans not given back to the system
+	held       int64 // by the store when rss was read
 	rss        int64 // resident set of the process; 0 where the system does not tell
 }
 
-// used is used_memory: what the data and the server occupy, without what is
-// free inside the memory held for them.
-func (m *memorySample) used() int64 { return m.store.Data + m.store.Index + m.goUsed }
+// used is used_memory, which is compared with maxmemory: what data and index
+// occupy, without what is free inside the memory held for them, and by how much
+// the Go runtime has grown since the start. Its size at the start is in
+// used_memory_rss only: it would make a small limit mean nothing.
+func (m *memorySample) used(startup int64) int64 {
+	return ownSize + m.store.Data + m.store.Index + m.goGrowth(startup)
+}
+
+// goGrowth is what connections, buffers and the like take beyond what the
+// runtime took at the start. Garbage comes and goes, so that some is not counted.
+func (m *memorySample) goGrowth(startup int64) int64 {
+	return max(m.goUsed-startup-goSlack, 0)
+}
+
+// ownSize is what the store takes while it is empty.
+const ownSize = int64(unsafe.Sizeof(store.Store{}))
 
 // overhead is all of used but the data.
-func (m *memorySample) overhead() int64 { return m.store.Index + m.goUsed }
+func (m *memorySample) overhead(startup int64) int64 { return m.used(startup) - m.store.Data }
 
-func (m *memorySample) active() int64 {
-	return m.store.Data + m.store.Index + m.store.Free + m.goActive
-}
+func (m *memorySample) active(startup int64) int64 { return m.used(startup) + m.store.Free }
 
 func (m *memorySample) resident() int64 { return m.store.Resident + m.goResident }
 
@@ -36,25 +49,26 @@ func (m *memorySample) resident() int64 { return m.store.Resident + m.goResident
 type memorySampler struct {
 	last    atomic.Pointer[memorySample]
 	peak    atomic.Int64
-	startup atomic.Int64
+	startup atomic.Int64 // goUsed of the first sample
 }
 
-// sample looks at the memory now. The caller holds no shard lock.
-func (s *memorySampler) sample(d *Dispatcher) store.MemoryStats {
-	m := &memorySample{store: d.store.Memory(false), rss: residentSet()}
+// sample looks at the memory now. The caller holds no shard lock, unless it holds
+// all and says so.
+func (s *memorySampler) sample(d *Dispatcher, allLocked bool) *memorySample {
+	m := &memorySample{store: d.store.Memory(allLocked), held: d.store.Held(), rss: residentSet()}
 	m.readRuntime()
 	s.last.Store(m)
-	used := m.used()
-	s.startup.CompareAndSwap(0, used)
+	s.startup.CompareAndSwap(0, m.goUsed)
+	used := m.used(s.startup.Load())
 	for peak := s.peak.Load(); used > peak && !s.peak.CompareAndSwap(peak, used); peak = s.peak.Load() {
 	}
-	return m.store
+	return m
 }
 
 // resetPeak makes the present use the peak (CONFIG RESETSTAT).
 func (s *memorySampler) resetPeak() {
 	if m := s.last.Load(); m != nil {
-		s.peak.Store(m.used())
+		s.peak.Store(m.used(s.startup.Load()))
 	}
 }
 

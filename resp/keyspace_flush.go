@@ -1,10 +1,10 @@
 package resp
 
 import (
+	"context"
 	"sync"
 
 	"respkv/cluster"
-	"respkv/cluster/slotmap"
 	"respkv/store"
 )
 
@@ -64,6 +64,7 @@ func (c *Ctx) flushEverything(first, end int) {
 		defer st.UnlockAll()
 	}
 	for db := first; db < end; db++ {
+		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
 		st.FlushDB(db)
 	}
@@ -79,6 +80,9 @@ type slotFlush struct {
 	shard     int
 	todo      []uint16 // slots of shard
 	leaseLost bool     // a slot of this node could not be written
+
+	marks    []Mark // of slots whose replicas must hold the flush before the reply
+	replicas int    // how many of them
 }
 
 // run returns the error to reply with, or "".
@@ -101,10 +105,25 @@ func (f *slotFlush) run() (refused string) {
 			}
 		}
 	}
-	if f.leaseLost {
+	switch {
+	case f.leaseLost:
 		return errClusterDown
+	case !f.durable():
+		return errNotDurable
 	}
 	return ""
+}
+
+// durable waits until enough replicas hold the flush. Not so with all locks
+// held: then that is up to who holds them.
+func (f *slotFlush) durable() bool {
+	if len(f.marks) == 0 || f.c.Tx.AllLocked {
+		return true
+	}
+	d := f.c.d
+	ctx, cancel := context.WithTimeout(context.Background(), d.config.Config().Replication.AckTimeout)
+	defer cancel()
+	return d.repl.WaitAcked(ctx, f.marks, f.replicas) >= f.replicas
 }
 
 func slotsOfShard(dst []uint16, shard int) []uint16 {
@@ -135,15 +154,15 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 		d.store.LockShard(f.shard)
 		defer d.store.UnlockShard(f.shard)
 	}
-	m, self := d.routing.Map(), d.routing.ID()
 	var mine, later []uint16
 	for _, slot := range f.todo {
 		switch a := d.routing.Admit(slot, true); {
 		case a.Gate == cluster.Paused:
 			later, wait = append(later, slot), a.Wait
-		case a.Gate == cluster.Run && isPrimary(m, slot, self):
+		case a.Gate == cluster.Run && a.Owner:
 			mine = append(mine, slot)
-		case a.Gate == cluster.Reroute && isPrimary(d.routing.Map(), slot, self):
+			d.touchSlot(slot, f.first, f.end)
+		case d.routing.Map().Slot(slot).Primary == d.routing.ID():
 			f.leaseLost = true
 		}
 	}
@@ -160,10 +179,6 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 	}
 	f.todo = later
 	return wait
-}
-
-func isPrimary(m *slotmap.Map, slot uint16, id slotmap.NodeID) bool {
-	return m.Slot(slot).Primary == id
 }
 
 // wholeShard empties a shard in constant time.
@@ -215,13 +230,18 @@ func (f *slotFlush) some(slot uint16, db int) {
 func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 	d := f.c.d
 	d.stats.dirty.Add(int64(n))
-	if d.repl != nil {
-		f.c.session().wrote(slot)
-		d.repl.Append(slot, db, 0, effect)
+	if d.repl == nil {
+		return
+	}
+	f.c.session().wrote(slot)
+	d.appendEffect(slot, db, effect)
+	if n := d.repl.Durable(slot); n > 0 {
+		f.marks = append(f.marks, d.repl.Mark(slot))
+		f.replicas = max(f.replicas, n)
 	}
 }
 
-// reclaim frees the memory of flushed keys in short steps, until stop is closed.
+// reclaim frees the memory of flushed keys and of large values unlinked, in short steps, until stop is closed.
 // The caller holds no lock, or, with allLocked, all.
 func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
 	for shard := range store.Shards {
@@ -239,6 +259,14 @@ func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
 				st.UnlockShard(shard)
 			}
 		}
+	}
+	for more := true; more; {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		more = st.FreeLazily(releaseStep)
 	}
 }
 

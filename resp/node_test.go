@@ -89,6 +89,14 @@ func (n *testNode) expect(line, want string) {
 	}
 }
 
+// countSlot is the number of keys in a slot of database 0.
+func countSlot(st *store.Store, slot uint16) int {
+	shard := store.ShardOf(slot)
+	st.LockShard(shard)
+	defer st.UnlockShard(shard)
+	return st.CountSlot(0, slot)
+}
+
 func bytesOf(args []string) [][]byte {
 	b := make([][]byte, len(args))
 	for i, arg := range args {
@@ -112,6 +120,9 @@ func (n *testNode) dump() []storedKey {
 	n.store.LockAll()
 	defer n.store.UnlockAll()
 	for db := range n.store.Databases() {
+		if n.store.DBSize(db) == 0 {
+			continue
+		}
 		tx := store.Tx{Store: n.store, DB: db, IgnoreDeadlines: true, NoTouch: true, AllLocked: true}
 		for slot := range uint16(hashslot.Count) {
 			for _, name := range n.store.SlotKeys(db, slot, 1<<30) {
@@ -134,12 +145,16 @@ func (n *testNode) dump() []storedKey {
 type effectLog struct {
 	mu      sync.Mutex
 	effects []loggedEffect // guarded by mu
+	durable int            // replicas that must hold a write
+	acked   int            // replicas that hold everything
+	waited  []Mark         // guarded by mu: what WaitAcked was last called for
 }
 
 type loggedEffect struct {
-	slot uint16
-	db   int
-	args [][]byte
+	slot  uint16
+	db    int
+	flags uint8
+	args  [][]byte
 }
 
 func (e loggedEffect) String() string {
@@ -150,10 +165,10 @@ func (e loggedEffect) String() string {
 	return strings.Join(words, " ")
 }
 
-func (l *effectLog) Append(slot uint16, db int, _ uint8, args [][]byte) {
+func (l *effectLog) Append(slot uint16, db int, flags uint8, args [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := loggedEffect{slot: slot, db: db}
+	e := loggedEffect{slot: slot, db: db, flags: flags}
 	for _, arg := range args {
 		e.args = append(e.args, slices.Clone(arg))
 	}
@@ -169,11 +184,16 @@ func (l *effectLog) take() []loggedEffect {
 	return effects
 }
 
-func (l *effectLog) Mark(uint16) Mark                           { return Mark{} }
-func (l *effectLog) WaitAcked(context.Context, []Mark, int) int { return 0 }
-func (l *effectLog) Durable(uint16) int                         { return 0 }
-func (l *effectLog) WithinLossBudget(uint16) bool               { return true }
-func (l *effectLog) Info() ReplicationInfo                      { return ReplicationInfo{} }
+func (l *effectLog) Mark(slot uint16) Mark { return Mark{Slot: slot} }
+func (l *effectLog) WaitAcked(_ context.Context, marks []Mark, _ int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waited = slices.Clone(marks)
+	return l.acked
+}
+func (l *effectLog) Durable(uint16) int           { return l.durable }
+func (l *effectLog) WithinLossBudget(uint16) bool { return true }
+func (l *effectLog) Info() ReplicationInfo        { return ReplicationInfo{} }
 
 // apply replays effects on n as on a replica.
 func (n *testNode) apply(effects []loggedEffect) {
@@ -199,7 +219,10 @@ type testRouting struct {
 
 	mu     sync.Mutex
 	paused map[uint16]chan struct{}
-	asked  chan uint16 // receives the slots found paused
+	asked  chan uint16    // receives the slots found paused
+	admits map[uint16]int // for slots in it: how often they may still be written
+
+	published []string // guarded by mu: what went to other nodes
 }
 
 // newRouting returns the routing of self. primary says for each slot whether
@@ -218,8 +241,17 @@ func newRouting(t testing.TB, primary func(slot uint16) bool) *testRouting {
 		}
 		spans = append(spans, slotmap.Span{Range: slotmap.Range{First: slot, Last: slot}, Assignment: a})
 	}
+	return &testRouting{m: testMap(t, spans)}
+}
+
+func testMap(t testing.TB, spans []slotmap.Span) *slotmap.Map {
+	t.Helper()
+	epoch := uint64(1)
+	for _, s := range spans {
+		epoch = max(epoch, s.Epoch)
+	}
 	image, err := json.Marshal(map[string]any{
-		"version": 1, "cluster": self, "epoch": 1, "replicas": 1, "spans": spans,
+		"version": 1, "cluster": self, "epoch": epoch, "replicas": 1, "spans": spans,
 		"nodes": []slotmap.Node{
 			{ID: self, Host: "127.0.0.1", ClientPort: 7000, ClusterPort: 17000, Weight: 1, Boot: 1},
 			{ID: other, Host: "127.0.0.1", ClientPort: 7001, ClusterPort: 17001, Weight: 1, Boot: 1},
@@ -232,7 +264,19 @@ func newRouting(t testing.TB, primary func(slot uint16) bool) *testRouting {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &testRouting{m: m}
+	return m
+}
+
+// newRoutingEpoch is a map whose slots all have that primary, replica and epoch.
+func newRoutingEpoch(t testing.TB, epoch uint64, primary, replica slotmap.NodeID) *testRouting {
+	t.Helper()
+	r := newRouting(t, everySlot)
+	a := &slotmap.Assignment{Primary: primary, Epoch: epoch}
+	if replica != "" {
+		a.Replicas = []slotmap.NodeID{replica}
+	}
+	r.m = testMap(t, []slotmap.Span{{Range: slotmap.Range{First: 0, Last: hashslot.Count - 1}, Assignment: a}})
+	return r
 }
 
 func everySlot(uint16) bool { return true }
@@ -259,6 +303,12 @@ func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 		}
 		return cluster.Admission{Gate: cluster.Paused, Wait: wait}
 	}
+	if left, limited := r.admits[slot]; limited {
+		if left == 0 {
+			return cluster.Admission{Gate: cluster.Reroute}
+		}
+		r.admits[slot] = left - 1
+	}
 	if write && (r.lost || r.m.Slot(slot).Primary != self) {
 		return cluster.Admission{Gate: cluster.Reroute}
 	}
@@ -284,4 +334,11 @@ func (r *testRouting) resume(slot uint16) {
 	delete(r.paused, slot)
 }
 
-func (n *testNode) keyOf(name string) store.Key { return store.MakeKey([]byte(name)) }
+func (r *testRouting) Publish(channel, text []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.published = append(r.published, string(channel)+" "+string(text))
+}
+
+func (r *testRouting) PublishSlot(_ uint16, channel, text []byte) { r.Publish(channel, text) }
+func (n *testNode) keyOf(name string) store.Key                   { return store.MakeKey([]byte(name)) }

@@ -1,10 +1,6 @@
 package resp
 
-import (
-	"strings"
-
-	"respkv/store"
-)
+import "respkv/store"
 
 func init() {
 	handle(map[string]Handler{
@@ -28,7 +24,7 @@ func (c *Ctx) object() (info store.ObjectInfo, ok bool) {
 }
 
 func (c *Ctx) tracksFrequency() bool {
-	return strings.HasSuffix(c.d.config.Config().Store.MaxMemoryPolicy, "-lfu")
+	return usesFrequency(c.d.config.Config().Store.MaxMemoryPolicy)
 }
 
 func objectEncoding(c *Ctx) {

@@ -9,7 +9,8 @@ func (d *Dispatcher) heldBack(client *Client, e *entry) bool {
 	if paused == PauseOff || client.Has(FlagReplica) {
 		return false
 	}
-	if !e.pausedByWrites() {
+	writes := e.pausedByWrites() || e.in.exec && client.Session.(*session).multi.mayWrite()
+	if !writes {
 		return client.ParkPaused(PauseAll)
 	}
 	return client.ParkPaused(PauseWrite)

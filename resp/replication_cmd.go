@@ -149,7 +149,7 @@ func wait(c *Ctx) {
 		return
 	}
 	acked := ackedNow(repl, marks)
-	if int64(acked) >= n {
+	if int64(acked) >= n || c.DenyBlocking() {
 		c.W.Int(int64(acked))
 		return
 	}
@@ -227,14 +227,14 @@ func replicaOf(c *Ctx) {
 	host, port := c.Args[1], c.Args[2]
 	switch {
 	case c.d.routing != nil:
-		c.W.Error("ERR REPLICAOF not allowed in cluster mode.")
+		c.W.Error(errReplicaOfCluster)
 	case isWord(host, "no") && isWord(port, "one"):
 		c.W.OK()
 	default:
 		if n, ok := parseLong(port); !ok || n < 0 || n > 65535 {
-			c.W.Error("ERR Invalid master port")
+			c.W.Error(errMasterPort)
 			return
 		}
-		c.W.Error("ERR replication between standalone nodes is not supported: start the nodes with cluster.enabled, then replicas are placed by themselves (cluster.replicas)")
+		c.W.Error(errReplicaOf)
 	}
 }

@@ -3,6 +3,7 @@ package resp
 import (
 	"strconv"
 	"strings"
+	"sync"
 
 	"respkv/cluster/hashslot"
 	"respkv/internal/glob"
@@ -37,6 +38,8 @@ type scanner struct {
 	slot  uint16 // last slot looked up in view
 	shown bool   // what it said
 	begun bool
+
+	own proto.Writer // where SCAN, which replies with the cursor first, lets w point
 }
 
 type scanned struct {
@@ -44,12 +47,28 @@ type scanned struct {
 	typ store.Type
 }
 
-func newScanner(c *Ctx, w *proto.Writer) *scanner {
-	s := &scanner{c: c, view: c.slotView(), w: w}
+// scanners keeps the buffers of scanners: SCAN is called for few keys at a time.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+// scannerKept is the size up to which a buffer is kept.
+const scannerKept = 64 << 10
+
+func newScanner(c *Ctx) *scanner {
+	s := scanners.Get().(*scanner)
+	s.c, s.view, s.w = c, c.slotView(), c.W
 	if !s.view.all() {
 		c.Tx.KeepExpired = true // only the primary of a slot removes keys
 	}
 	return s
+}
+
+func (s *scanner) release() {
+	if cap(s.names) > scannerKept || s.own.Cap() > scannerKept {
+		return
+	}
+	s.own.Reset(s.own.Bytes())
+	*s = scanner{names: s.names, found: s.found, own: s.own}
+	scanners.Put(s)
 }
 
 // match selects keys by pattern.
@@ -103,7 +122,8 @@ func (s *scanner) typed(t store.Type) bool {
 }
 
 func keys(c *Ctx) {
-	s := newScanner(c, c.W)
+	s := newScanner(c)
+	defer s.release()
 	s.match(c.Args[1])
 	header, n := c.W.Defer(), 0
 	for cursor := uint64(0); ; {
@@ -123,8 +143,9 @@ func scan(c *Ctx) {
 		c.W.Error(errInvalidCursor)
 		return
 	}
-	var names proto.Writer
-	s := newScanner(c, &names)
+	s := newScanner(c)
+	defer s.release()
+	s.w = &s.own
 	count := int64(10)
 	for i := 2; i < len(c.Args); i += 2 {
 		switch arg := c.Args[i]; {
@@ -160,5 +181,5 @@ func scan(c *Ctx) {
 	c.W.Array(2)
 	c.W.BulkString(strconv.FormatUint(cursor, 10))
 	c.W.Array(total)
-	c.W.Raw(names.Bytes())
+	c.W.Raw(s.own.Bytes())
 }

@@ -206,9 +206,34 @@ func newAdminRouting(t testing.TB, primary func(slot uint16) bool) *adminRouting
 	return r
 }
 
-func (r *adminRouting) Info() cluster.Info { return r.info }
+func (r *adminRouting) Info() cluster.Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	info := r.info
+	info.Members = slices.Clone(info.Members)
+	return info
+}
+
+// inSync makes all copies complete. Call it before the node serves.
+func (r *adminRouting) inSync() {
+	spans := r.m.Spans()
+	for i := range spans {
+		a := *spans[i].Assignment
+		a.InSync = a.Replicas
+		spans[i].Assignment = &a // the map is the test's own
+	}
+}
+
+// set changes info or err.
+func (r *adminRouting) set(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+}
 
 func (r *adminRouting) act(what string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.did <- what
 	return r.err
 }
@@ -238,10 +263,10 @@ func (r *adminRouting) Leave(ctx context.Context) error {
 func itoa(n int) string { return string(decimal(int64(n))) }
 
 // redisAddr starts a redis-server, or skips the test when there is none.
-func redisAddr(t *testing.T) string {
+func redisAddr(t *testing.T, options ...string) string {
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("no redis-server in PATH to compare with")
 	}
-	return startRedis(t, binary, "--enable-debug-command", "yes")
+	return startRedis(t, binary, append(options, "--enable-debug-command", "yes")...)
 }

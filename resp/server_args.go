@@ -12,7 +12,7 @@ func (c *Ctx) timeoutMillis(arg []byte) (timeout time.Duration, ok bool) {
 	n, ok := parseLong(arg)
 	switch {
 	case !ok:
-		c.W.Error("ERR timeout is not an integer or out of range")
+		c.W.Error(errTimeoutInt)
 		return 0, false
 	case n < 0:
 		c.W.Error(errTimeoutNegative)

@@ -39,13 +39,13 @@ func shutdown(c *Ctx) {
 	case abort && (save || noSave || o.Now || o.Force), save && noSave:
 		c.W.Error(errSyntax)
 	case abort && c.d.ending.Load():
-		c.W.Error("ERR the shutdown in progress can't be aborted")
+		c.W.Error(errShutdownAbort)
 	case abort:
-		c.W.Error("ERR No shutdown in progress.")
+		c.W.Error(errNoShutdown)
 	case save:
-		c.W.Error("ERR SHUTDOWN SAVE is not possible: this server keeps its data in memory only")
+		c.W.Error(errShutdownSave)
 	case c.d.shutdown == nil:
-		c.W.Error("ERR this server can't be shut down by its clients")
+		c.W.Error(errShutdownRefused)
 	default:
 		c.endServer(o)
 	}
@@ -57,7 +57,7 @@ func (c *Ctx) endServer(o ShutdownOptions) {
 	if err := c.d.shutdown(o); err != nil {
 		c.d.ending.Store(false)
 		c.d.log.Error("shutdown failed", "error", err)
-		c.W.Error("ERR Errors trying to SHUTDOWN. Check logs.")
+		c.W.Error(errShutdownFailed)
 		return
 	}
 	c.background(0, nil, func(ctx context.Context, _ *proto.Writer) { <-ctx.Done() })

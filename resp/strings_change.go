@@ -15,12 +15,15 @@ func init() {
 }
 
 func appendString(c *Ctx) {
+	fresh := c.Fresh(c.Key(1))
 	length, err := c.Tx.Append(c.Key(1), c.Args[2])
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
 	c.Dirty(1)
+	c.NotifyNew(fresh, c.Key(1))
+	c.Notify(NotifyString, "append", c.Args[1])
 	c.W.Int(int64(length))
 }
 
@@ -33,6 +36,7 @@ func setRange(c *Ctx) {
 		c.W.Error(errOffsetRange)
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	length, err := c.Tx.SetRange(c.Key(1), offset, c.Args[3])
 	if err != nil {
 		c.StoreError(err)
@@ -40,17 +44,22 @@ func setRange(c *Ctx) {
 	}
 	if len(c.Args[3]) > 0 {
 		c.Dirty(1)
+		c.NotifyNew(fresh, c.Key(1))
+		c.Notify(NotifyString, "setrange", c.Args[1])
 	}
 	c.W.Int(int64(length))
 }
 
 func incrBy(c *Ctx, delta int64) {
+	fresh := c.Fresh(c.Key(1))
 	n, err := c.Tx.IncrBy(c.Key(1), delta)
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
 	c.Dirty(1)
+	c.NotifyNew(fresh, c.Key(1))
+	c.Notify(NotifyString, "incrby", c.Args[1])
 	c.W.Int(n)
 }
 
@@ -74,12 +83,15 @@ func decrByArg(c *Ctx) {
 
 // incrByFloat replicates the sum: other machines may add otherwise.
 func incrByFloat(c *Ctx) {
+	fresh := c.Fresh(c.Key(1))
 	sum, err := c.Tx.IncrByFloat(c.Key(1), c.Args[2])
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
 	c.Dirty(1)
+	c.NotifyNew(fresh, c.Key(1))
+	c.Notify(NotifyString, "incrbyfloat", c.Args[1])
 	if c.logged() {
 		c.Effect(wordSet, c.Args[1], sum, wordKeepTTL)
 	}

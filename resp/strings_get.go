@@ -18,7 +18,7 @@ func init() {
 // with the error.
 func (c *Ctx) readString(k store.Key) (value []byte, found, ok bool) {
 	value, found, err := c.Tx.Get(k)
-	c.Hit(found || err != nil)
+	c.Looked(k, found || err != nil)
 	if err != nil {
 		c.StoreError(err)
 		return nil, false, false
@@ -136,8 +136,9 @@ func strLen(c *Ctx) {
 func mget(c *Ctx) {
 	c.W.Array(len(c.Args) - 1)
 	for i := 1; i < len(c.Args); i++ {
-		value, found, err := c.Tx.Get(c.Key(i))
-		c.Hit(found || err != nil)
+		k := c.Key(i)
+		value, found, err := c.Tx.Get(k)
+		c.Looked(k, found || err != nil)
 		if found && err == nil {
 			c.W.Bulk(value)
 		} else {

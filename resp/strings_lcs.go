@@ -2,6 +2,7 @@ package resp
 
 import (
 	"math"
+	"sync/atomic"
 
 	"respkv/store"
 )
@@ -10,14 +11,18 @@ func init() {
 	handle(map[string]Handler{"lcs": lcs})
 }
 
-// lcsMaxBytes bounds the working memory of LCS, and with it its time, some
-// second, during which the shards of its keys are locked. Redis takes what the
-// system gives.
+// lcsMaxBytes bounds the working memory of all LCS at a time, and with it the
+// time of one, some second, during which the shards of its keys are locked.
+// Redis takes what the system gives, but runs one at a time.
 const lcsMaxBytes = 1 << 30
 
-// lcsCellBytes is what a pair of bytes takes in Redis, which LEN is bounded by
-// too although it needs less memory here.
+// lcsCellBytes is what each pair of bytes of the two strings takes. LEN needs
+// less memory here than in Redis, but not less time: it has the same bound.
 const lcsCellBytes = 4
+
+// lcsMemory is what the running LCS take, in the whole process. Who finds too
+// little left is refused: waiting would hold the locks of its keys.
+var lcsMemory atomic.Int64
 
 type lcsOptions struct {
 	length, ranges, lengths bool // LEN, IDX, WITHMATCHLEN
@@ -27,9 +32,9 @@ type lcsOptions struct {
 // lcs looks at the types of the keys before the options, as Redis does.
 func lcs(c *Ctx) {
 	a, foundA, errA := c.Tx.Get(c.Key(1))
-	c.Hit(foundA || errA != nil)
+	c.Looked(c.Key(1), foundA || errA != nil)
 	b, foundB, errB := c.Tx.Get(c.Key(2))
-	c.Hit(foundB || errB != nil)
+	c.Looked(c.Key(2), foundB || errB != nil)
 	if errA != nil || errB != nil {
 		c.W.Error(errLCSTypes)
 		return
@@ -38,12 +43,18 @@ func lcs(c *Ctx) {
 	if !ok {
 		return
 	}
-	if cells := (uint64(len(a)) + 1) * (uint64(len(b)) + 1); cells > lcsMaxBytes/lcsCellBytes {
+	need := lcsCellBytes * (int64(len(a)) + 1) * (int64(len(b)) + 1)
+	if need > lcsMaxBytes {
 		c.W.Error(errLCSMemory)
 		return
 	}
 	if o.length {
 		c.W.Int(int64(store.LCSLen(a, b)))
+		return
+	}
+	defer lcsMemory.Add(-need)
+	if lcsMemory.Add(need) > lcsMaxBytes {
+		c.W.Error(errLCSMemory)
 		return
 	}
 	seq, ranges, err := store.LCS(a, b, o.minLength, lcsMaxBytes)

@@ -143,17 +143,19 @@ func set(c *Ctx) {
 	if !c.replyString(c.Key(1)) {
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	if done, err := c.Tx.Set(c.Key(1), c.Args[2], options); err != nil {
 		c.W.Truncate(mark)
 		c.StoreError(err)
 	} else if done {
-		c.assigned(c.Args[2], options)
+		c.assigned(c.Args[2], options, fresh)
 	}
 }
 
 // assign sets the first key to value. False: an option forbade it, or it
 // failed; it replied with null or with the error.
 func (c *Ctx) assign(value []byte, o store.SetOptions) bool {
+	fresh := c.Fresh(c.Key(1))
 	done, err := c.Tx.Set(c.Key(1), value, o)
 	if err != nil {
 		c.StoreError(err)
@@ -163,14 +165,19 @@ func (c *Ctx) assign(value []byte, o store.SetOptions) bool {
 		c.W.Null()
 		return false
 	}
-	c.assigned(value, o)
+	c.assigned(value, o, fresh)
 	return true
 }
 
 // assigned notes that the first key was set. The effect has no condition, no
-// GET, and the deadline instead of a time to live.
-func (c *Ctx) assigned(value []byte, o store.SetOptions) {
+// GET, and the deadline instead of a time to live. fresh: see Fresh.
+func (c *Ctx) assigned(value []byte, o store.SetOptions, fresh bool) {
 	c.Dirty(1)
+	c.NotifyNew(fresh, c.Key(1))
+	c.Notify(NotifyString, "set", c.Args[1])
+	if o.Deadline != 0 {
+		c.Notify(NotifyGeneric, "expire", c.Args[1])
+	}
 	if !c.logged() {
 		return
 	}
@@ -185,12 +192,13 @@ func (c *Ctx) assigned(value []byte, o store.SetOptions) {
 }
 
 func setNX(c *Ctx) {
+	fresh := c.Fresh(c.Key(1))
 	done, err := c.Tx.Set(c.Key(1), c.Args[2], store.SetOptions{IfMissing: true})
 	switch {
 	case err != nil:
 		c.StoreError(err)
 	case done:
-		c.assigned(c.Args[2], store.SetOptions{})
+		c.assigned(c.Args[2], store.SetOptions{}, fresh)
 		c.W.Int(1)
 	default:
 		c.W.Int(0)
@@ -210,12 +218,13 @@ func getSet(c *Ctx) {
 	if !c.replyString(c.Key(1)) {
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	if _, err := c.Tx.Set(c.Key(1), c.Args[2], store.SetOptions{}); err != nil {
 		c.W.Truncate(mark)
 		c.StoreError(err)
 		return
 	}
-	c.assigned(c.Args[2], store.SetOptions{})
+	c.assigned(c.Args[2], store.SetOptions{}, fresh)
 }
 
 func mset(c *Ctx) {
@@ -249,11 +258,15 @@ func msetNX(c *Ctx) {
 // the error.
 func (c *Ctx) assignPairs() bool {
 	for i := 1; i < len(c.Args); i += 2 {
-		if _, err := c.Tx.Set(c.Key(i), c.Args[i+1], store.SetOptions{}); err != nil {
+		k := c.Key(i)
+		fresh := c.Fresh(k)
+		if _, err := c.Tx.Set(k, c.Args[i+1], store.SetOptions{}); err != nil {
 			c.assignedPairs(i)
 			c.StoreError(err)
 			return false
 		}
+		c.NotifyNew(fresh, k)
+		c.Notify(NotifyString, "set", k.Name)
 	}
 	c.assignedPairs(len(c.Args))
 	return true

@@ -3,8 +3,8 @@ package store
 import "math/rand/v2"
 
 // AccessPolicy says what lookups record in a value, in 24 bits as Redis does:
-// the second of the last access, or (LFU) the minute of the last decrement (16
-// bits) and a logarithmic counter (8 bits).
+// the time of the last access (see accessClock), or (LFU) the minute of the
+// last decrement (16 bits) and a logarithmic counter (8 bits).
 type AccessPolicy struct {
 	LFU       bool // frequency instead of time of last access
 	LogFactor int  // Redis's lfu-log-factor: higher counts slower
@@ -19,7 +19,6 @@ const (
 // SetAccessPolicy changes what lookups record. Safe at any time.
 func (s *Store) SetAccessPolicy(p AccessPolicy) { s.policy.Store(&p) }
 
-func lruClock(now int64) uint32   { return uint32(now/1000) & accessMask }
 func lfuMinutes(now int64) uint32 { return uint32(now/60000) & 0xffff }
 
 // newAccess is the access information of a value just made.
@@ -27,7 +26,7 @@ func (tx *Tx) newAccess() uint32 {
 	if tx.Store.policy.Load().LFU {
 		return lfuMinutes(tx.Now)<<8 | lfuInitial
 	}
-	return lruClock(tx.Now)
+	return tx.Store.clock.at(tx.Now)
 }
 
 // touch records an access. The record is written only if that changes it.
@@ -44,7 +43,7 @@ func (tx *Tx) touch(rec *record) {
 		}
 		access = lfuMinutes(tx.Now)<<8 | counter
 	} else {
-		access = lruClock(tx.Now)
+		access = tx.Store.clock.at(tx.Now)
 	}
 	if access != old {
 		rec.setAccess(access)
@@ -64,8 +63,19 @@ func lfuCounter(access uint32, now int64, decayTime int) uint32 {
 	return counter - periods
 }
 
-// idleSeconds is the time since the access that the clock value tells; the
-// clock wraps after 194 days.
-func idleSeconds(access uint32, now int64) int64 {
-	return int64((lruClock(now) - access) & accessMask)
+// plainAccess is access information as it means the same on every node: times
+// are the seconds of Redis's clock.
+func (s *Store) plainAccess(access uint32) uint32 {
+	if s.policy.Load().LFU {
+		return access
+	}
+	return s.clock.seconds(access)
+}
+
+// ownAccess is the reverse of plainAccess.
+func (s *Store) ownAccess(plain uint32) uint32 {
+	if s.policy.Load().LFU {
+		return plain
+	}
+	return s.clock.fromSeconds(plain)
 }

@@ -40,6 +40,7 @@ type arena struct {
 	bases [maxPieces]atomic.Pointer[byte]
 
 	hugePages bool
+	usage     usage
 
 	mu      sync.Mutex // guards all below; no other lock is taken under it
 	pieces  []*piece
@@ -72,6 +73,8 @@ func newArena(hugePages bool) (*arena, error) {
 	}
 	a.pieces[0].take(0, 1) // reference 0 is nobody's
 	a.inUse++
+	a.usage.blocks.Store(a.inUse)
+	a.usage.grain.Store(maxGrain)
 	return a, nil
 }
 
@@ -132,6 +135,8 @@ func (a *arena) alloc(n, align int) (ref, error) {
 			if at := p.find(n, align); at >= 0 {
 				a.dirty -= int64(p.take(at, n))
 				a.inUse += int64(n)
+				a.usage.blocks.Store(a.inUse)
+				a.usage.dirty.Store(a.dirty)
 				return ref(uint64(i)<<pieceShift|uint64(at)<<blockShift) >> 3, nil
 			}
 		}
@@ -151,6 +156,8 @@ func (a *arena) free(r ref, n int) {
 	a.pieces[i].put(at, n)
 	a.inUse -= int64(n)
 	a.dirty += int64(n)
+	a.usage.blocks.Store(a.inUse)
+	a.usage.dirty.Store(a.dirty)
 	a.hint = min(a.hint, i)
 }
 
@@ -298,6 +305,7 @@ func (a *arena) releaseRun(n int) int64 {
 				end++
 			}
 			a.dirty -= int64(end - at)
+			a.usage.dirty.Store(a.dirty)
 			// A refusal leaves the pages resident; the blocks stay usable.
 			_ = releaseMemory(p.mem[at<<blockShift : end<<blockShift])
 			return int64(end-at) << blockShift

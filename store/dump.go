@@ -20,7 +20,7 @@ func (tx *Tx) DumpValue(k Key, buf []byte) (payload []byte, deadline int64, ok b
 }
 
 func (sh *shard) dump(rec *record, buf []byte) []byte {
-	a := rec.access()
+	a := sh.store.plainAccess(rec.access())
 	buf = append(buf, payloadVersion, uint8(rec.typ())<<4|uint8(storedEncoding(rec.encoding())),
 		byte(a), byte(a>>8), byte(a>>16))
 	if rec.large() {
@@ -55,7 +55,7 @@ func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) err
 	if deadline <= 0 {
 		deadline = noDeadline
 	}
-	access := uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16
+	access := tx.Store.ownAccess(uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16)
 	if large {
 		o, err := form.load(it.sh, encoding, value)
 		if err != nil {

@@ -171,7 +171,7 @@ func (e *elements) put(tag uint32, name, value []byte, deadline int64, old eleme
 		return err
 	}
 	if external {
-		region, err := newRegion(len(value), e.store.arena.hugePages)
+		region, err := e.store.arena.newRegion(len(value))
 		if err != nil {
 			e.free(r, size)
 			return err
@@ -244,7 +244,7 @@ func (e *elements) delete(r *element, at place) {
 
 func (e *elements) freeElement(r *element) {
 	if r.external() {
-		e.external.drop(binary.LittleEndian.Uint32(r.inline()))
+		e.store.arena.freeRegion(e.external.release(binary.LittleEndian.Uint32(r.inline())))
 	}
 	e.free(r.ref, r.size())
 }

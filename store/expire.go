@@ -75,6 +75,9 @@ func (sh *shard) expireEntry(db int, ix *index, e entry) {
 	if h := sh.store.hooks; h != nil {
 		h.Expired(db, k)
 	}
+	if sh.store.lazyFreeing.Load().Expired {
+		sh.detachValue(&it.rec)
+	}
 	sh.removeItem(&it)
 }
 

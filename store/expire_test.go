@@ -162,7 +162,7 @@ func TestAccessInformation(t *testing.T) {
 	}
 
 	s.SetAccessPolicy(AccessPolicy{LFU: true, LogFactor: 0, DecayTime: 1})
-	k = mustSet(t, &tx, "k", "v", 0)
+	k = mustSet(t, &tx, "often", "v", 0)
 	for range 10 {
 		_, _, _ = tx.Get(k)
 	}

@@ -23,16 +23,20 @@ func (x *externals) account(n int) {
 const pageSize = 4096
 
 // newRegion maps a region for n bytes of value; all zero.
-func newRegion(n int, hugePages bool) ([]byte, error) {
-	mem, err := mapMemory((n+pageSize-1)&^(pageSize-1), hugePages)
+func (a *arena) newRegion(n int) ([]byte, error) {
+	mem, err := mapMemory((n+pageSize-1)&^(pageSize-1), a.hugePages)
 	if err != nil {
 		return nil, ErrOutOfMemory
 	}
+	a.usage.regions.Add(int64(len(mem)))
 	return mem, nil
 }
 
 // freeRegion cannot fail for a whole mapping that newRegion made.
-func freeRegion(mem []byte) { _ = unmapMemory(mem) }
+func (a *arena) freeRegion(mem []byte) {
+	a.usage.regions.Add(-int64(len(mem)))
+	_ = unmapMemory(mem)
+}
 
 // adopt takes over a region and returns its number.
 func (x *externals) adopt(mem []byte) uint32 {
@@ -55,8 +59,6 @@ func (x *externals) release(id uint32) []byte {
 	x.account(-len(mem))
 	return mem
 }
-
-func (x *externals) drop(id uint32) { freeRegion(x.release(id)) }
 
 // external returns region number and length of the value; only for
 // encodingRawExternal.

@@ -1,5 +1,7 @@
 package store
 
+import "math/bits"
+
 // garbage is memory out of the keyspace that is freed in steps: what FlushShard
 // took out, and large objects.
 type garbage interface {
@@ -15,14 +17,7 @@ func (sh *shard) addGarbage(g garbage) {
 
 // Garbage says whether FreeStep has something to do in any shard. No lock is
 // needed.
-func (s *Store) Garbage() bool {
-	for i := range s.garbage {
-		if s.garbage[i].Load() != 0 {
-			return true
-		}
-	}
-	return false
-}
+func (s *Store) Garbage() bool { return s.Flushed() >= 0 }
 
 // HasGarbage says whether FreeStep has something to do in shard i. No lock is
 // needed.
@@ -155,4 +150,15 @@ func (s *Store) SwapDB(a, b int) {
 		hints[a], hints[b] = hints[b], hints[a]
 	}
 	s.avgTTL[a].Store(s.avgTTL[b].Swap(s.avgTTL[a].Load()))
+}
+
+// Flushed returns a shard where FreeStep has something to free, or -1. No lock
+// is needed.
+func (s *Store) Flushed() int {
+	for i := range s.garbage {
+		if word := s.garbage[i].Load(); word != 0 {
+			return i*64 + bits.TrailingZeros64(word)
+		}
+	}
+	return -1
 }

@@ -127,6 +127,7 @@ type heap struct {
 	divided runID // blocks with a free sub-run
 	used    int64 // bytes of cells in use
 	held    int64 // bytes of blocks held
+	unnoted int64 // change of held-used that usage does not know yet
 }
 
 func (h *heap) init(a *arena, first, end int, subRuns, shared bool) {
@@ -218,6 +219,7 @@ func (h *heap) alloc(class int) (ref, error) {
 	hd.used++
 	cl.used++
 	h.used += int64(sh.size)
+	h.noteFree(-sh.size)
 	h.relist(id, hd, sh, c)
 	return runIDRef(id).ref() + ref(sh.first+(w*64+bit)*sh.size)>>3, nil
 }
@@ -239,6 +241,7 @@ func (h *heap) free(r ref, class int) {
 	hd.used--
 	h.classes[c].used--
 	h.used -= int64(sh.size)
+	h.noteFree(sh.size)
 	if hd.used == 0 {
 		h.dropRun(id, hd, sh, c)
 		return
@@ -309,6 +312,7 @@ func (h *heap) newRun(c int) (runID, error) {
 			return 0, err
 		}
 		h.held += int64(n) << blockShift
+		h.noteFree(n << blockShift)
 		id = idOf(r)
 		*h.header(id) = runHeader{}
 	}
@@ -333,6 +337,7 @@ func (h *heap) dropRun(id runID, hd *runHeader, sh runShape, c int) {
 	n := runBlocks(c + h.base)
 	h.arena.free(runIDRef(id).ref(), n)
 	h.held -= int64(n) << blockShift
+	h.noteFree(-n << blockShift)
 }
 
 // takeSub returns a free sub-run, dividing another block when there is none.
@@ -343,6 +348,7 @@ func (h *heap) takeSub() (runID, error) {
 			return 0, err
 		}
 		h.held += blockSize
+		h.noteFree(blockSize)
 		block := idOf(r)
 		*h.header(block) = runHeader{divided: 1}
 		h.divided = block
@@ -376,6 +382,7 @@ func (h *heap) putSub(id runID) {
 		h.unlinkDivided(bh)
 		h.arena.free(runIDRef(block).ref(), 1)
 		h.held -= blockSize
+		h.noteFree(-blockSize)
 	}
 }
 

@@ -52,7 +52,7 @@ func (o *listObject) newNode(size int) (ref, error) {
 	n := o.node(r)
 	*n = listNode{cap: uint32(cellSize(listNodeHeader+inline) - listNodeHeader)}
 	if size > maxInline {
-		region, err := newRegion(size, o.store.arena.hugePages)
+		region, err := o.store.arena.newRegion(size)
 		if err != nil {
 			o.free(r, listNodeHeader)
 			return 0, err
@@ -69,7 +69,7 @@ func (o *listObject) newNode(size int) (ref, error) {
 func (o *listObject) freeNode(r ref) {
 	n := o.node(r)
 	if n.region != 0 {
-		o.external.drop(n.region - 1)
+		o.store.arena.freeRegion(o.external.release(n.region - 1))
 		o.free(r, listNodeHeader)
 		return
 	}

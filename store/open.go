@@ -7,19 +7,22 @@ import "sync/atomic"
 // Lock order: shards in ascending order, then the mutex of one shared heap,
 // then that of the arena.
 type Store struct {
-	shards    [Shards]shard
-	groups    [Shards / groupShards]heap // cells of 129 bytes to 2 KB
-	objects   [Shards / groupShards]heap // cells to 128 bytes of large objects
-	large     heap                       // cells to 64 KB
-	arena     *arena
-	databases int
-	hooks     Hooks
-	policy    atomic.Pointer[AccessPolicy]
-	maxString atomic.Int64
-	avgTTL    []atomic.Int64             // by database
-	garbage   [Shards / 64]atomic.Uint64 // shards that have some
-	limits    atomic.Pointer[Limits]
-	stats     counters
+	shards      [Shards]shard
+	groups      [Shards / groupShards]heap // cells of 129 bytes to 2 KB
+	objects     [Shards / groupShards]heap // cells to 128 bytes of large objects
+	large       heap                       // cells to 64 KB
+	arena       *arena
+	databases   int
+	hooks       Hooks
+	policy      atomic.Pointer[AccessPolicy]
+	clock       accessClock
+	lazy        lazyFree
+	lazyFreeing atomic.Pointer[LazyFreeing]
+	maxString   atomic.Int64
+	avgTTL      []atomic.Int64             // by database
+	garbage     [Shards / 64]atomic.Uint64 // shards that have some
+	limits      atomic.Pointer[Limits]
+	stats       counters
 }
 
 // Open returns an empty store. Errors name the option that is out of range;
@@ -33,6 +36,8 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{arena: a, databases: o.Databases, hooks: o.Hooks, avgTTL: make([]atomic.Int64, o.Databases)}
+	s.clock.init()
+	s.SetLazyFreeing(LazyFreeing{})
 	s.SetAccessPolicy(AccessPolicy{LogFactor: 10, DecayTime: 1})
 	s.SetMaxStringLength(o.MaxStringLength)
 	s.SetLimits(DefaultLimits())
@@ -69,6 +74,8 @@ func (s *Store) Close() error {
 			}
 		}
 		s.shards[i].objects, s.shards[i].garbage = objects{}, nil
+	}
+	for s.FreeLazily(1 << 40) {
 	}
 	return s.arena.close()
 }

@@ -122,7 +122,7 @@ func (o *owner) closeRegions() {
 	}
 	for _, mem := range o.external.regions {
 		if mem != nil {
-			freeRegion(mem)
+			o.store.arena.freeRegion(mem)
 		}
 	}
 }

@@ -280,7 +280,7 @@ func (b *setBuilder) add(member []byte) (bool, error) {
 		if isInt {
 			s, added := intset(b.data).add(n)
 			b.data = s
-			if added && s.members() > b.sh.store.limits.Load().SetMaxIntsetEntries {
+			if added && (s.members() > b.sh.store.limits.Load().SetMaxIntsetEntries || len(s) > maxPacked) {
 				return true, b.leaveIntset()
 			}
 			return added, nil

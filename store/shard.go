@@ -55,7 +55,7 @@ func (sh *shard) index(db int) (*index, error) {
 func (sh *shard) freeRecord(rec *record) {
 	if rec.encoding() == encodingRawExternal {
 		id, _ := rec.external()
-		sh.external.drop(id)
+		sh.store.arena.freeRegion(sh.external.release(id))
 	} else if rec.large() {
 		sh.discard(sh.objects.take(rec.handle()))
 	}

@@ -5,6 +5,7 @@ import "sync/atomic"
 type counters struct {
 	expired       atomic.Int64
 	expiredCycle  atomic.Int64
+	evicted       atomic.Int64
 	expiredFields atomic.Int64
 }
 
@@ -12,18 +13,24 @@ type counters struct {
 type Stats struct {
 	Expired       int64 // keys removed because their deadline passed
 	ExpiredCycle  int64 // of them, by ExpireCycle
+	Evicted       int64 // keys removed by Evict before their deadline
 	ExpiredFields int64 // hash fields removed because their deadline passed
 }
 
 // Stats returns the counters. No lock is needed.
 func (s *Store) Stats() Stats {
-	return Stats{Expired: s.stats.expired.Load(), ExpiredCycle: s.stats.expiredCycle.Load(), ExpiredFields: s.stats.expiredFields.Load()}
+	return Stats{Expired: s.stats.expired.Load(), ExpiredCycle: s.stats.expiredCycle.Load(),
+		Evicted: s.stats.evicted.Load(), ExpiredFields: s.stats.expiredFields.Load()}
 }
 
 // ResetStats sets the counters to zero. No lock is needed.
 func (s *Store) ResetStats() {
 	s.stats.expired.Store(0)
 	s.stats.expiredCycle.Store(0)
+	s.stats.evicted.Store(0)
+	s.lazy.mu.Lock()
+	s.lazy.freed = 0
+	s.lazy.mu.Unlock()
 	s.stats.expiredFields.Store(0)
 }
 

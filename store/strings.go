@@ -89,12 +89,19 @@ func (tx *Tx) Set(k Key, value []byte, o SetOptions) (bool, error) {
 	} else if o.Deadline != 0 {
 		deadline = max(o.Deadline, 1)
 	}
+	if it.live && !tx.NoTouch {
+		tx.touch(&it.rec)
+	}
 	return true, tx.setString(&it, k, value, stringEncoding(value), deadline)
 }
 
 func (tx *Tx) setString(it *item, k Key, value []byte, e Encoding, deadline int64) error {
+	access := tx.newAccess()
+	if it.live && tx.Store.policy.Load().LFU {
+		access = it.rec.access() // the key stays as popular as it was
+	}
 	dst, _, err := tx.write(it, k, newValue{
-		typ: TypeString, encoding: e, length: len(value), deadline: deadline, access: tx.newAccess(),
+		typ: TypeString, encoding: e, length: len(value), deadline: deadline, access: access,
 	})
 	if err == nil {
 		copy(dst, value)

@@ -76,6 +76,9 @@ func (tx *Tx) useString(k Key) (item, error) {
 
 // expireItem removes a key past its deadline and tells the hooks.
 func (sh *shard) expireItem(db int, k Key, it *item) {
+	if sh.store.lazyFreeing.Load().Expired {
+		sh.detachValue(&it.rec)
+	}
 	sh.removeItem(it)
 	sh.store.stats.expired.Add(1)
 	if h := sh.store.hooks; h != nil {
@@ -166,7 +169,7 @@ func (tx *Tx) writeExternal(it *item, k Key, v newValue) (value []byte, zeroed b
 		}
 	}
 	if region == nil {
-		if region, err = newRegion(v.length+v.spare, tx.Store.arena.hugePages); err != nil {
+		if region, err = tx.Store.arena.newRegion(v.length + v.spare); err != nil {
 			return nil, false, err
 		}
 		zeroed = true
@@ -177,7 +180,7 @@ func (tx *Tx) writeExternal(it *item, k Key, v newValue) (value []byte, zeroed b
 	r, err := sh.alloc(recordSize(len(k.Name), externalSize, v.deadline != noDeadline))
 	if err != nil {
 		if zeroed {
-			freeRegion(region)
+			tx.Store.arena.freeRegion(region)
 		}
 		return nil, false, err
 	}
@@ -196,7 +199,7 @@ func (tx *Tx) writeExternal(it *item, k Key, v newValue) (value []byte, zeroed b
 	if err := sh.install(it, k, rec); err != nil {
 		sh.external.release(id)
 		if zeroed {
-			freeRegion(region)
+			tx.Store.arena.freeRegion(region)
 		}
 		return nil, false, err
 	}
@@ -215,6 +218,9 @@ func (r *record) detach() {
 func (sh *shard) install(it *item, k Key, rec record) error {
 	if it.found {
 		sh.replace(it.ix, it.place, rec.ref, rec.hasDeadline())
+		if sh.store.lazyFreeing.Load().Replaced {
+			sh.detachValue(&it.rec)
+		}
 		sh.freeRecord(&it.rec)
 	} else if err := sh.insert(it.ix, k.tag(), rec.ref, rec.hasDeadline()); err != nil {
 		sh.free(rec.ref, rec.size())

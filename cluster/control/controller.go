@@ -93,8 +93,9 @@ type Controller struct {
 
 	moves     map[uint64]*move
 	failovers map[slotmap.NodeID]*failover
-	wanted    []*slotmap.BeginMove // asked for by operators
-	pinned    bool                 // an operator placed primaries: no rebalancing until members change
+	copying   map[slotmap.NodeID]time.Duration // since when copies for moves to a node make no progress
+	wanted    []*slotmap.BeginMove             // asked for by operators
+	pinned    bool                             // an operator placed primaries: no rebalancing until members change
 	asks      uint64
 	plan      planCache
 
@@ -135,6 +136,7 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 	c.busy, c.onDone, c.raftOp, c.round = nil, nil, nil, 0
 	c.moves, c.failovers = map[uint64]*move{}, map[slotmap.NodeID]*failover{}
 	c.wanted, c.pinned, c.plan = nil, false, planCache{}
+	c.copying = map[slotmap.NodeID]time.Duration{}
 	for id, t := range c.nodes {
 		c.nodes[id] = &tracked{gossip: t.gossip, life: Joining}
 	}
@@ -237,7 +239,9 @@ func (c *Controller) Proposed(res slotmap.Result, err error) {
 	if done != nil {
 		done(res, err)
 	}
-	if err == nil {
+	// After a proposal that did nothing, look again at the next tick only: the
+	// same decision made at once would fill the log.
+	if err == nil && res.Stale == "" {
 		c.step()
 	}
 }

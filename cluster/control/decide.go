@@ -116,6 +116,7 @@ func (c *Controller) decideInSync() bool {
 		// The target of a handoff counts until the handoff is decided.
 		remove = remove.Subtract(c.m.Where(func(a *slotmap.Assignment) bool { return a.Move != nil && a.Move.Target == n.ID }))
 		if len(add)+len(remove) > 0 {
+			delete(c.copying, n.ID) // progress
 			c.propose(&slotmap.InSync{Node: n.ID, Boot: n.Boot, Add: add, Remove: remove}, nil)
 			return true
 		}
@@ -160,6 +161,20 @@ type planCache struct {
 	targets   []placement.Target
 }
 
+// crashPatience is how many leases a crashed process is waited for: long enough
+// for a supervisor to start it again in its old place.
+const crashPatience = 5
+
+// patienceFor is how long the slots of a node that is away keep its place. The
+// copies of a process that is known to be gone went with it: waiting for its
+// return would save no copy, only leave its slots without one.
+func (c *Controller) patienceFor(n *slotmap.Node, t *tracked) time.Duration {
+	if n.State == slotmap.NodeFailed && t.deadBoot == n.Boot {
+		return min(c.policy.ReturnTimeout, crashPatience*c.timing.Lease)
+	}
+	return c.policy.ReturnTimeout
+}
+
 // members are the nodes as placement sees them, in the order in which people
 // count them: by address.
 func (c *Controller) members(now time.Duration) (list []placement.Member, rebalance bool) {
@@ -181,7 +196,7 @@ func (c *Controller) members(now time.Duration) (list []placement.Member, rebala
 		case slotmap.NodeLeaving:
 			continue
 		case slotmap.NodeStopped, slotmap.NodeFailed:
-			if now-t.away > c.policy.ReturnTimeout {
+			if now-t.away > c.patienceFor(&n, t) {
 				continue
 			}
 			mem.Away, mem.NoPrimary = true, n.State == slotmap.NodeStopped
@@ -254,12 +269,30 @@ func (c *Controller) differences(members []placement.Member, targets []placement
 		away[mem.ID] = mem.Away
 	}
 	budget := c.policy.MoveConcurrency * c.policy.MoveSlots
+	copying := map[slotmap.NodeID]time.Duration{}
+	now := c.env.Now()
 	for _, target := range targets {
 		for _, s := range c.m.Within(slotmap.Ranges{target.Range}) {
 			if target.Primary != "" && s.HasReplica(target.Primary) && !s.IsInSync(target.Primary) && s.Primary != "" {
 				budget -= s.Len()
+				since, ok := c.copying[target.Primary]
+				if !ok {
+					since = now
+				}
+				copying[target.Primary] = since
+				if now-since > c.policy.MoveTimeout && s.Move == nil {
+					d.place = append(d.place, slotmap.Placement{Slots: slotmap.Ranges{s.Range}, Remove: []slotmap.NodeID{target.Primary}})
+				}
 			}
 		}
+	}
+	c.copying = copying
+	if len(d.place) > 0 {
+		// Given up: they may be planned again, from a fresh start.
+		for _, p := range d.place {
+			delete(c.copying, p.Remove[0])
+		}
+		return d
 	}
 	for _, target := range targets {
 		for _, s := range c.m.Within(slotmap.Ranges{target.Range}) {
@@ -328,10 +361,11 @@ func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placem
 	}
 }
 
-// decideForget removes nodes that have left everything behind.
+// decideForget removes nodes that have left everything behind, their vote in
+// raft included: they end as soon as they hear of it.
 func (c *Controller) decideForget() {
 	for _, n := range c.m.Nodes() {
-		if n.State == slotmap.NodeLeaving && n.ID != c.self && len(c.m.HeldBy(n.ID)) == 0 {
+		if n.State == slotmap.NodeLeaving && n.ID != c.self && len(c.m.HeldBy(n.ID)) == 0 && !c.votes(n.ID) {
 			c.propose(&slotmap.Forget{Node: n.ID, Boot: n.Boot}, nil)
 			return
 		}

@@ -53,7 +53,6 @@ type Event struct {
 	Node   slotmap.NodeID // the node it is about
 	Peer   slotmap.NodeID // the other node: who took over, who receives
 	Slots  slotmap.Ranges
-	Epoch  uint64
 	Reason string
 	Took   time.Duration
 }

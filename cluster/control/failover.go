@@ -274,6 +274,10 @@ func (c *Controller) decideRegister(id slotmap.NodeID, t *tracked) bool {
 	if t.request == nil || !t.pending {
 		return false
 	}
+	if c.m.IsForgotten(id) {
+		t.pending = false
+		return false
+	}
 	node := t.request.Node
 	old := c.m.Node(id)
 	if old == nil {

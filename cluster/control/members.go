@@ -31,7 +31,7 @@ func (c *Controller) raftChange(now time.Duration) (RaftChange, bool) {
 		}
 	}
 	healthy, healthyVoters := 0, 0
-	var candidate, failed, extra slotmap.NodeID
+	var candidate, failed, departing, extra slotmap.NodeID
 	for _, n := range c.m.Nodes() {
 		if !known[n.ID] {
 			return RaftChange{RaftAddNonvoter, n.ID}, true
@@ -50,8 +50,8 @@ func (c *Controller) raftChange(now time.Duration) (RaftChange, bool) {
 			}
 		case voter[n.ID] && n.ID != c.self && c.down(n.ID):
 			failed = n.ID
-		case voter[n.ID] && n.ID != c.self && n.State == slotmap.NodeLeaving:
-			failed = n.ID
+		case voter[n.ID] && n.ID != c.self && (n.State == slotmap.NodeLeaving || voters%2 == 0):
+			departing = n.ID
 		}
 	}
 	want := min(maxVoters, healthy)
@@ -75,6 +75,9 @@ func (c *Controller) raftChange(now time.Duration) (RaftChange, bool) {
 	case self != nil && (self.State == slotmap.NodeLeaving || self.State == slotmap.NodeStopped) &&
 		len(c.m.PrimaryOf(c.self)) == 0 && healthyVoters > 0:
 		return RaftChange{RaftTransfer, c.self}, true
+	case departing != "" && healthyVoters > 0 && (candidate == "" || healthyVoters >= want):
+		// While it is still there to agree: of two voters, none may be missed.
+		return RaftChange{RaftDemote, departing}, true
 	case candidate != "" && healthyVoters < want:
 		return RaftChange{RaftAddVoter, candidate}, true
 	case failed != "" && healthyVoters >= 1 && (voters > maxVoters || voters%2 == 0 && healthyVoters > voters/2):
@@ -84,6 +87,16 @@ func (c *Controller) raftChange(now time.Duration) (RaftChange, bool) {
 		return RaftChange{RaftDemote, extra}, true
 	}
 	return RaftChange{}, false
+}
+
+// votes reports whether a node is a raft voter.
+func (c *Controller) votes(id slotmap.NodeID) bool {
+	for _, s := range c.servers {
+		if s.ID == id {
+			return s.Voter
+		}
+	}
+	return false
 }
 
 // onRequest accepts or refuses an operator's request. What follows from an

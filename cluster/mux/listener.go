@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 const (
 	defaultHandshake = 3 * time.Second
-	defaultPending   = 128
+	defaultPending   = 512
 	defaultConns     = 4096
 )
 
@@ -25,13 +26,12 @@ type Mux struct {
 	udp *net.UDPConn
 	log *slog.Logger
 
-	pending chan struct{} // one token per connection in handshake
-	done    chan struct{} // closed by Close
-	wg      sync.WaitGroup
+	done chan struct{} // closed by Close
+	wg   sync.WaitGroup
 
 	mu       sync.Mutex // guards the fields below; held for no I/O
 	handlers map[Protocol]Handler
-	conns    map[net.Conn]struct{}
+	admitted admission
 	closed   bool
 }
 
@@ -47,10 +47,12 @@ func Listen(host string, port int, cfg Config, log *slog.Logger) (*Mux, error) {
 	if cfg.MaxConns <= 0 {
 		cfg.MaxConns = defaultConns
 	}
+	if cfg.MaxPerHost <= 0 {
+		cfg.MaxPerHost = max(1, cfg.MaxConns/4)
+	}
 	m := &Mux{
-		cfg: cfg, key: Key(cfg.Secret, "mux"), log: log,
-		pending: make(chan struct{}, cfg.MaxPending), done: make(chan struct{}),
-		handlers: map[Protocol]Handler{}, conns: map[net.Conn]struct{}{},
+		cfg: cfg, key: Key(cfg.Secret, "mux"), log: log, done: make(chan struct{}),
+		handlers: map[Protocol]Handler{}, admitted: newAdmission(cfg),
 	}
 	var err error
 	for range 10 { // with port 0, the free TCP port may be taken for UDP
@@ -74,6 +76,9 @@ func (m *Mux) Addr() *net.TCPAddr { return m.tcp.Addr().(*net.TCPAddr) }
 
 // UDP is the socket of the same port. The mux closes it.
 func (m *Mux) UDP() *net.UDPConn { return m.udp }
+
+// Done is closed when Close begins.
+func (m *Mux) Done() <-chan struct{} { return m.done }
 
 // Handle installs the handler of a protocol; nil removes it. Connections for a
 // protocol without handler are closed.
@@ -100,10 +105,8 @@ func (m *Mux) Serve() {
 		defer m.wg.Done()
 		delay := time.Duration(0)
 		for {
-			m.pending <- struct{}{}
 			conn, err := m.tcp.Accept()
 			if err != nil {
-				<-m.pending
 				if m.isClosed() {
 					return
 				}
@@ -115,10 +118,15 @@ func (m *Mux) Serve() {
 				continue
 			}
 			delay = 0
+			c := &trackedConn{Conn: conn, mux: m, host: hostOf(conn)}
+			if !m.arrive(c) {
+				_ = conn.Close()
+				continue
+			}
 			m.wg.Add(1)
 			go func() {
 				defer m.wg.Done()
-				m.serve(conn)
+				m.serve(c)
 			}()
 		}
 	}()
@@ -131,49 +139,50 @@ func (m *Mux) isClosed() bool {
 }
 
 // serve does the handshake and hands the connection over.
-func (m *Mux) serve(conn net.Conn) {
-	release := sync.OnceFunc(func() { <-m.pending })
-	defer release()
-	if !m.track(conn) {
-		_ = conn.Close()
-		return
-	}
-	tracked := &trackedConn{Conn: conn, mux: m}
-	_ = conn.SetDeadline(time.Now().Add(m.cfg.HandshakeTimeout))
-	p, err := acceptHandshake(conn, m.key, func(p Protocol) bool { return m.handler(p) != nil })
+func (m *Mux) serve(c *trackedConn) {
+	_ = c.SetDeadline(time.Now().Add(m.cfg.HandshakeTimeout))
+	p, err := acceptHandshake(c, m.key, func(p Protocol) bool { return m.handler(p) != nil })
 	if err != nil {
-		m.log.Debug("cluster port: connection refused", "from", conn.RemoteAddr(), "error", err)
-		_ = tracked.Close()
+		m.log.Debug("cluster port: connection refused", "from", c.RemoteAddr(), "error", err)
+		_ = c.Close()
 		return
 	}
-	h := m.handler(p)
-	if h == nil || conn.SetDeadline(time.Time{}) != nil {
-		_ = tracked.Close()
+	m.mu.Lock()
+	h, ok := m.handlers[p], m.admitted.greeted(c)
+	m.mu.Unlock()
+	if !ok || h == nil || c.SetDeadline(time.Time{}) != nil {
+		_ = c.Close()
 		return
 	}
-	release()
-	h(tracked)
+	h(c)
 }
 
-func (m *Mux) track(conn net.Conn) bool {
+// arrive takes a connection in, or not; another one may have to go for it.
+func (m *Mux) arrive(c *trackedConn) bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed || len(m.conns) >= m.cfg.MaxConns {
+	if m.closed {
+		m.mu.Unlock()
 		return false
 	}
-	m.conns[conn] = struct{}{}
-	return true
+	victim, ok := m.admitted.arrive(c)
+	m.mu.Unlock()
+	if victim != nil {
+		_ = victim.Conn.Close()
+	}
+	return ok
 }
 
-// trackedConn is an accepted connection that Close of the mux ends too.
+// trackedConn is an accepted connection that counts until it is closed, and
+// that Close of the mux ends too.
 type trackedConn struct {
 	net.Conn
-	mux *Mux
+	mux  *Mux
+	host netip.Addr
 }
 
 func (c *trackedConn) Close() error {
 	c.mux.mu.Lock()
-	delete(c.mux.conns, c.Conn)
+	c.mux.admitted.leave(c)
 	c.mux.mu.Unlock()
 	return c.Conn.Close()
 }
@@ -213,8 +222,8 @@ func (m *Mux) Close() error {
 	}
 	m.closed = true
 	close(m.done)
-	for conn := range m.conns {
-		_ = conn.Close()
+	for _, c := range m.admitted.all() {
+		_ = c.Conn.Close()
 	}
 	m.mu.Unlock()
 	err := m.tcp.Close()

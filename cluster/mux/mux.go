@@ -19,6 +19,7 @@ const (
 	Raft        Protocol = 'F' // hashicorp/raft RPC
 	Replication Protocol = 'R' // replication links
 	Control     Protocol = 'C' // control messages
+	Publish     Protocol = 'P' // pub/sub messages
 )
 
 // String names the protocol.
@@ -32,6 +33,8 @@ func (p Protocol) String() string {
 		return "replication"
 	case Control:
 		return "control"
+	case Publish:
+		return "publish"
 	}
 	return fmt.Sprintf("Protocol(%#x)", byte(p))
 }
@@ -51,12 +54,15 @@ type Config struct {
 	// HandshakeTimeout bounds how long a stranger may hold a connection before
 	// it has said what it wants and proved who it is. Default 3 s.
 	HandshakeTimeout time.Duration
-	// MaxPending is how many connections may be in handshake at a time; more
-	// wait in the kernel's queue. Default 128.
+	// MaxPending is how many connections may be in handshake at a time. One more
+	// ends the oldest of the host that has the most. Default 512.
 	MaxPending int
 	// MaxConns bounds accepted connections past the handshake; more are closed
 	// at once. Default 4096.
 	MaxConns int
+	// MaxPerHost bounds those of one address, so that one host alone cannot use
+	// all of them up. Default a quarter of MaxConns.
+	MaxPerHost int
 }
 
 // Handler takes over an accepted connection after the handshake: deadlines are

@@ -7,7 +7,6 @@ package placement
 import (
 	"slices"
 
-	"respkv/cluster/hashslot"
 	"respkv/cluster/slotmap"
 )
 
@@ -48,30 +47,33 @@ func Plan(members []Member, m *slotmap.Map, replicas int, rebalance bool) []Targ
 
 const none = int16(-1)
 
+// plan is worked out on runs, not on slots: a map has few spans, and whatever
+// is decided for one slot of a run holds for its neighbours until somebody's
+// quota is reached. There the run is split.
 type plan struct {
 	members []Member
 	zone    []int
-	// current state, by slot; primary none when it is no member
-	wasPrimary []int16
-	primary    []int16
-	copies     [][maxCopies + 2]int16 // replicas wanted, first count[slot] used
-	count      []uint8
-	synced     [][]bool // member, by span of the map: in sync
-	spanOf     []uint16
+	runs    []run
 }
 
+// run is a range of slots with one state.
+type run struct {
+	first, last int
+	wasPrimary  int16 // none when it is no member
+	primary     int16
+	count       int // of copies
+	copies      [maxCopies + 2]int16
+	synced      []bool // by member: in sync; shared, not changed
+}
+
+func (r *run) len() int { return r.last - r.first + 1 }
+
+func (r *run) replicas() []int16 { return r.copies[:r.count] }
+
 func newPlan(members []Member, m *slotmap.Map) *plan {
-	p := &plan{
-		members:    members,
-		zone:       make([]int, len(members)),
-		wasPrimary: make([]int16, hashslot.Count),
-		primary:    make([]int16, hashslot.Count),
-		copies:     make([][maxCopies + 2]int16, hashslot.Count),
-		count:      make([]uint8, hashslot.Count),
-		spanOf:     make([]uint16, hashslot.Count),
-	}
+	p := &plan{members: members, zone: make([]int, len(members))}
 	zones := map[string]int{}
-	index := map[slotmap.NodeID]int16{}
+	index := make(map[slotmap.NodeID]int16, len(members))
 	for i, mem := range members {
 		index[mem.ID] = int16(i)
 		name := "zone " + mem.Zone
@@ -83,52 +85,66 @@ func newPlan(members []Member, m *slotmap.Map) *plan {
 		}
 		p.zone[i] = zones[name]
 	}
-	for k, s := range m.Spans() {
-		synced := make([]bool, len(members))
-		primary := none
+	p.runs = make([]run, 0, len(m.Spans())+len(members))
+	for _, s := range m.Spans() {
+		r := run{first: int(s.First), last: int(s.Last), wasPrimary: none, synced: make([]bool, len(members))}
 		if i, ok := index[s.Primary]; ok {
-			primary = i
+			r.wasPrimary = i
 		}
-		var held [maxCopies + 2]int16
-		n := uint8(0)
+		r.primary = r.wasPrimary
 		for _, id := range s.Replicas {
-			if i, ok := index[id]; ok && n < maxCopies+1 {
-				held[n] = i
-				n++
-				synced[i] = s.IsInSync(id)
+			if i, ok := index[id]; ok && r.count < maxCopies+1 {
+				r.copies[r.count] = i
+				r.count++
+				r.synced[i] = s.IsInSync(id)
 			}
 		}
-		p.synced = append(p.synced, synced)
-		for slot := int(s.First); slot <= int(s.Last); slot++ {
-			p.wasPrimary[slot], p.copies[slot], p.count[slot] = primary, held, n
-			p.spanOf[slot] = uint16(k)
-		}
+		p.runs = append(p.runs, r)
 	}
-	copy(p.primary, p.wasPrimary)
 	return p
 }
 
-func (p *plan) replicasOf(slot int) []int16 { return p.copies[slot][:p.count[slot]] }
+// ascending calls decide for the runs in slot order. decide changes the run it
+// is given, for its first n slots (0: for all of them); the others come next.
+func (p *plan) ascending(decide func(r *run) (n int)) {
+	for i := 0; i < len(p.runs); i++ {
+		before := p.runs[i]
+		if n := decide(&p.runs[i]); n > 0 && n < before.len() {
+			p.runs[i].last = before.first + n - 1
+			before.first += n
+			p.runs = slices.Insert(p.runs, i+1, before)
+		}
+	}
+}
 
-func (p *plan) isSynced(slot int, i int16) bool { return p.synced[p.spanOf[slot]][i] }
+// descending is the same from the highest slot down: decide changes the last n
+// slots of its run.
+func (p *plan) descending(decide func(r *run) (n int)) {
+	for i := len(p.runs) - 1; i >= 0; i-- {
+		before := p.runs[i]
+		if n := decide(&p.runs[i]); n > 0 && n < before.len() {
+			p.runs[i].first = before.last - n + 1
+			before.last -= n
+			p.runs = slices.Insert(p.runs, i, before)
+			i++
+		}
+	}
+}
 
 func (p *plan) targets() []Target {
 	var out []Target
-	ids := func(list []int16) []slotmap.NodeID {
-		var names []slotmap.NodeID
-		for _, i := range list {
-			names = append(names, p.members[i].ID)
-		}
-		return names
-	}
-	for slot := 0; slot < hashslot.Count; slot++ {
-		if slot > 0 && p.primary[slot] == p.primary[slot-1] && slices.Equal(p.replicasOf(slot), p.replicasOf(slot-1)) {
-			out[len(out)-1].Last = uint16(slot)
+	for i := range p.runs {
+		r := &p.runs[i]
+		if i > 0 && r.primary == p.runs[i-1].primary && slices.Equal(r.replicas(), p.runs[i-1].replicas()) {
+			out[len(out)-1].Last = uint16(r.last)
 			continue
 		}
-		t := Target{Range: slotmap.Range{First: uint16(slot), Last: uint16(slot)}, Replicas: ids(p.replicasOf(slot))}
-		if i := p.primary[slot]; i != none {
-			t.Primary = p.members[i].ID
+		t := Target{Range: slotmap.Range{First: uint16(r.first), Last: uint16(r.last)}}
+		if r.primary != none {
+			t.Primary = p.members[r.primary].ID
+		}
+		for _, k := range r.replicas() {
+			t.Replicas = append(t.Replicas, p.members[k].ID)
 		}
 		out = append(out, t)
 	}

@@ -171,11 +171,11 @@ func TestRandomMembership(t *testing.T) {
 	}
 	t.Logf("replay with -seed=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
-	for range 4 {
+	for range 100 {
 		m := empty(t, 9)
 		replicas := r.IntN(4)
 		zones := r.IntN(3) == 0
-		for range 4 {
+		for range 8 {
 			var mem []Member
 			for i := range 9 {
 				if r.IntN(3) > 0 || len(mem) == 0 && i == 8 {

@@ -33,31 +33,27 @@ func (p *plan) primaries(rebalance bool) {
 		}
 	}
 	held := make([]int, len(p.members))
-	assigned := 0
-	for slot, i := range p.primary {
-		if i == none {
+	assigned, waiting := 0, 0
+	for i := range p.runs {
+		r := &p.runs[i]
+		if r.primary == none {
 			continue
 		}
-		assigned++
-		m := &p.members[i]
+		assigned += r.len()
+		m := &p.members[r.primary]
 		switch {
-		case weight[i] > 0:
-			held[i]++
+		case weight[r.primary] > 0:
+			held[r.primary] += r.len()
 		case m.Away && !m.NoPrimary:
 			// Failed without a copy elsewhere: the slots wait for it.
+			waiting += r.len()
 		default:
-			p.primary[slot] = none
+			r.primary = none
 		}
 	}
 	if assigned == 0 {
 		p.share(weight)
 		return
-	}
-	waiting := 0
-	for _, i := range p.primary {
-		if i != none && weight[i] == 0 {
-			waiting++
-		}
 	}
 	quota := quotas(hashslot.Count-waiting, weight, held)
 	p.adopt(quota, held, weight)
@@ -73,90 +69,105 @@ func (p *plan) share(weight []int) {
 	for _, w := range weight {
 		sum += w
 	}
-	cum, slot := 0, 0
-	for i, w := range weight {
-		cum += w
-		end := (2*hashslot.Count*cum + sum) / (2 * sum) // rounded to nearest
-		for ; slot < end; slot++ {
-			p.primary[slot] = int16(i)
+	cum, i := weight[0], 0
+	p.ascending(func(r *run) int {
+		for {
+			end := (2*hashslot.Count*cum + sum) / (2 * sum) // rounded to nearest
+			if end > r.first {
+				r.primary = int16(i)
+				return end - r.first
+			}
+			i++
+			cum += weight[i]
 		}
-	}
+	})
 }
 
 // adopt gives slots without a primary to a member: one that has a copy in
 // sync, one that has a copy, the one furthest below its quota.
 func (p *plan) adopt(quota, held, weight []int) {
+	room := func(i int16) int { return quota[i] - held[i] }
 	last := none
-	for slot := range p.primary {
-		if p.primary[slot] != none {
-			continue
+	p.ascending(func(r *run) int {
+		if r.primary != none {
+			return 0
 		}
 		best, bestRank := none, 0
-		for _, i := range p.replicasOf(slot) {
+		for _, i := range r.replicas() {
 			if weight[i] == 0 {
 				continue
 			}
 			rank := 1
-			if p.isSynced(slot, i) {
+			if r.synced[i] {
 				rank = 2
 			}
-			if rank > bestRank || rank == bestRank && held[i]*weight[best] < held[best]*weight[i] {
+			if rank > bestRank || rank == bestRank && room(i) > room(best) {
 				best, bestRank = i, rank
 			}
 		}
 		if best == none {
-			// Stay with the receiver of the slot before while it has room:
+			// Stay with the receiver of the slots before while it has room:
 			// long ranges.
-			if last != none && held[last] < quota[last] {
+			if last != none && room(last) > 0 {
 				best = last
 			} else {
 				for i := range p.members {
-					if weight[i] > 0 && (best == none || quota[i]-held[i] > quota[best]-held[best]) {
+					if weight[i] > 0 && (best == none || room(int16(i)) > room(best)) {
 						best = int16(i)
 					}
 				}
 			}
 			last = best
 		}
-		p.primary[slot] = best
-		held[best]++
-	}
+		n := r.len()
+		if room(best) > 0 {
+			n = min(n, room(best)) // then look again
+		}
+		r.primary = best
+		held[best] += n
+		return n
+	})
 }
 
 // level moves slots from members above their quota to members below: first
 // those of which the receiver has a copy (a move begun earlier, or one that
 // costs nothing), then whole ends of ranges.
 func (p *plan) level(quota, held, weight []int) {
-	move := func(slot int, to int16) {
-		held[p.primary[slot]]--
-		held[to]++
-		p.primary[slot] = to
+	move := func(r *run, to int16) int {
+		from := r.primary
+		n := min(r.len(), held[from]-quota[from], quota[to]-held[to])
+		held[from] -= n
+		held[to] += n
+		r.primary = to
+		return n
+	}
+	above := func(r *run) bool {
+		return r.primary != none && weight[r.primary] > 0 && held[r.primary] > quota[r.primary]
 	}
 	for _, needSync := range []bool{true, false} {
-		for slot, from := range p.primary {
-			if from == none || weight[from] == 0 || held[from] <= quota[from] {
-				continue
+		p.ascending(func(r *run) int {
+			if !above(r) {
+				return 0
 			}
-			for _, to := range p.replicasOf(slot) {
-				if weight[to] > 0 && held[to] < quota[to] && (!needSync || p.isSynced(slot, to)) {
-					move(slot, to)
-					break
+			for _, to := range r.replicas() {
+				if weight[to] > 0 && held[to] < quota[to] && (!needSync || r.synced[to]) {
+					return move(r, to)
 				}
 			}
-		}
+			return 0
+		})
 	}
 	to := 0
-	for slot := hashslot.Count - 1; slot >= 0; slot-- {
-		from := p.primary[slot]
-		if from == none || weight[from] == 0 || held[from] <= quota[from] {
-			continue
+	p.descending(func(r *run) int {
+		if !above(r) {
+			return 0
 		}
 		for to < len(held) && (weight[to] == 0 || held[to] >= quota[to]) {
 			to++
 		}
 		if to == len(held) {
-			return
+			return 0
 		}
-		move(slot, int16(to))
-	}
+		return move(r, int16(to))
+	})
 }

@@ -1,10 +1,6 @@
 package placement
 
-import (
-	"slices"
-
-	"respkv/cluster/hashslot"
-)
+import "slices"
 
 // slack is how far above its share of replicas, in percent, a member may be
 // before copies are moved off it: a copy costs more than slight unevenness.
@@ -20,35 +16,53 @@ func (p *plan) replicas(want int, rebalance bool) {
 	}
 	load := p.keep()
 	total := 0
-	for slot := range p.primary {
-		total += p.wanted(slot, want, holders)
+	for i := range p.runs {
+		r := &p.runs[i]
+		total += r.len() * p.wanted(r, want, holders)
 	}
 	quota := quotas(total, p.replicaWeights(), load)
-	for slot := range p.primary {
-		for int(p.count[slot]) > p.wanted(slot, want, holders) {
-			p.dropWorst(slot, load, quota)
+	p.ascending(func(r *run) int {
+		n := r.len()
+		var changed [maxCopies + 2]int16
+		k := 0
+		for ; r.count > p.wanted(r, want, holders); k++ {
+			changed[k], n = p.dropWorst(r, n, load, quota)
 		}
-	}
-	for slot := range p.primary {
-		for int(p.count[slot]) < p.wanted(slot, want, holders) && p.fill(slot, load, quota) {
+		for _, i := range changed[:k] {
+			load[i] -= n
 		}
-	}
+		return n
+	})
+	p.ascending(func(r *run) int {
+		n, before := r.len(), r.count
+		for r.count < p.wanted(r, want, holders) {
+			k := p.fill(r, n, load, quota)
+			if k == 0 {
+				break
+			}
+			n = k
+		}
+		for _, i := range r.copies[before:r.count] {
+			load[i] += n
+		}
+		return n
+	})
 	if rebalance {
 		p.spread(load, quota)
 	}
 }
 
-// wanted is how many replicas a slot can have: members in good standing
+// wanted is how many replicas the slots of r can have: members in good standing
 // without the primary, and members away that hold one now.
-func (p *plan) wanted(slot, want, holders int) int {
-	if p.primary[slot] == none {
+func (p *plan) wanted(r *run, want, holders int) int {
+	if r.primary == none {
 		return 0
 	}
 	possible := holders
-	if !p.members[p.primary[slot]].Away {
+	if !p.members[r.primary].Away {
 		possible--
 	}
-	for _, i := range p.replicasOf(slot) {
+	for _, i := range r.replicas() {
 		if p.members[i].Away {
 			possible++
 		}
@@ -83,35 +97,35 @@ func (p *plan) replicaWeights() []int {
 // replica, and a primary that is to be replaced is one, last in line.
 func (p *plan) keep() (load []int) {
 	load = make([]int, len(p.members))
-	for slot := range p.primary {
-		n := uint8(0)
-		list := &p.copies[slot]
-		for _, i := range p.replicasOf(slot) {
-			if i != p.primary[slot] {
-				list[n] = i
+	for k := range p.runs {
+		r := &p.runs[k]
+		n := 0
+		for _, i := range r.replicas() {
+			if i != r.primary {
+				r.copies[n] = i
 				n++
 			}
 		}
-		if was := p.wasPrimary[slot]; was != none && was != p.primary[slot] && !slices.Contains(list[:n], was) {
-			list[n] = was
+		if was := r.wasPrimary; was != none && was != r.primary && !slices.Contains(r.copies[:n], was) {
+			r.copies[n] = was
 			n++
 		}
-		p.count[slot] = n
-		for _, i := range list[:n] {
-			load[i]++
+		r.count = n
+		for _, i := range r.replicas() {
+			load[i] += r.len()
 		}
 	}
 	return load
 }
 
-// conflicts counts the copies of slot in the zone of member i, other than its
-// own.
-func (p *plan) conflicts(slot int, i int16) int {
+// conflicts counts the copies of r's slots in the zone of member i, other than
+// its own.
+func (p *plan) conflicts(r *run, i int16) int {
 	n := 0
-	if lead := p.primary[slot]; lead != i && p.zone[lead] == p.zone[i] {
+	if r.primary != i && p.zone[r.primary] == p.zone[i] {
 		n++
 	}
-	for _, j := range p.replicasOf(slot) {
+	for _, j := range r.replicas() {
 		if j != i && p.zone[j] == p.zone[i] {
 			n++
 		}
@@ -119,15 +133,16 @@ func (p *plan) conflicts(slot int, i int16) int {
 	return n
 }
 
-// dropWorst removes the copy that is worth least: sharing a zone with another,
-// then on the member that is most above its share, then the last in line.
-func (p *plan) dropWorst(slot int, load, quota []int) {
-	list := p.replicasOf(slot)
+// dropWorst removes the copy that is worth least from up to n slots of r:
+// sharing a zone with another, then on a member that is above its share, then
+// the last in line. It returns whose copy that is, and for how many slots that
+// holds.
+func (p *plan) dropWorst(r *run, n int, load, quota []int) (int16, int) {
 	worst, worstConflicts, worstOver := 0, -1, 0
-	for k, i := range list {
+	for k, i := range r.replicas() {
 		// Only whether a member is above its share counts, not by how much:
 		// else two members near theirs would take turns, slot by slot.
-		c, over := p.conflicts(slot, i), 0
+		c, over := p.conflicts(r, i), 0
 		if load[i] > tolerated(quota[i]) {
 			over = 1
 		}
@@ -135,23 +150,27 @@ func (p *plan) dropWorst(slot int, load, quota []int) {
 			worst, worstConflicts, worstOver = k, c, over
 		}
 	}
-	load[list[worst]]--
-	copy(list[worst:], list[worst+1:])
-	p.count[slot]--
+	i := r.copies[worst]
+	if worstOver == 1 {
+		n = min(n, load[i]-tolerated(quota[i]))
+	}
+	copy(r.copies[worst:r.count], r.copies[worst+1:r.count])
+	r.count--
+	return i, n
 }
 
-// fill adds one copy: in a zone without one, on a member below its share,
-// preferring the member after the primary so that ranges stay whole and
-// replicas of different primaries spread.
-func (p *plan) fill(slot int, load, quota []int) bool {
-	n := len(p.members)
+// fill adds one copy to up to n slots of r: in a zone without one, on a member
+// below its share, preferring the member after the primary so that ranges stay
+// whole and replicas of different primaries spread. It returns to how many
+// slots; 0: nobody can hold one.
+func (p *plan) fill(r *run, n int, load, quota []int) int {
 	best, bestConflicts, bestRoom := none, 0, 0
-	for step := 1; step < n; step++ {
-		i := int16((int(p.primary[slot]) + step) % n)
-		if p.members[i].Away || slices.Contains(p.replicasOf(slot), i) {
+	for step := 1; step < len(p.members); step++ {
+		i := int16((int(r.primary) + step) % len(p.members))
+		if p.members[i].Away || slices.Contains(r.replicas(), i) {
 			continue
 		}
-		c, room := p.conflicts(slot, i), 0
+		c, room := p.conflicts(r, i), 0
 		if load[i] < tolerated(quota[i]) {
 			room = 1
 		}
@@ -160,55 +179,68 @@ func (p *plan) fill(slot int, load, quota []int) bool {
 		}
 	}
 	if best == none {
-		return false
+		return 0
 	}
-	p.copies[slot][p.count[slot]] = best
-	p.count[slot]++
-	load[best]++
-	return true
+	if bestRoom == 1 {
+		n = min(n, tolerated(quota[best])-load[best])
+	}
+	r.copies[r.count] = best
+	r.count++
+	return n
 }
 
 // spread repairs zones and moves replicas off members far above their share.
 func (p *plan) spread(load, quota []int) {
 	last := 0 // the latest receiver goes on receiving while it has room: long ranges
-	for slot := hashslot.Count - 1; slot >= 0; slot-- {
-		for k, from := range p.replicasOf(slot) {
-			crowded := p.conflicts(slot, from)
+	p.descending(func(r *run) int {
+		before, n := r.copies, r.len()
+		for k, from := range before[:r.count] {
+			crowded := p.conflicts(r, from)
 			above := load[from] > tolerated(quota[from])
 			if crowded == 0 && !above || p.members[from].Away {
 				continue
 			}
-			to := p.betterHome(slot, k, last, crowded, above, load, quota)
+			to, better := p.betterHome(r, k, last, crowded, above, load, quota)
 			if to == from {
 				continue
 			}
-			p.copies[slot][k] = to
-			load[from]--
-			load[to]++
+			if !better {
+				n = min(n, load[from]-tolerated(quota[from]), quota[to]-load[to])
+			}
+			r.copies[k] = to
 			last = int(to)
 		}
-	}
+		for k, from := range before[:r.count] {
+			load[from] -= n
+			load[r.copies[k]] += n
+		}
+		return n
+	})
 }
 
-// betterHome returns where the k-th copy of slot should be: where it is, when
-// there is nothing better. Members are tried from first on.
-func (p *plan) betterHome(slot, k, first, crowded int, above bool, load, quota []int) int16 {
-	from := p.copies[slot][k]
-	best, bestConflicts, moved := from, crowded, false
+// betterHome returns where the k-th copy of r should be: where it is, when
+// there is nothing better; better says that it is so for the sake of zones.
+// Members are tried from first on.
+func (p *plan) betterHome(r *run, k, first, crowded int, above bool, load, quota []int) (best int16, better bool) {
+	from := r.copies[k]
+	best, bestConflicts := from, crowded
 	for step := range p.members {
 		i := (first + step) % len(p.members)
 		to := int16(i)
-		if p.members[i].Away || to == p.primary[slot] || slices.Contains(p.replicasOf(slot), to) {
+		if p.members[i].Away || to == r.primary || slices.Contains(r.replicas(), to) {
 			continue
 		}
-		p.copies[slot][k] = to // counted as moved there
-		c := p.conflicts(slot, to)
-		p.copies[slot][k] = from
-		if c < bestConflicts || c == bestConflicts && above && !moved && load[i] < quota[i] {
-			best, bestConflicts, moved = to, c, true
+		r.copies[k] = to // counted as moved there
+		c := p.conflicts(r, to)
+		r.copies[k] = from
+		switch {
+		case c < bestConflicts:
+			best, bestConflicts, better = to, c, true
+		case c == bestConflicts && above && best == from && load[i] < quota[i]:
+			best = to
 		}
 	}
-	return best
+	return best, better
 }
 
 // tolerated is the load up to which a member with that quota is left alone.

@@ -70,13 +70,15 @@ func (p *plane) replicate() {
 		if from == nil || !from.complete || src.plane.m.Slot(slot).Primary != src.id || from.epoch < c.epoch {
 			continue
 		}
-		if c.complete && len(c.log) <= len(from.log) && slices.Equal(c.log, from.log[:len(c.log)]) {
+		// Writes are unique, so equal ends mean equal beginnings.
+		have := len(c.log)
+		if c.complete && have <= len(from.log) && (have == 0 || c.log[have-1] == from.log[have-1]) {
 			// Partial: some of what is missing.
 			n := len(from.log)
-			if w.rng.IntN(3) == 0 && n > len(c.log) {
-				n = len(c.log) + w.rng.IntN(n-len(c.log)+1)
+			if w.rng.IntN(3) == 0 && n > have {
+				n = have + w.rng.IntN(n-have+1)
 			}
-			c.log = slices.Clone(from.log[:n])
+			c.log = append(c.log, from.log[have:n]...)
 			if n == len(from.log) {
 				c.epoch = from.epoch
 			}
@@ -200,6 +202,9 @@ func (w *world) write() {
 	c := owner.plane.copies[slot]
 	if c == nil || !c.complete {
 		w.failf("slot %d: node %d serves it without a complete copy", slot, owner.index)
+		return
+	}
+	if w.quiet {
 		return
 	}
 	w.writes++

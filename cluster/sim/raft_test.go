@@ -67,6 +67,13 @@ func (r *raftModel) propose(n *node, e slotmap.Entry) {
 	w.after(w.delay()+w.delay(), func() {
 		if r.leads(n) && term == r.term && r.majority(w, n) {
 			res := r.commit(e)
+			if res.Stale != "" {
+				w.stale++
+				w.logf("node %d: %T %+v is stale: %s", n.index, e, e, res.Stale)
+				if w.stale > 200 {
+					w.failf("a controller keeps proposing what has no effect")
+				}
+			}
 			index := len(r.maps) - 1
 			n.do(0, func() {
 				n.applied = max(n.applied, index)
@@ -155,7 +162,11 @@ func (w *world) elect() {
 	}
 	if old := r.leader; old != nil {
 		// It finds out some time: until then it goes on.
-		old.do(w.between(0, 800*ms), old.ctl.Stop)
+		old.do(w.between(0, 800*ms), func() {
+			if r.leader != old {
+				old.ctl.Stop()
+			}
+		})
 	}
 	n := able[w.rng.IntN(len(able))]
 	r.term++

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -67,6 +68,25 @@ func (w *world) converged() string {
 	return ""
 }
 
+// describe is the map for a failure's trace.
+func (w *world) describe() string {
+	m := w.raft.maps[len(w.raft.maps)-1]
+	var b strings.Builder
+	for _, n := range m.Nodes() {
+		fmt.Fprintf(&b, "\n  node %s boot %d %v", short(n.ID), n.Boot, n.State)
+	}
+	for _, s := range m.Spans() {
+		fmt.Fprintf(&b, "\n  %v: primary %s epoch %d", s.Range, short(s.Primary), s.Epoch)
+		for _, id := range s.Replicas {
+			fmt.Fprintf(&b, " replica %s sync %v", short(id), s.IsInSync(id))
+		}
+		if s.Move != nil {
+			fmt.Fprintf(&b, " moves to %s", short(s.Move.Target))
+		}
+	}
+	return b.String()
+}
+
 // settle waits for convergence, then lets replication catch up without writes
 // and compares the copies.
 func (w *world) settle(within time.Duration) {
@@ -77,6 +97,7 @@ func (w *world) settle(within time.Duration) {
 			break
 		}
 		if w.now > deadline {
+			w.logf("%s", w.describe())
 			w.failf("not healed: %s", why)
 			return
 		}
@@ -101,23 +122,14 @@ func (w *world) copiesEqual() string {
 
 // checkCopies stops the writes and waits for equal copies.
 func (w *world) checkCopies() {
-	acked := w.acked
-	w.acked = map[uint16][]uint64{}
+	w.quiet = true
 	deadline := w.now + 5*time.Second
-	for w.failure == "" {
-		// Cut clients off by looking between two writes.
-		if w.copiesEqual() == "" {
-			break
-		}
+	for w.failure == "" && w.copiesEqual() != "" {
 		if w.now > deadline {
 			w.failf("%s", w.copiesEqual())
 		}
-		w.run(w.now + 1*ms)
+		w.run(w.now + 10*ms)
 	}
-	for slot, list := range w.acked {
-		acked[slot] = append(acked[slot], list...)
-	}
-	w.acked = acked
 }
 
 // lost counts acknowledged writes that the primaries do not have.
@@ -189,6 +201,7 @@ func (w *world) planned() {
 		deadline := w.now + 60*time.Second
 		for w.failure == "" && !done(w.raft.maps[n.applied]) {
 			if w.now > deadline {
+				w.logf("%s", w.describe())
 				w.failf("node %d: %s takes for ever", n.index, what)
 			}
 			n.request(op, n.id)
@@ -201,7 +214,7 @@ func (w *world) planned() {
 		w.add()
 	case k == 1 && len(alive) > 3:
 		w.logf("node %d is to leave", n.index)
-		wait("leaving", control.OpLeave, func(m *slotmap.Map) bool { return m.Node(n.id) == nil })
+		wait("leaving", control.OpLeave, func(m *slotmap.Map) bool { return m.IsForgotten(n.id) })
 		n.gone, n.up = true, false
 		w.raft.lost(n)
 	case k == 2:
@@ -210,7 +223,10 @@ func (w *world) planned() {
 		w.run(w.now + 200*ms)
 	default:
 		w.logf("node %d is to stop", n.index)
-		wait("stopping", control.OpStop, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id)) == 0 })
+		wait("stopping", control.OpStop, func(m *slotmap.Map) bool {
+			self := m.Node(n.id)
+			return self != nil && self.State == slotmap.NodeStopped && len(m.PrimaryOf(n.id)) == 0
+		})
 		w.run(w.now + w.between(0, 50*ms))
 		n.up = false
 		w.raft.lost(n)
@@ -289,6 +305,10 @@ func (w *world) fault() {
 		w.logf("the network heals")
 		clear(w.cut)
 	case 7:
+		if w.rng.IntN(2) == 0 {
+			w.trap = true
+			break
+		}
 		n.frozen = w.now + w.between(50*ms, 3*time.Second)
 		w.logf("node %d is frozen until %.3f", n.index, n.frozen.Seconds())
 	case 8:
@@ -304,7 +324,7 @@ func (w *world) fault() {
 func (w *world) heal() {
 	w.logf("everything heals")
 	clear(w.cut)
-	w.loss = 0
+	w.loss, w.trap = 0, false
 	for _, n := range w.nodes {
 		n.frozen = 0
 		if !n.up && !n.gone {

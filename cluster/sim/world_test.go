@@ -31,6 +31,9 @@ type world struct {
 	refused uint64
 	trace   []string
 	failure string
+	quiet   bool // clients look, but write nothing
+	trap    bool // freeze the next node that is granted a lease
+	stale   int  // proposals without effect
 	kinds   map[control.EventKind]int
 }
 
@@ -64,7 +67,7 @@ func newWorld(seed uint64, nodes int) *world {
 		w.raft.servers = append(w.raft.servers, control.RaftServer{ID: n.id, Voter: len(w.raft.servers) < 3})
 	}
 	w.every(20*ms, w.elect)
-	w.every(2*ms, w.write)
+	w.every(ms/2, w.write)
 	return w
 }
 
@@ -303,6 +306,13 @@ func (n *node) send(to slotmap.NodeID, fn func(*node)) {
 }
 
 func (n *node) deliver(to slotmap.NodeID, m control.Message) {
+	if _, grant := m.(*control.LeaseGrant); grant && n.w.trap {
+		// The worst moment to be frozen: with a grant in the mailbox.
+		n.w.trap = false
+		dst := n.w.byID[to]
+		dst.frozen = n.w.now + n.w.between(500*ms, 3*time.Second)
+		n.w.logf("node %d is frozen until %.3f, before it reads its grant", dst.index, dst.frozen.Seconds())
+	}
 	n.send(to, func(dst *node) {
 		dst.agent.Receive(n.id, m)
 		dst.ctl.Receive(n.id, m)

@@ -77,7 +77,6 @@ func TestMistakesAreRefused(t *testing.T) {
 		{env: []string{"RESPKV_SERVER_PORT="}, want: []string{"server.port", `""`}},
 		{args: []string{"--server.port="}, want: []string{"server.port", `""`}},
 		{args: []string{"--server.port=x", "--log.level=y"}, want: []string{"--server.port", "--log.level"}},
-		{args: []string{"--cluster.routing=forward", "--cluster.enabled"}, want: []string{"cluster.routing", "not built"}},
 	} {
 		t.Run(strings.Join(tc.want, " "), func(t *testing.T) {
 			_, err := loadWith(t, tc.file, tc.env, tc.args...)

@@ -55,6 +55,7 @@ type Server struct {
 	ClientQueryBufferLimit  int64  // bytes
 	ClientOutputBufferLimit OutputLimits
 	EnableDebugCommand      LocalAccess
+	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
 	Hz                      int           // background rounds a second
 	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
 }

@@ -102,7 +102,7 @@ func (k *Key) yamlValue(c *Config) string {
 			quoted[i] = quoteYAML(word)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case textValue, octal, outputLimits:
+	case textValue, octal, outputLimits, keyspaceEvents:
 		return quoteYAML(v.text())
 	case enum:
 		if v.text() == "no" || v.text() == "yes" {

@@ -86,7 +86,7 @@ func (k *Key) IsBool() bool { _, ok := k.value(new(Config)).(boolean); return ok
 // where it looks like a number.
 func (k *Key) isQuoted() bool {
 	switch k.value(new(Config)).(type) {
-	case octal, textValue:
+	case octal, textValue, keyspaceEvents:
 		return true
 	}
 	return false

@@ -43,7 +43,7 @@ var clusterKeys = []*Key{
 	{
 		Name: "cluster.return_timeout", Default: "5m",
 		value: durationValue(func(c *Config) *time.Duration { return &c.Cluster.ReturnTimeout }, time.Second, 0, 24*3600),
-		What:  "How long a member that is away is expected back before its replicas are placed on other nodes.",
+		What:  "How long a member that is away is expected back before its replicas are placed on other nodes. One whose process is known to be gone lost its data with it and is waited for five times cluster.node_timeout at most.",
 		Raise: "Restarts and repairs move no data; slots have fewer replicas meanwhile.",
 		Lower: "Full redundancy is back sooner; a slow restart copies data twice.",
 	},

@@ -93,6 +93,11 @@ var serverKeys = []*Key{
 		What:  "Who may call DEBUG: `no` nobody, `local` clients on this machine, `yes` every client.",
 	},
 	{
+		Name: "server.notify_keyspace_events", Redis: []string{"notify-keyspace-events"}, Default: "", Mutable: true,
+		value: keyspaceEventsValue(func(c *Config) *string { return &c.Server.NotifyKeyspaceEvents }),
+		What:  "Which changes of keys are published, to channels `__keyspace@<db>__:<key>` (K) and `__keyevent@<db>__:<event>` (E) of this node: `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted sets, `t` streams, `d` modules, `x` expired keys, `e` evicted keys, all these: `A`; `n` new keys, `m` keys that were asked for and do not exist. Nothing is published without K or E.",
+	},
+	{
 		Name: "server.hz", Redis: []string{"hz"}, Default: "10", Mutable: true,
 		value: intValue(func(c *Config) *int { return &c.Server.Hz }, 1, 500),
 		What:  "Rounds of background work a second: active expiry and closing idle clients.",

@@ -18,7 +18,7 @@ var storeKeys = []*Key{
 	{
 		Name: "store.maxmemory", Redis: []string{"maxmemory"}, Default: "0", Mutable: true,
 		value: memoryOrPercentValue(func(c *Config) *int64 { return &c.Store.MaxMemory }),
-		What:  "Memory limit of the data set; above it store.maxmemory_policy acts. 0: no limit. A percentage is of the machine's or container's memory.",
+		What:  "Memory limit: above it store.maxmemory_policy acts. The process as a whole is kept near it, too; only a limit under some 70 MB holds for the data alone. 0: no limit. A percentage is of the machine's or container's memory.",
 		Raise: "More keys stay.",
 		Lower: "Keys are evicted, or writes refused, sooner; lowering it at run time evicts at once.",
 	},
@@ -32,7 +32,7 @@ var storeKeys = []*Key{
 	{
 		Name: "store.maxmemory_samples", Redis: []string{"maxmemory-samples"}, Default: "5", Mutable: true,
 		value: intValue(func(c *Config) *int { return &c.Store.MaxMemorySamples }, 1, math.MaxInt32),
-		What:  "Keys looked at to choose one to evict.",
+		What:  "Keys looked at to choose one to evict; no more than 512 are.",
 		Raise: "Better choices, more CPU for each eviction.",
 		Lower: "Cheaper and worse choices.",
 	},

@@ -113,6 +113,49 @@ func (v durability) redis() string   { return v.text() }
 func (v durability) kind() string    { return "word" }
 func (v durability) allowed() string { return "async, replicas=N (N from 1 to 16) or quorum" }
 
+// keyspaceEvents is notify-keyspace-events: a set of letters, kept in the order
+// in which CONFIG GET shows them.
+type keyspaceEvents struct{ p *string }
+
+func keyspaceEventsValue(field func(*Config) *string) func(*Config) value {
+	return func(c *Config) value { return keyspaceEvents{field(c)} }
+}
+
+const (
+	// eventClasses are the letters that A stands for.
+	eventClasses = "g$lshzxetd"
+	// eventLetters is every letter but A. n and m are not part of A.
+	eventLetters = eventClasses + "nKEm"
+)
+
+func (v keyspaceEvents) setRedis(s string) error {
+	s = strings.ReplaceAll(s, "A", eventClasses)
+	for _, letter := range s {
+		if !strings.ContainsRune(eventLetters, letter) {
+			return errors.New("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+		}
+	}
+	var b strings.Builder
+	for _, letter := range eventLetters {
+		if strings.ContainsRune(s, letter) {
+			b.WriteRune(letter)
+		}
+	}
+	*v.p = b.String()
+	return nil
+}
+
+func (v keyspaceEvents) set(s string) error { return v.setRedis(s) }
+
+func (v keyspaceEvents) text() string { return strings.Replace(*v.p, eventClasses, "A", 1) }
+
+// redis leaves n out where A is shown, as Redis does.
+func (v keyspaceEvents) redis() string { return strings.Replace(v.text(), "An", "A", 1) }
+func (v keyspaceEvents) kind() string  { return "letters" }
+func (v keyspaceEvents) allowed() string {
+	return "letters of: K E g $ l s h z x e t d n m A; empty: none"
+}
+
 // access is a LocalAccess.
 func accessValue(field func(*Config) *LocalAccess) func(*Config) value {
 	return func(c *Config) value {

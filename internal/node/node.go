@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
@@ -78,6 +79,9 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 		return nil, err
 	}
 	hooks.dispatcher = n.dispatcher
+	if n.plane != nil {
+		n.plane.keyspace.replaced = n.dispatcher.SlotReplaced
+	}
 	n.server, err = resp.NewServer(n.serverConfig(cfg), n.dispatcher)
 	if err != nil {
 		return nil, err
@@ -115,6 +119,10 @@ func (n *Node) requestShutdown(resp.ShutdownOptions) error {
 // Done is closed when the node has ended.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
+// drainTime is how long clients have to take the replies of their last commands
+// when the node stops.
+const drainTime = time.Second
+
 // Shutdown ends the node: it hands its primaries over, as far as ctx allows,
 // stops accepting, lets running commands finish and closes everything.
 func (n *Node) Shutdown(ctx context.Context) error {
@@ -124,6 +132,10 @@ func (n *Node) Shutdown(ctx context.Context) error {
 				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
 			}
 		}
+		// The hand-over may have used up ctx; clients get a moment of their own to
+		// take their replies.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
 		if err := n.server.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			n.err = fmt.Errorf("closing the client port: %w", err)
 		}
@@ -235,6 +247,7 @@ func (n *Node) startCluster() error {
 	if err := n.cluster.Start(); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
+	n.cluster.HandlePublished(n.dispatcher.Published)
 	n.cluster.HandleReplication(func(conn net.Conn) {
 		if err := n.source.Serve(n.ctx, conn); err != nil && n.ctx.Err() == nil {
 			n.log.Debug("a replication link to this node ended", "peer", conn.RemoteAddr(), "error", err)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"respkv/cluster"
@@ -40,10 +41,11 @@ type plane struct {
 	links   map[slotmap.NodeID]*link
 	closed  bool
 
-	lost  lossCounter
-	wake  chan struct{} // stale slots wait for the cleaner
-	quit  chan struct{}
-	clean sync.WaitGroup
+	lost   lossCounter
+	status statusCache
+	wake   chan struct{} // stale slots wait for the cleaner
+	quit   chan struct{}
+	clean  sync.WaitGroup
 }
 
 // role is what this node is for a slot.
@@ -65,7 +67,7 @@ type link struct {
 func newPlane(n *Node, cfg replication.Config) *plane {
 	p := &plane{
 		node: n, cfg: cfg, log: n.log,
-		keyspace: &keyspace{store: n.store},
+		keyspace: &keyspace{store: n.store, replaced: func(uint16) {}},
 		links:    make(map[slotmap.NodeID]*link),
 		wake:     make(chan struct{}, 1),
 		quit:     make(chan struct{}),
@@ -128,8 +130,12 @@ func (p *plane) Apply(m *slotmap.Map) {
 		}
 	}
 	p.roles = roles
+	p.status.changed.Store(true)
 	p.follow(follows)
 	p.follows = follows
+	if p.node.dispatcher != nil {
+		p.node.dispatcher.SlotsLost(func(slot uint16) bool { return roles[slot] == roleNone })
+	}
 	if err := p.node.repl.SetWanted(logWanted(m)); err != nil {
 		p.log.Error("no memory for the replication log: replicas will need full resyncs", "error", err)
 	}
@@ -212,9 +218,13 @@ func (p *plane) open(primary slotmap.NodeID) (*link, error) {
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return p.node.cluster.DialReplication(ctx, primary)
 		},
-		OnBroken: func(error) { p.node.cluster.LinkBroken(primary) },
-		OnLoss:   p.lost.add,
-		Logger:   p.log,
+		OnBroken: func(error) {
+			p.status.changed.Store(true)
+			p.node.cluster.LinkBroken(primary)
+		},
+		OnCaughtUp: func(uint16) { p.status.changed.Store(true) },
+		OnLoss:     p.lost.add,
+		Logger:     p.log,
 	})
 	if err != nil {
 		return nil, err
@@ -345,8 +355,33 @@ func (p *plane) applied(positions []cluster.SlotPosition) bool {
 	return true
 }
 
+// statusAge is how old an answer of Status may be while no slot changed its
+// state: sequences and lag move all the time, and going through all slots costs
+// some hundred microseconds.
+const statusAge = 250 * time.Millisecond
+
+// statusCache holds the last answer of Status.
+type statusCache struct {
+	changed atomic.Bool // a slot changed its state since
+
+	mu   sync.Mutex // guards all below; taken before plane.mu
+	last []cluster.RangeStatus
+	at   time.Time
+}
+
 // Status implements cluster.DataPlane.
 func (p *plane) Status() []cluster.RangeStatus {
+	c := &p.status
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.changed.Swap(false) || now.Sub(c.at) >= statusAge {
+		c.last, c.at = p.currentStatus(), now
+	}
+	return c.last
+}
+
+func (p *plane) currentStatus() []cluster.RangeStatus {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	var out []cluster.RangeStatus

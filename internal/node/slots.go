@@ -25,7 +25,8 @@ const (
 // name; for a present key then deadline (uvarint, Unix milliseconds + 1, 0 for
 // none) and the payload of store.DumpValue up to the end.
 type keyspace struct {
-	store *store.Store
+	store    *store.Store
+	replaced func(slot uint16) // told of keys that no effect changes; lock of the shard held
 }
 
 // A snapshot cursor is the database in the bits above the store's cursor.
@@ -104,6 +105,7 @@ func (ks *keyspace) ClearSlot(slot uint16) error {
 	shard := store.ShardOf(slot)
 	for {
 		ks.store.LockShard(shard)
+		ks.replaced(slot)
 		removed := 0
 		for db := range ks.store.Databases() {
 			removed += ks.store.FlushSlot(db, slot, clearStep)
@@ -141,6 +143,7 @@ func (ks *keyspace) LoadEntry(slot uint16, entry []byte) error {
 	case entryAbsent:
 		ks.store.LockShard(shard)
 		defer ks.store.UnlockShard(shard)
+		ks.replaced(slot)
 		tx.Delete(k)
 		return nil
 	case entryPresent:
@@ -150,6 +153,7 @@ func (ks *keyspace) LoadEntry(slot uint16, entry []byte) error {
 		}
 		ks.store.LockShard(shard)
 		defer ks.store.UnlockShard(shard)
+		ks.replaced(slot)
 		return tx.LoadValue(k, payload, int64(deadline-1), true)
 	}
 	return fmt.Errorf("%w: kind %d", errEntry, kind)

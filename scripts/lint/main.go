@@ -1,6 +1,6 @@
 // Command lint checks what go vet does not: formatting, the direction of
-// imports between our packages, and that only commands print or exit. It
-// reports and changes nothing. "make lint" runs it from the root.
+// imports between our packages, that only commands print or exit, and that
+// docs/locks.md names every lock. It reports and changes nothing. "make lint" runs it from the root.
 package main
 
 import (
@@ -23,7 +23,7 @@ const module = "respkv/"
 
 // allowed says what a package may import, of ours and of the libraries that
 // are tied to a place. The longest matching prefix counts; "x/..." is x and all
-// below it. docs/contracts.md draws the same picture.
+// below it. docs/architecture.md draws the same picture.
 var allowed = []struct {
 	pkg     string
 	imports []string
@@ -78,6 +78,9 @@ func main() {
 	if err != nil {
 		report("lint: %v", err)
 	}
+	if err := checkLocks(); err != nil {
+		report("lint: %v", err)
+	}
 	if problems > 0 {
 		os.Exit(1)
 	}
@@ -113,7 +116,7 @@ func check(name string) error {
 			return err
 		}
 		if ours, ok := strings.CutPrefix(imported, module); ok && !slices.ContainsFunc(rule, func(p string) bool { return covers(p, ours) }) {
-			report("%s: %s must not import %s (docs/contracts.md)", files.Position(spec.Pos()), pkg, ours)
+			report("%s: %s must not import %s (docs/architecture.md)", files.Position(spec.Pos()), pkg, ours)
 		}
 		for library, home := range homes {
 			if covers(library+"/...", imported) && !covers(home+"/...", pkg) {
@@ -123,6 +126,7 @@ func check(name string) error {
 	}
 	if !covers("cmd/...", pkg) && !covers("scripts/...", pkg) && !covers("tests/...", pkg) {
 		checkCalls(files, file)
+		findLocks(file, pkg, func(name string, at ast.Node) { locksFound[name] = files.Position(at.Pos()).String() })
 	}
 	return nil
 }

@@ -58,6 +58,10 @@ func startServer(binary string) (*server, error) {
 	}
 }
 
+func (s *server) pid() int { return s.cmd.Process.Pid }
+
+func (s *server) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
+
 func (s *server) stop() {
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
@@ -70,7 +74,7 @@ func (s *server) remove() {
 }
 
 func (s *server) dial() (net.Conn, error) {
-	return net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(s.port), time.Second)
+	return net.DialTimeout("tcp", s.addr(), time.Second)
 }
 
 func (s *server) ping() error {
@@ -134,9 +138,9 @@ func (s *server) fill(keys, valueSize, expireSeconds int) error {
 	return <-sent
 }
 
-// cpuSeconds is user and system time of the process so far.
-func (s *server) cpuSeconds() (float64, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+// cpuSeconds is user and system time of a process so far.
+func cpuSeconds(pid int) (float64, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -173,7 +177,7 @@ func (s *server) residentBytes() (float64, error) {
 }
 
 func (s *server) resident() (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid()))
 	if err != nil {
 		return 0, err
 	}

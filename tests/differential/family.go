@@ -43,7 +43,7 @@ var (
 
 // Families lists all families, by the order in which they were built.
 func Families() []Family {
-	return []Family{stringFamily(), genericFamily(), hashFamily(), setFamily(), listFamily()}
+	return []Family{stringFamily(), genericFamily(), transactionFamily(), hashFamily(), setFamily(), listFamily()}
 }
 
 // keyProbes show type, deadline and content of a key that may be a string.

@@ -1,0 +1,76 @@
+package sim
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// outage does harm to one node of three, once they have settled, and returns
+// how long it takes until the others serve every slot.
+func outage(t *testing.T, seed uint64, harm func(w *world, n *node)) time.Duration {
+	w := newWorld(seed, 3)
+	w.settle(10 * time.Second)
+	w.run(w.now + w.between(time.Second, 2*time.Second))
+	victim := w.nodes[w.rng.IntN(3)]
+	if seed%2 == 0 {
+		victim = w.raft.leader
+	}
+	began := w.now
+	harm(w, victim)
+	for w.failure == "" {
+		served := true
+		for _, slot := range probed {
+			found := false
+			for _, n := range w.nodes {
+				found = found || n != victim && n.serves(slot)
+			}
+			served = served && found
+		}
+		if served {
+			return w.now - began
+		}
+		if w.now-began > 20*time.Second {
+			w.failf("no service after %v", w.now-began)
+		}
+		w.run(w.now + ms)
+	}
+	report(t, w, seed)
+	return 0
+}
+
+func percentile(list []time.Duration, p int) time.Duration {
+	slices.Sort(list)
+	return list[min(len(list)-1, len(list)*p/100)]
+}
+
+// TestServiceBack holds the default timings to their promise, in a model where
+// nothing but the timings takes long: half of the victims lead raft.
+func TestServiceBack(t *testing.T) {
+	first, count := seeds(t, 60)
+	for _, tc := range []struct {
+		name  string
+		limit time.Duration
+		harm  func(*world, *node)
+	}{
+		{"crash", time.Second, func(w *world, n *node) { n.crash() }},
+		{"cut network", 3 * time.Second, func(w *world, n *node) {
+			for i := range w.nodes {
+				w.cut[[2]int{i, n.index}], w.cut[[2]int{n.index, i}] = true, true
+			}
+		}},
+		{"frozen process", 3 * time.Second, func(w *world, n *node) { n.frozen = w.now + time.Minute }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var took []time.Duration
+			for seed := first; seed < first+count; seed++ {
+				took = append(took, outage(t, seed, tc.harm))
+			}
+			p50, p99 := percentile(took, 50), percentile(took, 99)
+			t.Logf("p50 %v, p99 %v", p50, p99)
+			if p99 > tc.limit {
+				t.Fatalf("p99 is %v, promised %v", p99, tc.limit)
+			}
+		})
+	}
+}

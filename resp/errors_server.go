@@ -1,0 +1,94 @@
+package resp
+
+import "strings"
+
+// Wire error texts of the commands on connections, the server and the cluster.
+// See errors.go; those that speak of what Redis does not have are our own.
+const (
+	// Clients.
+	errClientName      = "ERR Client names cannot contain spaces, newlines or special characters."
+	errNoClient        = "ERR No such client"
+	errPauseMode       = "ERR CLIENT PAUSE mode must be WRITE or ALL"
+	errUnblockReason   = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+	errUnblocked       = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+	errClientID        = "ERR Invalid client ID"
+	errKillID          = "ERR client-id should be greater than 0"
+	errKillAge         = "ERR maxage should be greater than 0"
+	errKillAgeInt      = "ERR maxage is not an integer or out of range"
+	errTimeoutInt      = "ERR timeout is not an integer or out of range"
+	errTimeoutNegative = "ERR timeout is negative"
+	errHelloVersion    = "ERR Protocol version is not an integer or out of range"
+	errHelloNoAuth     = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+	errResetNormal     = "ERR can only reset normal client connections"
+
+	// Cluster.
+	errInvalidSlot      = "ERR Invalid slot"
+	errInvalidSlotCount = "ERR Invalid slot or number of keys"
+	errForgetSelf       = "ERR I tried hard but I can't forget myself..."
+	errNotReplica       = "ERR You should send CLUSTER FAILOVER to a replica"
+	errNotMaster        = "ERR The specified node is not a master"
+	errResetKeys        = "ERR CLUSTER RESET can't be called with master nodes containing keys"
+	errReplicaOfCluster = "ERR REPLICAOF not allowed in cluster mode."
+	errMasterPort       = "ERR Invalid master port"
+	errReplicaOf        = "ERR replication between standalone nodes is not supported: start the nodes with cluster.enabled, then replicas are placed by themselves (cluster.replicas)"
+
+	// Shutdown and DEBUG.
+	errNoShutdown      = "ERR No shutdown in progress."
+	errShutdownAbort   = "ERR the shutdown in progress can't be aborted"
+	errShutdownSave    = "ERR SHUTDOWN SAVE is not possible: this server keeps its data in memory only"
+	errShutdownRefused = "ERR this server can't be shut down by its clients"
+	errShutdownFailed  = "ERR Errors trying to SHUTDOWN. Check logs."
+	errResp3Only       = "ERR RESP2 is not supported by this command"
+	errProtocolType    = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+)
+
+// shownArg is how much of an argument an error text repeats, in bytes.
+const shownArg = 128
+
+// errOf is the text of an error of another package.
+func errOf(err error) string { return "ERR " + errorSafe(err.Error()) }
+
+// errSubcommandArgs is Redis's text where a sub-command is unknown, or known with
+// other numbers of arguments only.
+func errSubcommandArgs(command string, sub []byte) string {
+	return "ERR unknown subcommand or wrong number of arguments for '" + cut(sub, shownArg) + "'. Try " + command + " HELP."
+}
+
+func errClientType(arg []byte) string { return "ERR Unknown client type '" + cut(arg, shownArg) + "'" }
+
+func errNoUser(arg []byte) string { return "ERR No such user '" + cut(arg, shownArg) + "'" }
+
+func errUnknownOption(arg []byte) string {
+	return "ERR Unrecognized option '" + cut(arg, shownArg) + "'"
+}
+
+func errAttribute(name []byte) string {
+	return "ERR " + cut(name, shownArg) + " cannot contain spaces, newlines or special characters."
+}
+
+func errHelloOption(arg []byte) string {
+	return "ERR Syntax error in HELLO option '" + cut(arg, shownArg) + "'"
+}
+
+func errUnknownNode(arg []byte) string { return "ERR Unknown node " + cut(arg, shownArg) }
+
+func errBasePort(arg []byte) string {
+	return "ERR Invalid TCP base port specified: " + cut(arg, shownArg)
+}
+
+func errBusPort(arg []byte) string {
+	return "ERR Invalid TCP bus port specified: " + cut(arg, shownArg)
+}
+
+func errNodeAddress(host, port []byte) string {
+	return "ERR Invalid node address specified: " + cut(host, shownArg) + ":" + cut(port, shownArg)
+}
+
+// errClusterNotBuilt refuses a sub-command and says what to use instead.
+func errClusterNotBuilt(sub, instead string) string {
+	return "ERR CLUSTER " + strings.ToUpper(sub) + " is not supported: " + instead
+}
+
+func errClusterTimeout(err error) string {
+	return "ERR the cluster did not answer in time: " + errorSafe(err.Error())
+}

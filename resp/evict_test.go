@@ -1,0 +1,277 @@
+package resp
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"respkv/internal/config"
+	"respkv/store"
+)
+
+// limited gives the data of a test node, which has no cron, that many bytes more
+// than it uses now.
+func (n *testNode) limited(policy string, more int64) {
+	n.t.Helper()
+	if err := n.d.config.Set([]config.Pair{{Name: "maxmemory-policy", Value: policy}}); err != nil {
+		n.t.Fatal(err)
+	}
+	n.d.configureStore(n.d.config.Config())
+	n.store.Watch(1)
+	n.d.memory.room.Store(n.store.Used() + more)
+}
+
+func (n *testNode) evicted() int64 { return n.store.Stats().Evicted }
+
+func (n *testNode) keysLeft(prefix string, count int) (left int) {
+	for i := range count {
+		if n.do("EXISTS", prefix+strconv.Itoa(i)) == ":1\r\n" {
+			left++
+		}
+	}
+	return left
+}
+
+const oomReply = "-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+
+func TestNoEviction(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	n.expect("SET k v", "+OK\r\n")
+	n.limited("noeviction", -1)
+	n.expect("SET k w", oomReply)
+	n.expect("GET k", "$1\r\nv\r\n")
+	n.expect("DEL k", ":1\r\n")
+	n.d.memory.room.Store(1 << 40)
+	n.expect("SET k w", "+OK\r\n")
+	if n.evicted() != 0 {
+		t.Errorf("%d keys evicted", n.evicted())
+	}
+}
+
+// TestEvictionMakesRoom writes far more than fits, by each policy.
+func TestEvictionMakesRoom(t *testing.T) {
+	for _, policy := range []string{"allkeys-lru", "allkeys-lfu", "allkeys-random",
+		"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"} {
+		t.Run(policy, func(t *testing.T) {
+			log := &effectLog{}
+			n := newTestNode(t, nil, log)
+			value := strings.Repeat("v", 1000)
+			for i := range 100 {
+				n.do("SET", fmt.Sprint("keep", i), value)
+			}
+			const room = 200 << 10
+			n.limited(policy, room)
+			limit := n.d.memory.room.Load()
+			for i := range 1000 {
+				if got := n.do("SET", fmt.Sprint("new", i), value, "EX", "1000"); got != "+OK\r\n" {
+					t.Fatalf("key %d: %q", i, got)
+				}
+				if used := n.store.Used(); used > limit+32<<10 {
+					t.Fatalf("%d bytes over after key %d", used-limit, i)
+				}
+			}
+			kept, fresh := n.keysLeft("keep", 100), n.keysLeft("new", 1000)
+			if volatile := policy[0] == 'v'; volatile != (kept == 100) {
+				t.Errorf("%d of 100 keys without a deadline are left", kept)
+			}
+			if int64(kept+fresh) != 1100-n.evicted() || fresh < 100 {
+				t.Errorf("%d+%d keys left, %d evicted", kept, fresh, n.evicted())
+			}
+			deleted := int64(0)
+			for _, e := range log.effects {
+				if string(e.args[0]) == "DEL" {
+					deleted++
+				}
+			}
+			if deleted != n.evicted() {
+				t.Errorf("%d deletions logged, %d keys evicted", deleted, n.evicted())
+			}
+		})
+	}
+}
+
+// TestVolatileRunsDry: where no key has a deadline, there is nothing to evict.
+func TestVolatileRunsDry(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	n.expect("SET k v", "+OK\r\n")
+	n.expect("SET dated v EX 1000", "+OK\r\n")
+	n.limited("volatile-lru", -1)
+	n.expect("SET k w", "+OK\r\n")
+	n.limited("volatile-lru", -1)
+	n.expect("SET k x", oomReply)
+	n.expect("EXISTS k dated", ":1\r\n")
+	n.expect("GET k", "$1\r\nw\r\n")
+}
+
+// TestEvictionTakesTheRightKeys reads half of the keys: those stay.
+func TestEvictionTakesTheRightKeys(t *testing.T) {
+	value := strings.Repeat("v", 1000)
+	for _, policy := range []string{"allkeys-lru", "allkeys-lfu", "volatile-ttl"} {
+		t.Run(policy, func(t *testing.T) {
+			n := newTestNode(t, nil, nil)
+			if err := n.d.config.Set([]config.Pair{{Name: "lfu-log-factor", Value: "0"}}); err != nil {
+				t.Fatal(err)
+			}
+			n.limited(policy, 1<<40)
+			past := time.Now().Add(-time.Hour).UnixMilli()
+			set := func(name string, ttl int64) {
+				tx := store.Tx{Store: n.store, Now: past}
+				k := store.MakeKey([]byte(name))
+				if _, err := tx.Set(k, []byte(value), store.SetOptions{Deadline: past + ttl}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range 200 {
+				set(fmt.Sprint("hot", i), 1<<40)
+				set(fmt.Sprint("cold", i), 1<<39)
+			}
+			for i := range 200 {
+				n.do("GET", fmt.Sprint("hot", i))
+			}
+			n.limited(policy, -150_000)
+			n.expect("SET one more", "+OK\r\n")
+			for n.d.evictStep() == evictMore {
+			}
+			hot, cold := n.keysLeft("hot", 200), n.keysLeft("cold", 200)
+			if hot < 195 || cold > 80 {
+				t.Errorf("%d hot and %d cold keys of 200 each are left", hot, cold)
+			}
+		})
+	}
+}
+
+// TestReplicasDoNotEvict: a node evicts keys of slots that it is primary of.
+func TestReplicasDoNotEvict(t *testing.T) {
+	log := &effectLog{}
+	n := newTestNode(t, newRouting(t, func(slot uint16) bool { return slot < 3000 }), log)
+	value := []byte(strings.Repeat("v", 500))
+	mine, others := 0, 0
+	for i := range 2000 {
+		k := store.MakeKey(fmt.Append(nil, "k", i))
+		if k.Slot < 3000 {
+			mine++
+		} else {
+			others++
+		}
+		if err := n.d.Apply(k.Slot, 0, [][]byte{[]byte("SET"), k.Name, value}, func() {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.limited("allkeys-lru", -50_000)
+	for n.d.evictStep() == evictMore {
+	}
+	if n.evicted() == 0 || n.evicted() > int64(mine)/2 {
+		t.Errorf("%d of %d keys evicted", n.evicted(), mine)
+	}
+	n.limited("allkeys-lru", -1<<40)
+	result := evictMore
+	for result == evictMore {
+		result = n.d.evictStep()
+	}
+	if result != evictFailed {
+		t.Errorf("with nothing left to evict: %d", result)
+	}
+	if left := int(n.store.DBSize(0)); left != others || n.evicted() != int64(mine) {
+		t.Errorf("%d keys left of the %d of others, %d evicted of %d", left, others, n.evicted(), mine)
+	}
+	for _, e := range log.effects {
+		if e.slot >= 3000 {
+			t.Fatalf("effect %q for slot %d of another node", e.args, e.slot)
+		}
+	}
+	// A key of another node is sent there, however full it is here.
+	name := "k0"
+	for i := 0; store.MakeKey([]byte(name)).Slot < 3000; i++ {
+		name = fmt.Sprint("k", i)
+	}
+	if got := n.do("SET", name, "v"); !strings.HasPrefix(got, "-MOVED ") {
+		t.Errorf("SET of another node's key: %q", got)
+	}
+}
+
+// TestFlushedKeysGoFirst: memory of a FLUSHALL ASYNC is room.
+func TestFlushedKeysGoFirst(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	for i := range 2000 {
+		n.do("SET", fmt.Sprint("old", i), "value")
+	}
+	n.store.LockAll()
+	n.store.FlushDB(0)
+	n.store.UnlockAll()
+	n.expect("SET k v", "+OK\r\n")
+	n.limited("allkeys-lru", -1000)
+	n.expect("SET l v", "+OK\r\n")
+	if n.evicted() != 0 {
+		t.Errorf("%d keys evicted while flushed ones took the memory", n.evicted())
+	}
+}
+
+// TestFlood writes without end from several connections: the process stays
+// within a tenth of maxmemory.
+func TestFlood(t *testing.T) {
+	if testing.Short() || raceEnabled || residentSet() == 0 {
+		t.Skip("needs a process without race detector whose size the system tells")
+	}
+	const limit = 112 << 20
+	n := serveNode(t, servedOptions{change: func(c *config.Config) {
+		c.Store.MaxMemory, c.Store.MaxMemoryPolicy = limit, "allkeys-lru"
+	}})
+	stop := make(chan struct{})
+	peak := make(chan int64, 1)
+	go func() {
+		ticker := time.NewTicker(5 * time.Millisecond)
+		defer ticker.Stop()
+		most := int64(0)
+		for {
+			select {
+			case <-stop:
+				peak <- most
+				return
+			case <-ticker.C:
+				most = max(most, residentSet())
+			}
+		}
+	}()
+	var writers sync.WaitGroup
+	for _, size := range []int{60, 700, 20, 5000} {
+		for w := range 4 {
+			c := n.dial(t)
+			writers.Go(func() {
+				random := rand.New(rand.NewPCG(uint64(size), uint64(w)))
+				value := strings.Repeat("v", size)
+				const batch = 100
+				for range (64 << 20) / 4 / batch / (size + 60) {
+					var b strings.Builder
+					for range batch {
+						b.WriteString(wireCommand("SET", strconv.Itoa(random.IntN(1<<24)), value))
+					}
+					c.send(b.String())
+					for range batch {
+						if got := c.wire(); got != "+OK\r\n" {
+							t.Errorf("SET: %q", got)
+							return
+						}
+					}
+				}
+			})
+		}
+		writers.Wait()
+	}
+	close(stop)
+	if most := <-peak; most > limit*11/10 {
+		t.Errorf("%d MB resident at most, %d MB allowed", most>>20, limit>>20)
+	} else {
+		t.Logf("%d MB resident at most of %d MB, %d keys evicted, process %d", most>>20, limit>>20, n.store.Stats().Evicted, os.Getpid())
+	}
+	if n.store.Stats().Evicted == 0 {
+		t.Error("nothing was evicted")
+	}
+	if used := n.store.Used(); used < limit/2 {
+		t.Errorf("only %d MB are used", used>>20)
+	}
+}
