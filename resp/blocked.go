@@ -9,8 +9,8 @@ import (
 	"respkv/resp/proto"
 )
 
-// blockedClients are the clients whose current command goes on in the
-// background while they are parked: WAIT, and what asks the cluster. Their
+// blockedClients are the clients whose current command goes on while they are
+// parked: WAIT, what asks the cluster, and what waits for a key (blocking.go). Their
 // connection goes on when the command is done, when its time is up, by CLIENT
 // UNBLOCK, and the work ends when they disconnect.
 type blockedClients struct {
@@ -64,6 +64,11 @@ func (s *blockedClients) add(b *blockedClient) {
 // remove forgets b. The client may be blocked anew by then, which stays.
 func (s *blockedClients) remove(b *blockedClient) {
 	b.cancel()
+	s.drop(b)
+}
+
+// drop is remove for one whose work is done.
+func (s *blockedClients) drop(b *blockedClient) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byID[b.client.ID] == b {

@@ -114,7 +114,7 @@ func (d *Dispatcher) observe() {
 		"store.lfu_log_factor", "store.lfu_decay_time",
 		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del",
 		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries",
-		"store.zset_max_listpack_entries", "store.zset_max_listpack_value")
+		"store.zset_max_listpack_entries", "store.zset_max_listpack_value", "store.list_max_listpack_size")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
@@ -145,6 +145,7 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		SetMaxIntsetEntries:    c.Store.SetMaxIntsetEntries,
 		ZSetMaxListpackEntries: c.Store.ZSetMaxListpackEntries,
 		ZSetMaxListpackValue:   int(c.Store.ZSetMaxListpackValue),
+		ListMaxListpackSize:    c.Store.ListMaxListpackSize,
 	})
 }
 

@@ -126,6 +126,7 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 		d.reclaimer.start(d.store)
 	}
 	d.reclaimGarbage() // what expired, or a replica's effects left
+	d.redirectBlocked()
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
 

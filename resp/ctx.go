@@ -41,6 +41,9 @@ type Ctx struct {
 	keep     bool           // effects were set: the command as sent is not logged
 	pending  durableWrite   // the write of this command, if it waits for replicas
 	durable  []durableWrite // those of the batch
+	ready    []readyKey     // keys that somebody may wait for
+	served   []servedClient // those who waited and are to be resumed
+	later    []readyKey     // of ready: needs more locks
 	hits     int64
 	misses   int64
 	commands int64

@@ -37,6 +37,7 @@ type Dispatcher struct {
 	memory    memoryGate
 	evictor   evictor
 	blocked   blockedClients
+	waiting   waitRegistry
 	watches   watchTable
 	pubsub    pubsub
 	notify    notifier
@@ -155,8 +156,10 @@ func (d *Dispatcher) release(b *batch) {
 		d.stats.misses.Add(c.misses)
 	}
 	clear(c.argv[:cap(c.argv)])
+	clear(c.ready[:cap(c.ready)])
 	clear(c.absent[:cap(c.absent)])
-	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0], absent: c.absent[:0]}
+	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0], absent: c.absent[:0],
+		ready: c.ready[:0], served: c.served[:0]}
 	clear(b.keys[:])
 	d.batches.Put(b)
 }
@@ -334,9 +337,15 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 			<-wait
 		}
 	}
+	defer d.settle(c)
 	defer d.store.UnlockShard(shard)
 	d.invoke(c)
 	d.logEffects(c)
+	if len(c.ready) > 0 {
+		var held shardSet
+		held.add(shard)
+		d.serveReady(c, &held)
+	}
 }
 
 // runMulti runs a command with any number of keys under the locks of all their
@@ -369,10 +378,12 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 			<-wait
 		}
 	}
+	defer d.settle(c)
 	defer shards.unlock(d.store)
 	d.noteAbsent(c, pos)
 	d.invoke(c)
 	d.logEffects(c)
+	d.serveReady(c, &shards)
 }
 
 // locate notes the first of the keys at pos, their slot, and adds their shards.
@@ -487,6 +498,7 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		d.touchWritten(c)
 	}
 	d.reclaimGarbage()
+	c.signalWritten()
 	if d.repl == nil || c.applied {
 		return
 	}
@@ -507,6 +519,15 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 type shardSet [store.Shards / 64]uint64
 
 func (s *shardSet) add(shard int) { s[shard/64] |= 1 << (shard % 64) }
+
+func (s *shardSet) has(shard int) bool { return s[shard/64]>>(shard%64)&1 != 0 }
+
+func allShards() (s shardSet) {
+	for i := range s {
+		s[i] = ^uint64(0)
+	}
+	return s
+}
 
 func (s *shardSet) lock(st *store.Store) {
 	s.each(st.LockShard)

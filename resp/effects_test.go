@@ -311,6 +311,37 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"PFADD k a"}, "PFDEBUG ENCODING k", nil},
 		{[]string{"PFADD k a"}, "PFDEBUG FOO k", nil},
 	},
+	"lpush":  {{nil, "LPUSH k a b", []string{"LPUSH k a b"}}},
+	"rpush":  {{nil, "RPUSH k a b", []string{"RPUSH k a b"}}, {[]string{"SET k v"}, "RPUSH k a", nil}},
+	"lpushx": {{[]string{"RPUSH k x"}, "LPUSHX k a", []string{"LPUSHX k a"}}, {nil, "LPUSHX k a", nil}},
+	"rpushx": {{[]string{"RPUSH k x"}, "RPUSHX k a b", []string{"RPUSHX k a b"}}, {nil, "RPUSHX k a", nil}},
+	"lpop": {
+		{[]string{"RPUSH k a b"}, "LPOP k", []string{"LPOP k"}},
+		{[]string{"RPUSH k a b"}, "LPOP k 5", []string{"LPOP k 5"}},
+		{[]string{"RPUSH k a b"}, "LPOP k 0", nil},
+		{nil, "LPOP k", nil},
+	},
+	"rpop":    {{[]string{"RPUSH k a b"}, "RPOP k", []string{"RPOP k"}}},
+	"linsert": {{[]string{"RPUSH k a b"}, "LINSERT k BEFORE b x", []string{"LINSERT k BEFORE b x"}}, {[]string{"RPUSH k a"}, "LINSERT k AFTER b x", nil}},
+	"lset":    {{[]string{"RPUSH k a b"}, "LSET k -1 x", []string{"LSET k -1 x"}}, {[]string{"RPUSH k a"}, "LSET k 1 x", nil}},
+	"ltrim":   {{[]string{"RPUSH k a b c"}, "LTRIM k 1 1", []string{"LTRIM k 1 1"}}, {[]string{"RPUSH k a"}, "LTRIM k 0 -1", nil}},
+	"lrem":    {{[]string{"RPUSH k a b a"}, "LREM k -1 a", []string{"LREM k -1 a"}}, {[]string{"RPUSH k a"}, "LREM k 0 b", nil}},
+	"lmove": {
+		{[]string{"RPUSH {k}1 a b"}, "LMOVE {k}1 {k}2 LEFT RIGHT", []string{"LMOVE {k}1 {k}2 LEFT RIGHT"}},
+		{[]string{"RPUSH k a b"}, "LMOVE k k LEFT RIGHT", []string{"LMOVE k k LEFT RIGHT"}},
+		{nil, "LMOVE {k}1 {k}2 LEFT RIGHT", nil},
+	},
+	"rpoplpush": {{[]string{"RPUSH {k}1 a b"}, "RPOPLPUSH {k}1 {k}2", []string{"RPOPLPUSH {k}1 {k}2"}}},
+	"lmpop": {
+		{[]string{"RPUSH {k}2 a b c"}, "LMPOP 2 {k}1 {k}2 RIGHT COUNT 2", []string{"RPOP {k}2 2"}},
+		{[]string{"RPUSH k a b c"}, "LMPOP 1 k LEFT COUNT 9", []string{"LPOP k 3"}},
+		{nil, "LMPOP 1 k LEFT", nil},
+	},
+	"blpop":      {{[]string{"RPUSH {k}2 a b"}, "BLPOP {k}1 {k}2 0", []string{"LPOP {k}2"}}},
+	"brpop":      {{[]string{"RPUSH k a b"}, "BRPOP k 0", []string{"RPOP k"}}},
+	"blmove":     {{[]string{"RPUSH {k}1 a b"}, "BLMOVE {k}1 {k}2 left RIGHT 0", []string{"LMOVE {k}1 {k}2 LEFT RIGHT"}}},
+	"brpoplpush": {{[]string{"RPUSH {k}1 a b"}, "BRPOPLPUSH {k}1 {k}2 0", []string{"RPOPLPUSH {k}1 {k}2"}}},
+	"blmpop":     {{[]string{"RPUSH {k}2 a b"}, "BLMPOP 0 2 {k}1 {k}2 LEFT COUNT 7", []string{"LPOP {k}2 2"}}},
 }
 
 // dated is a hash with a field past its deadline, and one with a deadline far
@@ -318,7 +349,7 @@ var effectSamples = map[string][]effectSample{
 var dated = []string{"HSET h a 1 kept 2 gone 3", "HPEXPIREAT h 99999999999990 FIELDS 1 kept", "EXPIRED h gone"}
 
 // effectFamilies are the groups whose write commands must have samples here.
-var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupBitmap, command.GroupHyperLogLog, command.GroupSortedSet, command.GroupGeo}
+var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupBitmap, command.GroupHyperLogLog, command.GroupSortedSet, command.GroupGeo, command.GroupList}
 
 func TestEffectSamplesComplete(t *testing.T) {
 	n := newTestNode(t, nil, nil)

@@ -83,6 +83,7 @@ func copyKey(c *Ctx) {
 		c.NotifyIn(db, NotifyNew, "new", to.Name)
 		c.NotifyIn(db, NotifyGeneric, "copy_to", to.Name)
 		c.touchIn(db, to)
+		c.SignalKey(db, to)
 	}
 }
 
@@ -105,6 +106,7 @@ func moveKey(c *Ctx) {
 		c.NotifyIn(db, NotifyGeneric, "move_to", c.Args[1])
 		c.touchIn(c.Tx.DB, c.Key(1))
 		c.touchIn(db, c.Key(1))
+		c.SignalKey(db, c.Key(1))
 	}
 }
 
@@ -154,11 +156,17 @@ func swapDB(c *Ctx) {
 		return
 	}
 	if !c.Tx.AllLocked {
+		defer c.d.settle(c)
 		c.d.store.LockAll()
 		defer c.d.store.UnlockAll()
 	}
 	c.d.swapWatched(int(a), int(b))
 	c.d.store.SwapDB(int(a), int(b))
+	c.signalDatabases(int(a), int(b))
+	if !c.Tx.AllLocked {
+		held := allShards()
+		c.d.serveReady(c, &held)
+	}
 	c.d.stats.dirty.Add(1)
 	c.W.OK()
 }

@@ -267,6 +267,7 @@ func execute(c *Ctx) {
 	}
 	// From here on the client is in no transaction, as what it queued may ask.
 	s.multi = nil
+	defer d.settle(&b.ctx)
 	func() {
 		defer x.unlock(d.store)
 		x.run(c, &b.ctx, &b.pos)
@@ -317,4 +318,9 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 		q.entry.stats.add(1, end.Sub(start))
 		start = end
 	}
+	held := x.shards
+	if x.all {
+		held = allShards()
+	}
+	d.serveReady(in, &held)
 }

@@ -35,6 +35,7 @@ type Limits struct {
 	SetMaxIntsetEntries    int // members
 	ZSetMaxListpackEntries int // members
 	ZSetMaxListpackValue   int // bytes of a member
+	ListMaxListpackSize    int // elements of a node, or, if negative, -1..-5: 4, 8, 16, 32, 64 KB
 }
 
 // DefaultLimits are those of Redis 7.0.
@@ -42,6 +43,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		HashMaxListpackEntries: 512, HashMaxListpackValue: 64, SetMaxIntsetEntries: 512,
 		ZSetMaxListpackEntries: 128, ZSetMaxListpackValue: 64,
+		ListMaxListpackSize: -2,
 	}
 }
 

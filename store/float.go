@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -199,4 +200,29 @@ func roundLongDouble(f *big.Float) *big.Float {
 		return r.SetInf(r.Signbit())
 	}
 	return r
+}
+
+// ParseSeconds reads a number of seconds, as Redis reads timeouts, in
+// milliseconds, rounded up. What is too large comes back negative, as it does
+// there.
+func ParseSeconds(b []byte) (millis int64, ok bool) {
+	f, ok := parseLongDouble(b)
+	if !ok {
+		return 0, false
+	}
+	if f.IsInf() {
+		return math.MinInt64, true
+	}
+	f = roundLongDouble(f.Mul(f, big.NewFloat(1000)))
+	n, rest := f.Int64()
+	if n == math.MaxInt64 && rest != big.Exact || n == math.MinInt64 {
+		return math.MinInt64, true
+	}
+	if rest == big.Below {
+		n++ // Int64 cuts off towards zero
+	}
+	if n == math.MinInt64 || n == math.MaxInt64 {
+		return math.MinInt64, true
+	}
+	return n, true
 }

@@ -80,6 +80,7 @@ type Store struct {
 	HLLSparseMaxBytes      int64
 	ZSetMaxListpackEntries int
 	ZSetMaxListpackValue   int64 // bytes
+	ListMaxListpackSize    int   // elements, or -1..-5: sizes
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.

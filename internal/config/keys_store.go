@@ -97,6 +97,13 @@ var storeKeys = []*Key{
 		Lower: "Faster changes, more memory.",
 	},
 	{
+		Name: "store.list_max_listpack_size", Redis: []string{"list-max-listpack-size", "list-max-ziplist-size"}, Default: "-2", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Store.ListMaxListpackSize }, math.MinInt32, math.MaxInt32),
+		What:  "How much a node of a list holds: that many elements (in 8 KB at most) or, if negative, -1 to -5: 4, 8, 16, 32, 64 KB.",
+		Raise: "Longer nodes: less memory for lists; changes inside of them copy more.",
+		Lower: "Shorter nodes: faster changes inside of lists, more memory.",
+	},
+	{
 		Name: "store.set_max_intset_entries", Redis: []string{"set-max-intset-entries"}, Default: "512", Mutable: true,
 		value: intValue(func(c *Config) *int { return &c.Store.SetMaxIntsetEntries }, 0, math.MaxInt64),
 		What:  "Members up to which a set of integers is kept as a sorted array.",

@@ -1,0 +1,537 @@
+package store
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// A list is
+//
+//	encodingPackedList   packed: elements
+//	EncodingQuicklist    listObject: a chain of nodes (list_node.go)
+//
+// Redis has one form; OBJECT ENCODING tells of both as quicklist.
+type listObject struct {
+	owner
+	head, tail ref
+	count      int // elements
+	nodes      int
+	at         ref // compactStep: where to go on
+}
+
+// maxPackedList bounds the bytes of encodingPackedList: each change copies them.
+// A large list that shrinks to a quarter of it is packed again.
+const maxPackedList = 4 << 10
+
+// List is the list at a key during one command, under the conditions of Tx.
+type List struct {
+	tx *Tx
+	k  Key
+	it item
+}
+
+// OpenList looks the list at k up, which may be missing. Error: ErrWrongType.
+func (tx *Tx) OpenList(k Key) (List, error) {
+	it, err := tx.collection(k, TypeList)
+	return List{tx, k, it}, err
+}
+
+// Exists says whether there is a list.
+func (l *List) Exists() bool { return l.it.live }
+
+func (l *List) isLarge() bool { return l.it.live && l.it.rec.large() }
+
+func (l *List) large() *listObject { return l.it.object().(*listObject) }
+
+// Len is the number of elements.
+func (l *List) Len() int {
+	switch {
+	case !l.it.live:
+		return 0
+	case l.isLarge():
+		return l.large().count
+	}
+	return l.it.packed().entries()
+}
+
+// Push adds values one by one at the front or at the back and returns how many
+// it added: all, but for an error. Errors: ErrOutOfMemory, ErrKeyTooLong,
+// ErrTooLong.
+func (l *List) Push(front bool, values ...[]byte) (done int, err error) {
+	size := 0
+	for _, v := range values {
+		if len(v) > maxListEntry-packedHeader-16 {
+			return 0, ErrTooLong
+		}
+		size += packedSize(v)
+	}
+	sh := l.it.sh
+	if !l.isLarge() {
+		if l.packs(len(values), size) {
+			p := l.it.edit(size)
+			for _, v := range values {
+				if front {
+					sh.part = appendPacked(sh.part[:0], v)
+					p = p.replace(packedHeader, packedHeader, sh.part, 1)
+				} else {
+					p = p.add(v)
+				}
+			}
+			if err := l.tx.setPacked(&l.it, l.k, TypeList, encodingPackedList, p); err != nil {
+				return 0, err
+			}
+			return len(values), nil
+		}
+		if err := l.enlarge(front, values); err != nil {
+			return 0, err
+		}
+		return len(values), nil
+	}
+	o := l.large()
+	for i, v := range values {
+		if err := o.push(front, sh.entry(v)); err != nil {
+			return i, err
+		}
+	}
+	return len(values), nil
+}
+
+// entry is v as an entry, valid until the next call for the same shard.
+func (sh *shard) entry(v []byte) []byte {
+	if len(v) > maxScratch {
+		return appendPacked(make([]byte, 0, packedSize(v)), v)
+	}
+	sh.part = appendPacked(sh.part[:0], v)
+	return sh.part
+}
+
+// packs says whether a list that is not large may stay so with more elements,
+// of size bytes.
+func (l *List) packs(more, size int) bool {
+	entries, bytes := l.tx.Store.listLimits()
+	n, old := 0, packedHeader
+	if l.it.live {
+		n, old = l.it.packed().entries(), len(l.it.packed())
+	}
+	return old+size <= min(maxPackedList, bytes) && n+more <= entries
+}
+
+// enlarge makes an object of the elements and the values pushed. Errors:
+// ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
+func (l *List) enlarge(front bool, values [][]byte) error {
+	o := newList(l.it.sh)
+	if l.it.live {
+		if _, err := o.addNode(l.it.packed(), 0, 0); err != nil {
+			return err
+		}
+	}
+	for _, v := range values {
+		if err := o.push(front, l.it.sh.entry(v)); err != nil {
+			l.it.sh.discard(o)
+			return err
+		}
+	}
+	return l.tx.convert(&l.it, l.k, TypeList, EncodingQuicklist, o)
+}
+
+// Index returns element i, counted from 0, which exists. It is valid until the
+// next call for the list.
+func (l *List) Index(i int) []byte {
+	var p packed
+	var pos int
+	if l.isLarge() {
+		var r ref
+		r, pos = l.large().locate(i)
+		p = l.large().packedAt(r)
+	} else {
+		p = l.it.packed()
+		pos = p.seek(i)
+	}
+	e, _ := p.get(pos)
+	return e.bytes(l.it.sh.text[0][:0])
+}
+
+// Walk calls fn for elements from element i on, towards the back or, reversed,
+// the front, until it returns false. Element i exists. The value is valid during
+// the call; fn must not change the list.
+func (l *List) Walk(i int, reverse bool, fn func(value []byte) bool) {
+	l.walk(i, reverse, func(e packedEntry) bool { return fn(e.bytes(l.it.sh.text[0][:0])) })
+}
+
+func (l *List) walk(i int, reverse bool, fn func(e packedEntry) bool) {
+	var o *listObject
+	var r ref
+	var p packed
+	var pos int
+	if l.isLarge() {
+		o = l.large()
+		r, pos = o.locate(i)
+		p = o.packedAt(r)
+	} else {
+		p = l.it.packed()
+		pos = p.seek(i)
+	}
+	for {
+		e, next := p.get(pos)
+		if !fn(e) {
+			return
+		}
+		switch {
+		case !reverse && next < len(p):
+			pos = next
+			continue
+		case reverse && pos > packedHeader:
+			pos = p.prev(pos)
+			continue
+		case o == nil:
+			return
+		case reverse:
+			r = o.node(r).prev
+		default:
+			r = o.node(r).next
+		}
+		if r == 0 {
+			return
+		}
+		p = o.packedAt(r)
+		if pos = packedHeader; reverse {
+			pos = p.prev(len(p))
+		}
+	}
+}
+
+// Find calls fn with the index of each element that equals value, from the front
+// or, reversed, from the back, among the first most (0: all), until it returns
+// false.
+func (l *List) Find(value []byte, reverse bool, most int, fn func(i int) bool) {
+	if !l.it.live {
+		return
+	}
+	i, step, looked := 0, 1, 0
+	if reverse {
+		i, step = l.Len()-1, -1
+	}
+	n, isInt := packedInt(value)
+	l.walk(i, reverse, func(e packedEntry) bool {
+		if e.text == nil && isInt && e.n == n || e.text != nil && !isInt && string(e.text) == string(value) {
+			if !fn(i) {
+				return false
+			}
+		}
+		i += step
+		looked++
+		return looked != most
+	})
+}
+
+// RemoveRange removes count elements from element i on; all of them exist. The
+// list goes with its last element. Error: ErrOutOfMemory; then nothing has
+// changed.
+func (l *List) RemoveRange(i, count int) error {
+	switch {
+	case count == 0:
+		return nil
+	case count == l.Len():
+		l.it.sh.removeItem(&l.it)
+		return nil
+	case l.isLarge():
+		l.large().removeRange(i, count)
+		l.shrink()
+		return nil
+	}
+	p := l.it.edit(0)
+	from := p.seek(i)
+	return l.setPacked(p.replace(from, p.skip(from, count), nil, -count))
+}
+
+func (l *List) setPacked(p packed) error {
+	return l.tx.setPacked(&l.it, l.k, TypeList, encodingPackedList, p)
+}
+
+// shrink makes a large list that has become small packed; without memory it
+// stays.
+func (l *List) shrink() {
+	o := l.large()
+	if o.nodes != 1 || int(o.node(o.head).size) > maxPackedList/4 {
+		return
+	}
+	p := o.packedAt(o.head)
+	_ = l.setPacked(append(packed(l.it.sh.buffer(len(p))), p...))
+}
+
+// Set replaces element i, which exists. Errors: ErrOutOfMemory, ErrTooLong; then
+// nothing has changed.
+func (l *List) Set(i int, value []byte) error {
+	if len(value) > maxListEntry-packedHeader-16 {
+		return ErrTooLong
+	}
+	if !l.isLarge() && !l.packs(0, packedSize(value)) {
+		if err := l.enlarge(false, nil); err != nil {
+			return err
+		}
+	}
+	entry := l.it.sh.entry(value)
+	if !l.isLarge() {
+		p := l.it.edit(len(entry))
+		pos := p.seek(i)
+		return l.setPacked(p.replace(pos, p.next(pos), entry, 0))
+	}
+	o := l.large()
+	r, pos := o.locate(i)
+	p := o.packedAt(r)
+	end := p.next(pos)
+	if p.entries() == 1 || listNodeHeader+len(p)-(end-pos)+len(entry) <= o.sizeLimit() {
+		_, err := o.edit(r, pos, end, entry, 0)
+		return err
+	}
+	if err := o.insert(r, pos, entry); err != nil {
+		return err
+	}
+	o.removeRange(i+1, 1)
+	return nil
+}
+
+// Insert adds a value before or after the first element that equals pivot and
+// says whether there is one. Errors: ErrOutOfMemory, ErrTooLong; then nothing
+// has changed.
+func (l *List) Insert(pivot []byte, before bool, value []byte) (found bool, err error) {
+	at := -1
+	l.Find(pivot, false, 0, func(i int) bool { at = i; return false })
+	if at < 0 {
+		return false, nil
+	}
+	if len(value) > maxListEntry-packedHeader-16 {
+		return true, ErrTooLong
+	}
+	if !l.isLarge() && !l.packs(1, packedSize(value)) {
+		if err := l.enlarge(false, nil); err != nil {
+			return true, err
+		}
+	}
+	entry := l.it.sh.entry(value)
+	if !l.isLarge() {
+		p := l.it.edit(len(entry))
+		pos := p.seek(at)
+		if !before {
+			pos = p.next(pos)
+		}
+		return true, l.setPacked(p.replace(pos, pos, entry, 1))
+	}
+	o := l.large()
+	r, pos := o.locate(at)
+	if !before {
+		pos = o.packedAt(r).next(pos)
+	}
+	return true, o.insert(r, pos, entry)
+}
+
+// RemoveValue removes the elements that equal value, at most count from the
+// front or, if negative, from the back; all if 0. It returns how many. The list
+// goes with its last element. Error: ErrOutOfMemory; then nothing has changed.
+func (l *List) RemoveValue(value []byte, count int) (removed int, err error) {
+	if !l.it.live {
+		return 0, nil
+	}
+	most := count
+	if count < 0 {
+		most = -count
+	}
+	if most <= 0 { // the smallest integer has no opposite
+		most = math.MaxInt
+	}
+	if l.isLarge() {
+		removed = l.large().removeValue(value, most, count < 0)
+		switch {
+		case removed == 0:
+		case l.large().count == 0:
+			l.it.sh.removeItem(&l.it)
+		default:
+			l.shrink()
+		}
+		return removed, nil
+	}
+	p := l.it.edit(0)
+	p, removed = p.without(value, most, count < 0)
+	switch {
+	case removed == 0:
+		return 0, nil
+	case p.entries() == 0:
+		l.it.sh.removeItem(&l.it)
+		return removed, nil
+	}
+	if err := l.setPacked(p); err != nil {
+		return 0, err
+	}
+	return removed, nil
+}
+
+// without removes, in place, at most most entries that equal value, from the
+// front or from the back.
+func (p packed) without(value []byte, most int, reverse bool) (packed, int) {
+	matches := 0
+	for pos := p.find(p.first(), value, 1); pos >= 0; matches++ {
+		if pos = p.next(pos); pos >= len(p) {
+			pos = -1
+		} else {
+			pos = p.find(pos, value, 1)
+		}
+	}
+	removed := min(matches, most)
+	skip := 0 // matches that stay, at the front
+	if reverse {
+		skip = matches - removed
+	}
+	write, seen := p.first(), 0
+	for pos := p.first(); pos < len(p); {
+		e, next := p.get(pos)
+		if e.equal(value) {
+			if seen++; seen > skip && seen <= skip+removed {
+				pos = next
+				continue
+			}
+		}
+		write += copy(p[write:], p[pos:next])
+		pos = next
+	}
+	p = p[:write]
+	p.setEntries(p.entries() - removed)
+	return p, removed
+}
+
+func (o *listObject) removeValue(value []byte, most int, reverse bool) (removed int) {
+	r := o.head
+	if reverse {
+		r = o.tail
+	}
+	for r != 0 && removed < most {
+		n := o.node(r)
+		next := n.next
+		if reverse {
+			next = n.prev
+		}
+		p, gone := o.packed(n).without(value, most-removed, reverse)
+		if gone > 0 {
+			removed += gone
+			o.count -= gone
+			n.size = uint32(len(p))
+			if p.entries() == 0 {
+				o.unlink(r)
+			}
+		}
+		r = next
+	}
+	return removed
+}
+
+func newList(sh *shard) *listObject {
+	group := sh.id / groupShards
+	return &listObject{owner: owner{
+		store: sh.store, small: &sh.store.objects[group], group: &sh.store.groups[group], parent: &sh.owner,
+	}}
+}
+
+func (o *listObject) base() *owner { return &o.owner }
+
+func (o *listObject) length() int { return o.count }
+
+func (o *listObject) digest(d *digest) {
+	for r := o.head; r != 0; r = o.node(r).next {
+		digestPackedList(d, encodingPackedList, o.packedAt(r))
+	}
+}
+
+// dump writes, for each node, its length as varint and its packed value.
+func (o *listObject) dump(buf []byte) []byte {
+	for r := o.head; r != 0; r = o.node(r).next {
+		p := o.packedAt(r)
+		buf = append(binary.AppendUvarint(buf, uint64(len(p))), p...)
+	}
+	return buf
+}
+
+func loadList(sh *shard, e Encoding, data []byte) (object, error) {
+	if e != EncodingQuicklist || len(data) == 0 {
+		return nil, ErrBadPayload
+	}
+	o := newList(sh)
+	for len(data) > 0 {
+		n, size := binary.Uvarint(data)
+		err := ErrBadPayload
+		if size > 0 && n <= uint64(len(data)-size) {
+			p := data[size : size+int(n)]
+			if validPackedList(encodingPackedList, p) {
+				_, err = o.addNode(p, o.tail, 0)
+				data = data[size+int(n):]
+			}
+		}
+		if err != nil {
+			sh.discard(o)
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+func (o *listObject) clone(sh *shard) (object, error) {
+	c := newList(sh)
+	for r := o.head; r != 0; r = o.node(r).next {
+		if _, err := c.addNode(o.packedAt(r), c.tail, 0); err != nil {
+			sh.discard(c)
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// freeStep implements object: it frees node by node, at least one if there is.
+func (o *listObject) freeStep(max int) (freed int, done bool) {
+	for o.head != 0 && freed < max {
+		freed += o.packedAt(o.head).entries() + 1
+		o.unlink(o.head)
+	}
+	return freed, o.head == 0
+}
+
+// compactStep implements object.
+func (o *listObject) compactStep(pos uint64, budget int) (next uint64, looked, moved int) {
+	if pos == 0 {
+		o.at = o.head
+	}
+	for o.at != 0 && looked < budget {
+		r := o.at
+		n := o.node(r)
+		o.at = n.next
+		looked += 1 + int(n.cap)/256 // a node costs as much as some elements
+		size := listNodeHeader
+		if n.region == 0 {
+			size += int(n.cap)
+		}
+		if to, ok := o.relocate(r, size); ok {
+			o.relink(r, to)
+			o.free(r, size)
+			moved++
+		}
+	}
+	if o.at == 0 {
+		return 0, looked, moved
+	}
+	return 1, looked, moved
+}
+
+func digestPackedList(d *digest, _ Encoding, value []byte) {
+	var text [maxIntText]byte
+	p := packed(value)
+	for pos := p.first(); pos < p.end(); {
+		var e packedEntry
+		e, pos = p.get(pos)
+		d.mix(e.bytes(text[:0]))
+	}
+}
+
+func validPackedList(e Encoding, value []byte) bool {
+	return e == encodingPackedList && validPacked(value) && packed(value).entries() > 0
+}
+
+func init() {
+	typeForms[TypeList] = typeForm{digestPacked: digestPackedList, validPacked: validPackedList, load: loadList}
+}
