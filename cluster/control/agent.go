@@ -1,7 +1,6 @@
 package control
 
 import (
-	"slices"
 	"time"
 
 	"respkv/cluster/slotmap"
@@ -88,9 +87,7 @@ func (a *Agent) Tick() {
 		return
 	}
 	status := a.env.Status()
-	if !slices.EqualFunc(status, a.caughtUp, func(x, y slotmap.RangeStatus) bool {
-		return x.Range == y.Range && x.CaughtUp == y.CaughtUp && x.Primary == y.Primary
-	}) {
+	if !sameCopies(status, a.caughtUp) {
 		a.soon = true
 	}
 	every := a.timing.Renew

@@ -54,7 +54,7 @@ func simulate(t *testing.T, count int, run func(seed uint64) *world, done func(w
 				w := run(seed)
 				mu.Lock()
 				if w.failure != "" {
-					tail := w.trace[max(0, len(w.trace)-80):]
+					tail := w.trace[max(0, len(w.trace)-180):]
 					failed = append(failed, fmt.Sprintf("replay with -run %s -seed=%d: %s\n%s", t.Name(), seed, w.failure, strings.Join(tail, "\n")))
 				} else if done != nil {
 					done(w)
@@ -85,7 +85,7 @@ func (w *world) converged() string {
 		if s.Move != nil || s.Primary == "" {
 			return "slots " + s.Range.String() + " move or have no primary"
 		}
-		if len(s.Replicas) != 1 || len(s.InSync) != 1 {
+		if len(s.Replicas) != w.policy.Replicas || len(s.InSync) != w.policy.Replicas {
 			return "slots " + s.Range.String() + " without a replica in sync"
 		}
 	}
@@ -177,6 +177,7 @@ func (w *world) lost() int {
 		}
 		for _, id := range list {
 			if !have[id] {
+				w.logf("write %d to slot %d is lost", id, probed[i])
 				count++
 			}
 		}
