@@ -37,6 +37,7 @@ func (e *nodeEnv) Lease(until time.Duration) { e.router.lease(until) }
 func (e *nodeEnv) Status() []slotmap.RangeStatus { return e.plane.Status() }
 
 func (e *nodeEnv) Positions(slots slotmap.Ranges) []slotmap.SlotPosition {
+	e.router.await(slots)
 	return e.plane.Positions(slots)
 }
 
@@ -54,6 +55,7 @@ func (e *nodeEnv) Send(to slotmap.NodeID, m control.Message) {
 
 // receive is called by the readers of control connections.
 func (n *Node) receive(from slotmap.NodeID, m control.Message) {
+	n.contacts.heard(from)
 	n.post(func() { n.deliver(from, m) })
 }
 

@@ -183,7 +183,7 @@ func gossipConfig(cfg *Config, name string, t *gossipTransport, d *gossipDelegat
 	c.TCPTimeout = max(time.Second, cfg.NodeTimeout)
 	c.EnableCompression = false
 	c.SecretKey = mux.Key(cfg.Secret, "gossip")
-	c.Delegate, c.Events = d, d
+	c.Delegate, c.Events, c.Ping = d, d, d
 	c.LogOutput = nil
 	c.Logger = log.New(logWriter{logger}, "", 0)
 	return c
@@ -205,6 +205,7 @@ var _ io.Writer = logWriter{}
 type gossipDelegate struct {
 	meta   func() []byte
 	change func(n *memberlist.Node, state control.Life)
+	heard  func(id slotmap.NodeID)
 }
 
 func (d *gossipDelegate) NodeMeta(limit int) []byte {

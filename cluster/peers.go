@@ -36,6 +36,7 @@ type peers struct {
 	broken  func(id slotmap.NodeID)
 	log     *slog.Logger
 
+	kinds                    messageCounts
 	sent, received           atomic.Uint64
 	bytesSent, bytesReceived atomic.Uint64
 
@@ -180,6 +181,7 @@ func (p *peers) write(conn net.Conn, w *bufio.Writer, m control.Message, q chan 
 			return err
 		}
 		p.sent.Add(1)
+		p.kinds.sent[control.Kind(m)].Add(1)
 		p.bytesSent.Add(uint64(len(data) + 4))
 		select {
 		case m = <-q:
@@ -215,6 +217,7 @@ func (p *peers) accept(conn net.Conn) {
 			return
 		}
 		p.received.Add(1)
+		p.kinds.received[control.Kind(m)].Add(1)
 		p.bytesReceived.Add(uint64(len(data) + 4))
 		p.receive(from, m)
 	}

@@ -72,6 +72,14 @@ func (a *Agent) SetController(id slotmap.NodeID) {
 	}
 }
 
+// SetAcks changes how many replicas hold a write before this node answers it
+// (see slotmap.Node).
+func (a *Agent) SetAcks(acks int) {
+	if a.self.Acks != acks {
+		a.self.Acks, a.soon = acks, true
+	}
+}
+
 // Controller is whom this agent asks for leases.
 func (a *Agent) Controller() slotmap.NodeID { return a.controller }
 

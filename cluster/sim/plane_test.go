@@ -262,7 +262,7 @@ func missing(from, in *slotCopy) int {
 // as the failed process's memory is there to be looked at.
 func (w *world) checkLost(ev control.Event) {
 	from, to := w.byID[ev.Node], w.byID[ev.Peer]
-	if ev.Lost == 0 || from.boot != w.registered(from.id) {
+	if n := w.raft.last().Node(ev.Node); ev.Lost == 0 || n == nil || n.Boot != from.boot || n.State != slotmap.NodeFailed {
 		return
 	}
 	lost := 0

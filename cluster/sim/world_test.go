@@ -112,14 +112,6 @@ func (w *world) begin(nodes int) {
 	}
 }
 
-// registered is the process of a node that the newest map knows.
-func (w *world) registered(id slotmap.NodeID) uint64 {
-	if n := w.raft.last().Node(id); n != nil {
-		return n.Boot
-	}
-	return 0
-}
-
 // emptyWorld has no nodes yet, and a client that writes that often.
 func emptyWorld(seed uint64, write time.Duration) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 7)), byID: map[slotmap.NodeID]*node{}, cut: map[[2]int]bool{},

@@ -227,11 +227,14 @@ func (m *Map) Acks(id NodeID) int {
 	case n == nil:
 		return 0
 	case n.Acks == AcksQuorum:
-		// Of 1 + n copies more than half must hold a write; the primary is one.
-		return (m.replicas + 1) / 2
+		return m.QuorumAcks()
 	}
 	return n.Acks
 }
+
+// QuorumAcks is how many replicas make, with the primary, a majority of the
+// copies wanted of a slot.
+func (m *Map) QuorumAcks() int { return (m.replicas + 1) / 2 }
 
 // CurrentEpoch is the highest config epoch given to a slot so far.
 func (m *Map) CurrentEpoch() uint64 { return m.currentEpoch }
