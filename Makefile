@@ -6,6 +6,8 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Packages with tests beside the code; tests/ holds those that need processes.
 UNIT      = $(shell $(GO) list ./... | grep -v /tests/)
 FUZZTIME ?= 30s
+# Worlds of each kind that make sim runs; see cluster/sim.
+SIM_SEEDS ?= 1000
 
 .PHONY: help build run dev test deps unit race lint fuzz diff process sim bench check generate clean
 
@@ -51,7 +53,8 @@ process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
 	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 12m ./tests/process/...
 
 sim: ## Simulated clusters with virtual time and network
-	$(GO) test -count=1 -timeout 10m -run Simul ./cluster/... ./replication/... ./tests/...
+	SIM_SEEDS=$(SIM_SEEDS) $(GO) test -count=1 -timeout 10m ./cluster/sim
+	$(GO) test -count=1 -timeout 10m -run Simul ./replication/... ./tests/...
 
 bench: build ## Measure beside redis-server; writes docs/benchmarks.md
 	$(GO) run ./tests/bench -respkv bin/respkv -write docs/benchmarks.md

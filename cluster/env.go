@@ -98,16 +98,14 @@ func (e *nodeEnv) Propose(entry slotmap.Entry) {
 	e.goRun(func() {
 		var res slotmap.Result
 		data, err := slotmap.Encode(entry)
-		r, stopped := e.raft.get()
-		if err = errors.Join(err, stopped); err == nil {
-			f := r.Apply(data, e.cfg.NodeTimeout)
-			if err = f.Error(); err == nil {
-				switch answer := f.Response().(type) {
-				case slotmap.Result:
-					res = answer
-				case error:
-					err = answer
-				}
+		if err == nil {
+			var answer any
+			answer, err = e.raft.apply(data)
+			switch answer := answer.(type) {
+			case slotmap.Result:
+				res = answer
+			case error:
+				err = answer
 			}
 		}
 		if err != nil {

@@ -177,7 +177,7 @@ func gossipConfig(cfg *Config, name string, t *gossipTransport, d *gossipDelegat
 	c.ProbeTimeout = cfg.NodeTimeout / 10
 	c.SuspicionMult = 4
 	c.SuspicionMaxTimeoutMult = 3
-	c.GossipInterval = min(200*time.Millisecond, cfg.NodeTimeout/10)
+	c.GossipInterval = min(200*time.Millisecond, cfg.NodeTimeout/5)
 	c.GossipToTheDeadTime = 30 * cfg.NodeTimeout
 	c.PushPullInterval = max(5*time.Second, 10*cfg.NodeTimeout)
 	c.TCPTimeout = max(time.Second, cfg.NodeTimeout)

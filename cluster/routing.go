@@ -46,7 +46,7 @@ type router struct {
 	lagging slotmap.Ranges
 	awaited slotmap.Ranges // this node was asked for its positions, not long ago
 	asked   time.Duration  // when that was
-	closed  bool // no lease is taken any more
+	closed  bool           // no lease is taken any more
 }
 
 func newRouter(self slotmap.NodeID, boot uint64, cfg *Config) *router {

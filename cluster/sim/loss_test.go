@@ -12,7 +12,7 @@ import (
 // lost while one node at a time fails and others are slow.
 func TestQuorum(t *testing.T) {
 	failovers, waits := 0, 0
-	count := simulate(t, 100, func(seed uint64) *world {
+	count := simulate(t, 25, func(seed uint64) *world {
 		w := emptyWorld(seed, ms)
 		w.policy.Replicas, w.policy.Expect, w.acks = 2, 3, slotmap.AcksQuorum
 		w.policy.ReturnTimeout = time.Minute
@@ -64,7 +64,7 @@ func TestQuorum(t *testing.T) {
 // TestLossCount: when a primary crashes some time after its last write, its
 // failover tells exactly how many effects nobody else had.
 func TestLossCount(t *testing.T) {
-	simulate(t, 60, func(seed uint64) *world {
+	simulate(t, 30, func(seed uint64) *world {
 		w := newWorld(seed, 3)
 		w.settle(10 * time.Second)
 		victim := w.nodes[w.rng.IntN(3)]

@@ -19,13 +19,14 @@ import (
 
 var seedFlag = flag.Uint64("seed", 0, "run this seed only")
 
-// seeds is how many each test runs; SIM_SEEDS raises it.
+// seeds is how many each test runs by default. SIM_SEEDS sets the number of
+// those that run 100 by default, and the others in proportion.
 func seeds(t *testing.T, fallback int) (first, count uint64) {
 	if *seedFlag != 0 {
 		return *seedFlag, 1
 	}
 	if n, err := strconv.Atoi(os.Getenv("SIM_SEEDS")); err == nil {
-		fallback = n
+		fallback = max(1, fallback*n/100)
 	}
 	if testing.Short() {
 		fallback = max(1, fallback/10)
@@ -54,7 +55,7 @@ func simulate(t *testing.T, count int, run func(seed uint64) *world, done func(w
 				w := run(seed)
 				mu.Lock()
 				if w.failure != "" {
-					tail := w.trace[max(0, len(w.trace)-180):]
+					tail := w.trace[max(0, len(w.trace)-80):]
 					failed = append(failed, fmt.Sprintf("replay with -run %s -seed=%d: %s\n%s", t.Name(), seed, w.failure, strings.Join(tail, "\n")))
 				} else if done != nil {
 					done(w)
@@ -190,7 +191,7 @@ func (w *world) lost() int {
 // is ever lost.
 func TestPlannedChanges(t *testing.T) {
 	moves := 0
-	count := simulate(t, 200, func(seed uint64) *world {
+	count := simulate(t, 100, func(seed uint64) *world {
 		w := newWorld(seed, 3)
 		w.settle(10 * time.Second)
 		w.loss = w.rng.Float64() * 0.05
@@ -261,7 +262,7 @@ func (w *world) planned() {
 // acknowledges at any moment; after healing everything is served and equal.
 func TestFaults(t *testing.T) {
 	kinds := map[control.EventKind]int{}
-	count := simulate(t, 200, func(seed uint64) *world {
+	count := simulate(t, 100, func(seed uint64) *world {
 		w := newWorld(seed, 3+int(seed%3))
 		w.settle(10 * time.Second)
 		w.loss = w.rng.Float64() * 0.1
