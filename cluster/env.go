@@ -37,6 +37,7 @@ func (e *nodeEnv) Lease(until time.Duration) { e.router.lease(until) }
 func (e *nodeEnv) Status() []slotmap.RangeStatus { return e.plane.Status() }
 
 func (e *nodeEnv) Positions(slots slotmap.Ranges) []slotmap.SlotPosition {
+	e.router.await(slots)
 	return e.plane.Positions(slots)
 }
 
@@ -55,6 +56,7 @@ func (e *nodeEnv) Send(to slotmap.NodeID, m control.Message) {
 // receive is called by the readers of control connections; done once the
 // message has been dealt with.
 func (n *Node) receive(from slotmap.NodeID, m control.Message, done func()) {
+	n.contacts.heard(from)
 	n.post(func() {
 		defer done()
 		n.deliver(from, m)
@@ -100,16 +102,14 @@ func (e *nodeEnv) Propose(entry slotmap.Entry) {
 	e.goRun(func() {
 		var res slotmap.Result
 		data, err := slotmap.Encode(entry)
-		r, stopped := e.raft.get()
-		if err = errors.Join(err, stopped); err == nil {
-			f := r.Apply(data, e.cfg.NodeTimeout)
-			if err = f.Error(); err == nil {
-				switch answer := f.Response().(type) {
-				case slotmap.Result:
-					res = answer
-				case error:
-					err = answer
-				}
+		if err == nil {
+			var answer any
+			answer, err = e.raft.apply(data)
+			switch answer := answer.(type) {
+			case slotmap.Result:
+				res = answer
+			case error:
+				err = answer
 			}
 		}
 		if err != nil {

@@ -65,6 +65,9 @@ func (n *Node) gossipChanged(node *memberlist.Node, state control.Life) {
 	}
 	mine := n.myMeta.Cluster
 	n.gossipMu.Unlock()
+	if state != control.Alive {
+		n.contacts.silent(id)
+	}
 	if mine != "" && m.Cluster != "" && m.Cluster != mine {
 		n.log.Warn("a node of another cluster is in gossip: ignored", "about", id, "cluster", m.Cluster)
 		return

@@ -88,14 +88,14 @@ func gossipConfig(cfg *Config, name string, t *gossipTransport, d *gossipDelegat
 	c.ProbeTimeout = cfg.NodeTimeout / 10
 	c.SuspicionMult = 4
 	c.SuspicionMaxTimeoutMult = 3
-	c.GossipInterval = min(200*time.Millisecond, cfg.NodeTimeout/10)
+	c.GossipInterval = min(200*time.Millisecond, cfg.NodeTimeout/5)
 	c.GossipToTheDeadTime = 30 * cfg.NodeTimeout
 	c.PushPullInterval = max(5*time.Second, 10*cfg.NodeTimeout)
 	c.TCPTimeout = max(time.Second, cfg.NodeTimeout)
 	c.EnableCompression = false
 	c.SecretKey = nil // the transport seals
 	d.admission = newGossipAdmission(c)
-	c.Delegate, c.Events, c.Alive = d, d, d
+	c.Delegate, c.Events, c.Alive, c.Ping = d, d, d, d
 	c.LogOutput = nil
 	c.Logger = log.New(logWriter{logger}, "", 0)
 	return c
@@ -117,6 +117,7 @@ var _ io.Writer = logWriter{}
 type gossipDelegate struct {
 	meta      func() []byte
 	change    func(n *memberlist.Node, state control.Life)
+	heard     func(id slotmap.NodeID)
 	admission *gossipAdmission
 }
 

@@ -16,6 +16,7 @@ func (n *Node) Info() Info {
 		Map: m, Self: n.id, Controller: *n.controller.Load(), Lease: n.router.serving(),
 		Counters: *n.counters.Load(),
 	}
+	info.Messages = n.peers.kinds.snapshot()
 	info.Counters.MessagesSent, info.Counters.MessagesReceived = n.peers.sent.Load(), n.peers.received.Load()
 	info.Counters.BytesSent, info.Counters.BytesReceived = n.peers.bytesSent.Load(), n.peers.bytesReceived.Load()
 	if n.opts.Links != nil {
@@ -26,6 +27,7 @@ func (n *Node) Info() Info {
 	for _, g := range met {
 		alive[g.id] = true
 	}
+	pongs, lost := n.contacts.snapshot()
 	for _, node := range m.Nodes() {
 		member := Member{Node: node, Self: node.ID == n.id, Controller: node.ID == info.Controller, Health: Unknown}
 		switch {
@@ -36,14 +38,16 @@ func (n *Node) Info() Info {
 		default:
 			member.Health = Suspect
 		}
+		member.PongMillis = pongs[node.ID]
 		if member.Health != Alive {
 			member.Failures = len(alive)
+			member.PingSentMillis = lost[node.ID]
 		}
 		info.Members = append(info.Members, member)
 	}
 	for _, g := range met {
 		if m.Node(g.id) == nil && !m.IsForgotten(g.id) {
-			info.Members = append(info.Members, Member{Health: Alive, Node: slotmap.Node{
+			info.Members = append(info.Members, Member{Health: Alive, PongMillis: pongs[g.id], Node: slotmap.Node{
 				ID: g.id, Host: g.meta.Host, ClusterPort: g.meta.Port, Boot: g.boot}})
 		}
 	}

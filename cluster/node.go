@@ -56,10 +56,16 @@ type Node struct {
 	seen     map[string]gossipMember // by gossip name
 	myMeta   meta
 
+	contacts contacts
+
 	// requestMu guards answers awaited from the controller.
 	requestMu sync.Mutex
 	requests  map[uint64]chan string
 	requestID uint64
+
+	lossMu      sync.Mutex // guards losses not told yet; held for no I/O
+	lossSlots   slotmap.Ranges
+	lossEffects uint64
 
 	leaseLost  atomic.Uint64
 	slotsLost  atomic.Uint64
@@ -143,6 +149,9 @@ func (n *Node) Start() (err error) {
 		Hostname: n.cfg.AnnounceHostname, Endpoint: n.cfg.PreferredEndpoint,
 		Zone: n.cfg.Zone, Weight: n.cfg.Weight, Boot: n.boot,
 	}
+	if n.opts.Acks != nil {
+		n.self.Acks = n.opts.Acks()
+	}
 	if err = n.self.Validate(); err != nil {
 		return err
 	}
@@ -167,7 +176,7 @@ func (n *Node) Start() (err error) {
 	if err != nil {
 		return err
 	}
-	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged}
+	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged, heard: n.contacts.heard}
 	n.goRun(n.runLoop)
 	n.goRun(n.runMaps)
 	n.goRun(n.runLeadership)
@@ -242,6 +251,9 @@ func (n *Node) runLoop() {
 			fn()
 		case <-tick.C:
 			n.agent.SetController(n.raft.leader())
+			if n.opts.Acks != nil {
+				n.agent.SetAcks(n.opts.Acks())
+			}
 			n.agent.Tick()
 			n.ctl.Tick()
 			n.watchLease()
@@ -253,6 +265,7 @@ func (n *Node) runLoop() {
 // watchLease tells about the lease coming and going; the gates read the
 // deadline themselves.
 func (n *Node) watchLease() {
+	n.router.expire(n.timing.Collect)
 	if n.cfg.ReplicaMaxLag > 0 || len(n.fsm.latest.Load().ReplicaOf(n.id)) > 0 {
 		n.router.setLagging(n.lagging())
 	}
@@ -285,7 +298,7 @@ func (n *Node) publishCounters() {
 	old := n.counters.Load()
 	c := Counters{
 		LeasesGranted: n.ctl.Granted, LeasesLost: n.leaseLost.Load(), Failovers: n.ctl.Promoted,
-		MovesDone: n.ctl.MovesDone, MovesAborted: n.ctl.MovesAborted, SlotsLost: n.slotsLost.Load(),
+		MovesDone: n.ctl.MovesDone, MovesAborted: n.ctl.MovesAborted, SlotsLost: n.slotsLost.Load(), EffectsLost: n.ctl.EffectsLost,
 	}
 	if *old != c {
 		n.counters.Store(&c)
@@ -375,6 +388,9 @@ func (n *Node) runEvents() {
 			}
 			if e.Reason != "" {
 				attrs = append(attrs, "reason", e.Reason)
+			}
+			if e.Kind == control.EventFailover || e.Lost > 0 {
+				attrs = append(attrs, "lost_at_least", e.Lost)
 			}
 			if e.Took > 0 {
 				attrs = append(attrs, "took", e.Took)

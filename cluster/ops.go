@@ -62,6 +62,28 @@ func (n *Node) LinkBroken(id slotmap.NodeID) {
 	})
 }
 
+// EffectsLost tells that this node dropped acknowledged effects of a slot,
+// because a failover had gone on without them. Losses are told as one event for
+// all slots of about a second.
+func (n *Node) EffectsLost(slot uint16, effects uint64) {
+	n.lossMu.Lock()
+	defer n.lossMu.Unlock()
+	if len(n.lossSlots) == 0 {
+		time.AfterFunc(time.Second, n.tellLoss)
+	}
+	n.lossSlots = append(n.lossSlots, slotmap.Range{First: slot, Last: slot})
+	n.lossEffects += effects
+}
+
+func (n *Node) tellLoss() {
+	n.lossMu.Lock()
+	slots, effects := n.lossSlots.Normalize(), n.lossEffects
+	n.lossSlots, n.lossEffects = nil, 0
+	n.lossMu.Unlock()
+	n.emit(Event{Kind: control.EventEffectsLost, Node: n.id, Slots: slots, Lost: effects,
+		Reason: "acknowledged here, not on the history of the new primary"})
+}
+
 // request asks the controller, again while there is none or it is busy.
 func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID) error {
 	answer := make(chan string, 1)

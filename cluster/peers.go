@@ -36,6 +36,7 @@ type peers struct {
 	mem     *memory // bounds what all connections receive together
 	log     *slog.Logger
 
+	kinds                    messageCounts
 	sent, received           atomic.Uint64
 	bytesSent, bytesReceived atomic.Uint64
 
@@ -183,6 +184,7 @@ func (p *peers) write(conn net.Conn, w *bufio.Writer, m control.Message, q chan 
 			return err
 		}
 		p.sent.Add(1)
+		p.kinds.sent[control.Kind(m)].Add(1)
 		p.bytesSent.Add(uint64(len(data) + 4))
 		select {
 		case m = <-q:
@@ -232,6 +234,7 @@ func (p *peers) take(from slotmap.NodeID, f *frame) error {
 		return err
 	}
 	p.received.Add(1)
+	p.kinds.received[control.Kind(m)].Add(1)
 	p.bytesReceived.Add(uint64(len(f.data) + 4))
 	p.receive(from, m, f.free)
 	return nil

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ const (
 	slotClosed              // primary, but a handoff is finishing, or the data plane is not ready yet
 	slotLagging             // replica that is too far behind to answer
 	slotComing              // a handoff to this process is finishing
+	slotAwaited             // a replica, and a failover is choosing the next primary
 )
 
 // table is what commands are routed by: immutable, replaced as a whole.
@@ -42,7 +44,9 @@ type router struct {
 	opening slotmap.Ranges            // gained, and the data plane has not followed yet
 	paused  map[uint64]slotmap.Ranges // by move token
 	lagging slotmap.Ranges
-	closed  bool // no lease is taken any more
+	awaited slotmap.Ranges // this node was asked for its positions, not long ago
+	asked   time.Duration  // when that was
+	closed  bool           // no lease is taken any more
 }
 
 func newRouter(self slotmap.NodeID, boot uint64, cfg *Config) *router {
@@ -120,6 +124,11 @@ func (r *router) rebuild() {
 		mark(rs, slotClosed)
 	}
 	mark(r.lagging, slotLagging)
+	for _, s := range r.m.Within(r.awaited) {
+		if known && s.HasReplica(r.self) {
+			mark(slotmap.Ranges{s.Range}, slotAwaited)
+		}
+	}
 	if old := r.current.Swap(t); old != nil {
 		close(old.wait)
 	}
@@ -131,6 +140,15 @@ func (r *router) closing(m *slotmap.Map) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.opening = append(r.opening, r.gained(m)...).Normalize()
+	var still slotmap.Ranges // awaited, and the primary is the same
+	for _, s := range m.Within(r.awaited) {
+		for _, old := range r.m.Within(slotmap.Ranges{s.Range}) {
+			if old.Primary == s.Primary {
+				still = append(still, old.Range)
+			}
+		}
+	}
+	r.awaited = still.Normalize()
 	r.m = m
 	r.rebuild()
 }
@@ -181,6 +199,30 @@ func (r *router) resume(token uint64) {
 	r.rebuild()
 }
 
+// await notes that a failover has asked for positions of slots: writes that
+// come for them now are most likely sent by nodes that know the outcome before
+// this one does, or by clients that guess it, and wait for the next map rather
+// than be sent to a primary that is gone.
+func (r *router) await(slots slotmap.Ranges) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = r.now()
+	if next := append(slots.Normalize(), r.awaited...).Normalize(); !slices.Equal(next, r.awaited) {
+		r.awaited = next
+		r.rebuild()
+	}
+}
+
+// expire ends the waiting for a failover that has not come about.
+func (r *router) expire(patience time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.awaited) > 0 && r.now()-r.asked > patience {
+		r.awaited = nil
+		r.rebuild()
+	}
+}
+
 func (r *router) setLagging(slots slotmap.Ranges) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -219,7 +261,7 @@ func (r *router) route(slot uint16, readonly, write bool) Decision {
 	// likely sent by the old primary, which knows of the new map already: it
 	// waits in admit rather than being sent to and fro until its client library
 	// gives up.
-	if flags&(slotMine|slotComing) != 0 || readable && !write {
+	if flags&(slotMine|slotComing) != 0 || readable && !write || write && flags&slotAwaited != 0 {
 		return Decision{Verdict: Here}
 	}
 	return t.moved(slot)
@@ -236,7 +278,7 @@ func (r *router) admit(slot uint16, write bool) Admission {
 		return Admission{Gate: Paused, Wait: t.wait}
 	case flags&slotMine != 0:
 		return Admission{Gate: Run, Owner: r.serving()}
-	case flags&slotComing != 0:
+	case flags&slotComing != 0 || write && flags&slotAwaited != 0:
 		return Admission{Gate: Paused, Wait: t.wait}
 	case flags&slotCopy != 0 && !write:
 		return Admission{Gate: Run}

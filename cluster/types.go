@@ -25,6 +25,11 @@ type Options struct {
 	Logger *slog.Logger      // default slog.Default()
 	Events func(Event)       // called from one goroutine, must not block; may be nil
 	Links  func() []LinkStat // replication links for CLUSTER LINKS; may be nil
+	// Acks is how many replicas hold a write before this node answers it, by
+	// default; slotmap.AcksQuorum: a majority. Looked at many times a second,
+	// so that it may change. A failover of this node's slots then promotes only
+	// copies that must have every such write. nil: 0.
+	Acks func() int
 }
 
 // LinkStat is one replication link, for CLUSTER LINKS.
@@ -52,8 +57,8 @@ type Member struct {
 	Health         Health
 	Self           bool
 	Controller     bool
-	PingSentMillis int64 // Unix milliseconds of the oldest unanswered probe; 0: none
-	PongMillis     int64 // Unix milliseconds of the last sign of life
+	PingSentMillis int64 // Unix milliseconds since when probes are known to be unanswered; 0: they are answered
+	PongMillis     int64 // Unix milliseconds of the last answer or message; 0: none, and for this node itself
 	Failures       int   // members that report it as failed
 }
 
@@ -69,6 +74,7 @@ type Info struct {
 	SlotsAssigned, SlotsOK, SlotsPFail, SlotsFail int
 	MyEpoch                                       uint64
 	Links                                         []LinkStat
+	Messages                                      []MessageCount // control messages by kind; those that occurred
 	Counters                                      Counters
 }
 
@@ -79,4 +85,7 @@ type Counters struct {
 	LeasesGranted, LeasesLost          uint64
 	Failovers, MovesDone, MovesAborted uint64
 	SlotsLost                          uint64
+	// EffectsLost is at least how many acknowledged effects the failovers that
+	// this node decided have lost.
+	EffectsLost uint64
 }

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"slices"
 	"time"
 
 	"respkv/cluster/slotmap"
@@ -73,6 +72,14 @@ func (a *Agent) SetController(id slotmap.NodeID) {
 	}
 }
 
+// SetAcks changes how many replicas hold a write before this node answers it
+// (see slotmap.Node).
+func (a *Agent) SetAcks(acks int) {
+	if a.self.Acks != acks {
+		a.self.Acks, a.soon = acks, true
+	}
+}
+
 // Controller is whom this agent asks for leases.
 func (a *Agent) Controller() slotmap.NodeID { return a.controller }
 
@@ -88,9 +95,7 @@ func (a *Agent) Tick() {
 		return
 	}
 	status := a.env.Status()
-	if !slices.EqualFunc(status, a.caughtUp, func(x, y slotmap.RangeStatus) bool {
-		return x.Range == y.Range && x.CaughtUp == y.CaughtUp && x.Primary == y.Primary
-	}) {
+	if !sameCopies(status, a.caughtUp) {
 		a.soon = true
 	}
 	every := a.timing.Renew

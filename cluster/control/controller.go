@@ -96,13 +96,14 @@ type Controller struct {
 	moves     map[uint64]*move
 	failovers map[slotmap.NodeID]*failover
 	copying   map[slotmap.NodeID]time.Duration // since when copies for moves to a node make no progress
-	wanted    []*slotmap.BeginMove             // asked for by operators
-	pinned    bool                             // an operator placed primaries: no rebalancing until members change
+	wanted    []*wish                          // handoffs that operators asked for
 	asks      uint64
 	plan      planCache
 
 	// Granted counts leases, Promoted failovers.
 	Granted, Promoted, MovesDone, MovesAborted uint64
+	// EffectsLost is the sum of Event.Lost.
+	EffectsLost uint64
 }
 
 // tracked is what the controller knows of a node, in the map or not yet.
@@ -112,9 +113,11 @@ type tracked struct {
 	lease     time.Duration
 	request   *LeaseRequest // latest
 	heardAt   time.Duration
-	pending   bool          // request waits for a grant
-	deadBoot  uint64        // this process is proven gone
-	suspected time.Duration // look at the port until then
+	status    []slotmap.RangeStatus // last one of the process that the map knows
+	statusOf  uint64                // its Boot
+	pending   bool                  // request waits for a grant
+	deadBoot  uint64                // this process is proven gone
+	suspected time.Duration         // look at the port until then
 	nextProbe time.Duration
 	nextHello time.Duration
 	away      time.Duration // since when it is failed or stopped; 0: it is not
@@ -137,7 +140,7 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 	c.structural = m.Version()
 	c.busy, c.onDone, c.raftOp, c.round = nil, nil, nil, 0
 	c.moves, c.failovers = map[uint64]*move{}, map[slotmap.NodeID]*failover{}
-	c.wanted, c.pinned, c.plan = nil, false, planCache{}
+	c.wanted, c.plan = nil, planCache{}
 	c.copying = map[slotmap.NodeID]time.Duration{}
 	for id, t := range c.nodes {
 		c.nodes[id] = &tracked{gossip: t.gossip, life: Joining}
@@ -259,7 +262,7 @@ func (c *Controller) RaftDone(servers []RaftServer, _ error) {
 // of other copies than those after it.
 func changesHolders(e slotmap.Entry) bool {
 	switch e.(type) {
-	case *slotmap.InSync, *slotmap.SetState, *slotmap.BeginMove, *slotmap.AbortMove, *slotmap.Replicas:
+	case *slotmap.InSync, *slotmap.SetState, *slotmap.BeginMove, *slotmap.AbortMove, *slotmap.Replicas, *slotmap.Pin:
 		return false
 	}
 	return true
@@ -275,11 +278,10 @@ func (c *Controller) Receive(from slotmap.NodeID, msg Message) {
 	if !c.active {
 		return
 	}
+	news := true
 	switch m := msg.(type) {
 	case *LeaseRequest:
-		if m.Node.ID == from {
-			c.onLeaseRequest(from, m)
-		}
+		news = m.Node.ID == from && c.onLeaseRequest(from, m)
 	case *PauseDone:
 		c.onPauseDone(from, m)
 	case *ConfirmDone:
@@ -287,8 +289,7 @@ func (c *Controller) Receive(from slotmap.NodeID, msg Message) {
 	case *Positions:
 		c.onPositions(from, m)
 	case *TermIs:
-		c.onTerm(from, m)
-		return
+		news = c.onTerm(from, m)
 	case *LinkBroken:
 		c.Broken(m.Node)
 	case *Request:
@@ -296,7 +297,12 @@ func (c *Controller) Receive(from slotmap.NodeID, msg Message) {
 	default:
 		return
 	}
-	c.step()
+	if news {
+		c.step()
+		return
+	}
+	// Everyday renewals change nothing that decisions rest on.
+	c.confirmTerm(c.env.Now())
 }
 
 // step notices what time and events brought, then decides.
@@ -361,7 +367,8 @@ func (c *Controller) watch(now time.Duration) {
 				c.env.Probe(n)
 			}
 		}
-		if c.down(n.ID) {
+		replaced := t.request != nil && t.pending && t.request.Node.Boot != n.Boot
+		if c.down(n.ID) && !replaced {
 			c.lifeEvent(n.ID, LeaseOver, "its lease has run out")
 		}
 		switch {

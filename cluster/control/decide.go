@@ -124,16 +124,6 @@ func (c *Controller) decideInSync() bool {
 	return false
 }
 
-// decideWanted begins a handoff an operator asked for.
-func (c *Controller) decideWanted(now time.Duration) bool {
-	if len(c.wanted) == 0 || len(c.moves) >= c.policy.MoveConcurrency {
-		return false
-	}
-	w := c.wanted[0]
-	c.wanted = c.wanted[1:]
-	return c.beginMove(now, w.From, w.To, w.Slots)
-}
-
 func (c *Controller) beginMove(now time.Duration, from, to slotmap.NodeID, slots slotmap.Ranges) bool {
 	source, target := c.m.Node(from), c.m.Node(to)
 	if source == nil || target == nil || c.down(from) || c.down(to) {
@@ -159,6 +149,8 @@ type planCache struct {
 	members   []placement.Member
 	rebalance bool
 	targets   []placement.Target
+	// difference between map and targets, unless it rested on who is down.
+	difference *difference
 }
 
 // crashPatience is how many leases a crashed process is waited for: long enough
@@ -188,7 +180,7 @@ func (c *Controller) members(now time.Duration) (list []placement.Member, rebala
 		}
 		return a.ClientPort - b.ClientPort
 	})
-	rebalance = !c.pinned
+	rebalance = !c.m.Pinned()
 	for _, n := range nodes {
 		t := c.node(n.ID)
 		mem := placement.Member{ID: n.ID, Zone: n.Zone, Weight: n.Weight}
@@ -227,9 +219,16 @@ func (c *Controller) decidePlacement(now time.Duration) {
 		return
 	}
 	if p := &c.plan; p.targets == nil || p.version != c.m.Version() || p.rebalance != rebalance || !slices.Equal(p.members, members) {
-		*p = planCache{c.m.Version(), members, rebalance, placement.Plan(members, c.m, c.m.ReplicationFactor(), rebalance)}
+		*p = planCache{version: c.m.Version(), members: members, rebalance: rebalance,
+			targets: placement.Plan(members, c.m, c.m.ReplicationFactor(), rebalance)}
 	}
-	d := c.differences(members, c.plan.targets)
+	d := c.plan.difference
+	if d == nil {
+		found := c.differences(members, c.plan.targets)
+		if d = &found; !d.volatile {
+			c.plan.difference = d
+		}
+	}
 	switch {
 	case len(d.assign) > 0:
 		c.propose(&slotmap.Assign{List: d.assign}, func(res slotmap.Result, err error) {
@@ -259,6 +258,8 @@ type difference struct {
 	place  []slotmap.Placement
 	move   *slotmap.BeginMove
 	remove []slotmap.Placement
+	// volatile: it rests on more than the map and the plan.
+	volatile bool
 }
 
 // differences compares the map with the plan.
@@ -297,6 +298,7 @@ func (c *Controller) differences(members []placement.Member, targets []placement
 	for _, target := range targets {
 		for _, s := range c.m.Within(slotmap.Ranges{target.Range}) {
 			slots := slotmap.Ranges{s.Range}
+			d.volatile = d.volatile || s.Primary != target.Primary
 			switch {
 			case target.Primary == "":
 			case s.Primary == "":

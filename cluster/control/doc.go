@@ -55,6 +55,9 @@ type Event struct {
 	Slots  slotmap.Ranges
 	Reason string
 	Took   time.Duration
+	// Lost is how many acknowledged effects did not survive, as far as is
+	// known: at least so many.
+	Lost uint64
 }
 
 // EventKind names an event; its value is the name used in logs and channels.
@@ -62,18 +65,20 @@ type EventKind string
 
 // Events.
 const (
-	EventFormed      EventKind = "cluster-formed"
-	EventNodeJoined  EventKind = "node-joined"
-	EventNodeUp      EventKind = "node-up"
-	EventNodeSuspect EventKind = "node-suspect"
-	EventNodeDown    EventKind = "node-down"
-	EventNodeLeft    EventKind = "node-left"
-	EventFailover    EventKind = "failover"
-	EventMoveBegin   EventKind = "move-begin"
-	EventMoveEnd     EventKind = "move-end"
-	EventMoveAbort   EventKind = "move-abort"
-	EventSlotsLost   EventKind = "slots-lost"
-	EventLeaseLost   EventKind = "lease-lost"
-	EventLeaseBack   EventKind = "lease-back"
-	EventController  EventKind = "controller"
+	EventFormed        EventKind = "cluster-formed"
+	EventNodeJoined    EventKind = "node-joined"
+	EventNodeUp        EventKind = "node-up"
+	EventNodeSuspect   EventKind = "node-suspect"
+	EventNodeDown      EventKind = "node-down"
+	EventNodeLeft      EventKind = "node-left"
+	EventFailover      EventKind = "failover"
+	EventFailoverWaits EventKind = "failover-waits"
+	EventEffectsLost   EventKind = "effects-lost"
+	EventMoveBegin     EventKind = "move-begin"
+	EventMoveEnd       EventKind = "move-end"
+	EventMoveAbort     EventKind = "move-abort"
+	EventSlotsLost     EventKind = "slots-lost"
+	EventLeaseLost     EventKind = "lease-lost"
+	EventLeaseBack     EventKind = "lease-back"
+	EventController    EventKind = "controller"
 )

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"sort"
 	"time"
 
 	"respkv/cluster/slotmap"
@@ -78,6 +79,7 @@ type failover struct {
 	deadline time.Duration
 	resend   time.Duration
 	replies  map[slotmap.NodeID][]slotmap.SlotPosition
+	told     bool // that it waits
 }
 
 // beginFailover starts collecting, or returns the one under way.
@@ -156,46 +158,80 @@ func (c *Controller) onPositions(from slotmap.NodeID, p *Positions) {
 	}
 }
 
-// promotions picks the best complete copy of every slot. open are slots of
-// which nobody that answered has one.
-func (c *Controller) promotions(f *failover) (list []slotmap.Promotion, open slotmap.Ranges) {
-	type found struct {
-		to  slotmap.NodeID
-		pos slotmap.SlotPosition
-	}
-	best := map[uint16]found{}
+// findings is what the answers to a failover allow.
+type findings struct {
+	promote []slotmap.Promotion
+	open    slotmap.Ranges            // nobody that answered has a complete copy
+	short   slotmap.Ranges            // too few have answered to know every acknowledged write
+	lost    map[slotmap.NodeID]uint64 // by new primary: effects known to be lost
+}
+
+// promotions picks the best complete copy of every slot. Where the primary
+// answered writes only when replicas held them as well, so many must have
+// answered that every such write is on one of them at least: of each write's
+// holders no more than all but one may be missing.
+func (c *Controller) promotions(f *failover) findings {
+	var out findings
+	to := map[slotmap.NodeID]slotmap.Ranges{}
 	forced := c.node(f.node).forcedBy
+	acks := c.m.Acks(f.node)
+	sums := c.lossSums(f)
+	lists := make([][]slotmap.SlotPosition, 0, 8)
 	for _, s := range c.m.Spans() {
 		if s.Primary != f.node {
 			continue
 		}
+		missing := 0
+		lists = lists[:0]
 		for _, id := range s.Replicas {
-			for _, p := range f.replies[id] {
-				if !s.Contains(p.Slot) || !p.Complete {
+			list, answered := f.replies[id]
+			if n := c.m.Node(id); !answered && n != nil && c.node(id).deadBoot != n.Boot {
+				missing++
+			}
+			lists = append(lists, within(list, s.Range))
+		}
+		if acks > 0 && missing >= acks {
+			out.short = append(out.short, s.Range)
+			continue
+		}
+		for slot := s.First; ; slot++ {
+			best, pos := -1, slotmap.SlotPosition{}
+			for k, id := range s.Replicas {
+				list := lists[k]
+				if len(list) == 0 || list[0].Slot != slot {
 					continue
 				}
-				b, ok := best[p.Slot]
-				if !ok || b.pos.Less(p) || forced == id && !p.Less(b.pos) {
-					best[p.Slot] = found{id, p}
+				p := list[0]
+				lists[k] = list[1:]
+				if p.Complete && (best < 0 || pos.Less(p) || forced == id && !p.Less(pos)) {
+					best, pos = k, p
 				}
 			}
-		}
-	}
-	to := map[slotmap.NodeID]slotmap.Ranges{}
-	for _, r := range c.m.PrimaryOf(f.node) {
-		for slot := int(r.First); slot <= int(r.Last); slot++ {
-			one := slotmap.Range{First: uint16(slot), Last: uint16(slot)}
-			if b, ok := best[uint16(slot)]; ok {
-				to[b.to] = append(to[b.to], one)
+			if best < 0 {
+				out.open = out.open.Append(slot)
 			} else {
-				open = append(open, one)
+				id := s.Replicas[best]
+				to[id] = to[id].Append(slot)
+				sums.promoted(slot, id, pos.Seq)
+			}
+			if slot == s.Last {
+				break
 			}
 		}
 	}
 	for _, id := range sortedKeys(to) {
-		list = append(list, slotmap.Promotion{Slots: to[id].Normalize(), To: id})
+		out.promote = append(out.promote, slotmap.Promotion{Slots: to[id], To: id})
 	}
-	return list, open.Normalize()
+	out.lost = sums.lost()
+	return out
+}
+
+// within are the positions of the slots of r; list is in slot order.
+func within(list []slotmap.SlotPosition, r slotmap.Range) []slotmap.SlotPosition {
+	at := func(slot int) int {
+		return sort.Search(len(list), func(i int) bool { return int(list[i].Slot) >= slot })
+	}
+	return list[at(int(r.First)):at(int(r.Last)+1)]
 }
 
 // mayWait reports whether some of the open slots may have a complete copy on a
@@ -239,18 +275,30 @@ func (c *Controller) decideFailover(n slotmap.Node) bool {
 	if f.state != Promoting {
 		return false
 	}
-	list, _ := c.promotions(f)
-	if len(list) == 0 && n.State != slotmap.NodeActive {
+	found := c.promotions(f)
+	if len(found.short) > 0 {
+		c.waits(f, found.short)
+	}
+	if len(found.promote) == 0 && n.State != slotmap.NodeActive {
 		c.again(f)
 		return false
 	}
-	c.propose(&slotmap.Promote{From: n.ID, Boot: n.Boot, List: list, Fail: true}, func(res slotmap.Result, err error) {
-		c.promoted(f, list, res, err)
+	c.propose(&slotmap.Promote{From: n.ID, Boot: n.Boot, List: found.promote, Fail: true}, func(res slotmap.Result, err error) {
+		c.promoted(f, found, res, err)
 	})
 	return true
 }
 
-func (c *Controller) promoted(f *failover, list []slotmap.Promotion, res slotmap.Result, err error) {
+// waits tells, once, that a failover waits for replicas.
+func (c *Controller) waits(f *failover, slots slotmap.Ranges) {
+	if !f.told {
+		f.told = true
+		c.env.Emit(Event{Kind: EventFailoverWaits, Node: f.node, Slots: slots,
+			Reason: "replicas that may hold acknowledged writes have not answered"})
+	}
+}
+
+func (c *Controller) promoted(f *failover, found findings, res slotmap.Result, err error) {
 	t := c.node(f.node)
 	if err != nil || res.Stale != "" {
 		f.state = f.state.Next(FailoverFailed)
@@ -261,9 +309,10 @@ func (c *Controller) promoted(f *failover, list []slotmap.Promotion, res slotmap
 	f.state = f.state.Next(FailoverPromoted)
 	delete(c.failovers, f.node)
 	took := c.env.Now() - f.began
-	for _, p := range list {
+	for _, p := range found.promote {
 		c.Promoted++
-		c.env.Emit(Event{Kind: EventFailover, Node: f.node, Peer: p.To, Slots: p.Slots, Took: took})
+		c.EffectsLost += found.lost[p.To]
+		c.env.Emit(Event{Kind: EventFailover, Node: f.node, Peer: p.To, Slots: p.Slots, Took: took, Lost: found.lost[p.To]})
 	}
 }
 
@@ -281,13 +330,12 @@ func (c *Controller) decideRegister(id slotmap.NodeID, t *tracked) bool {
 	node := t.request.Node
 	old := c.m.Node(id)
 	if old == nil {
-		c.pinned = false
 		c.propose(&slotmap.Register{Node: node}, nil)
 		return true
 	}
 	entry := &slotmap.Register{Node: node, PrevBoot: old.Boot}
 	if node.Boot == old.Boot {
-		node.State, node.Fence = old.State, old.Fence
+		node.State, node.Fence, node.PrevBoot = old.State, old.Fence, old.PrevBoot
 		if node == *old {
 			return false
 		}
@@ -302,14 +350,20 @@ func (c *Controller) decideRegister(id slotmap.NodeID, t *tracked) bool {
 	if f.state != Promoting {
 		return false
 	}
-	list, open := c.promotions(f)
-	if len(open) > 0 && c.mayWait(f, open) {
+	found := c.promotions(f)
+	if len(found.short) > 0 {
+		// Without limit: what is not promoted here starts empty.
+		c.waits(f, found.short)
 		c.again(f)
 		return false
 	}
-	entry.Promote = list
+	if len(found.open) > 0 && c.mayWait(f, found.open) {
+		c.again(f)
+		return false
+	}
+	entry.Promote = found.promote
 	c.propose(entry, func(res slotmap.Result, err error) {
-		c.promoted(f, list, res, err)
+		c.promoted(f, found, res, err)
 		if err == nil && len(res.Lost) > 0 {
 			c.env.Emit(Event{Kind: EventSlotsLost, Node: id, Slots: res.Lost,
 				Reason: "restarted without data, and no replica has it"})

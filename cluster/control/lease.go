@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"time"
 
 	"respkv/cluster/slotmap"
@@ -9,17 +10,26 @@ import (
 // onLeaseRequest notes the request and the status it carries. The grant
 // follows when a majority has confirmed, after this moment, that it has seen no
 // later term: the lease runs from before the request arrived, and whoever is
-// elected later waits a whole lease before promoting.
-func (c *Controller) onLeaseRequest(from slotmap.NodeID, m *LeaseRequest) {
+// elected later waits a whole lease before promoting. It reports whether the
+// request says anything new.
+func (c *Controller) onLeaseRequest(from slotmap.NodeID, m *LeaseRequest) (news bool) {
 	if c.m.IsForgotten(from) {
-		return
+		return false
 	}
 	t := c.node(from)
 	if t.request != nil && t.request.Node.Boot == m.Node.Boot && t.request.SentAt > m.SentAt {
-		return // overtaken
+		return false // overtaken
 	}
-	t.request, t.heardAt, t.pending = m, c.env.Now(), true
-	n := c.m.Node(from)
+	now, before, n := c.env.Now(), t.life, c.m.Node(from)
+	if n != nil && n.PrevBoot == m.Node.Boot {
+		return false // from the grave: it must not pass for a newer process
+	}
+	news = t.request == nil || t.request.Node != m.Node || n == nil || n.Boot != m.Node.Boot || t.lease <= now ||
+		t.request.MapVersion < c.structural && m.MapVersion >= c.structural || !sameCopies(t.request.Status, m.Status)
+	t.request, t.heardAt, t.pending = m, now, true
+	if n != nil && n.Boot == m.Node.Boot {
+		t.status, t.statusOf = m.Status, n.Boot
+	}
 	switch {
 	case n == nil:
 	case n.Boot != m.Node.Boot:
@@ -30,6 +40,15 @@ func (c *Controller) onLeaseRequest(from slotmap.NodeID, m *LeaseRequest) {
 		t.deadBoot, t.suspected = 0, 0
 		c.lifeEvent(from, Heard, "")
 	}
+	return news || t.life != before
+}
+
+// sameCopies reports whether two statuses say the same of roles and
+// completeness.
+func sameCopies(a, b []slotmap.RangeStatus) bool {
+	return slices.EqualFunc(a, b, func(x, y slotmap.RangeStatus) bool {
+		return x.Range == y.Range && x.CaughtUp == y.CaughtUp && x.Primary == y.Primary
+	})
 }
 
 // deposing reports whether a proposal under way may take primaries from id.
@@ -83,9 +102,11 @@ func (c *Controller) confirmTerm(now time.Duration) {
 	}
 }
 
-func (c *Controller) onTerm(from slotmap.NodeID, m *TermIs) {
+// onTerm grants what waits when a majority has answered. It reports whether
+// that gave a lease to a node that had none.
+func (c *Controller) onTerm(from slotmap.NodeID, m *TermIs) (news bool) {
 	if c.round == 0 || m.ID != c.round || m.Term != c.term {
-		return
+		return false
 	}
 	c.roundAcks[from] = true
 	voters, acks := 0, 0
@@ -98,14 +119,15 @@ func (c *Controller) onTerm(from slotmap.NodeID, m *TermIs) {
 		}
 	}
 	if acks <= voters/2 {
-		return
+		return false
 	}
-	asked := c.roundAt
+	asked, now := c.roundAt, c.env.Now()
 	c.round = 0
 	for _, id := range sortedKeys(c.nodes) {
 		if t := c.nodes[id]; t.pending && t.heardAt <= asked {
+			news = news || t.lease <= now || t.life != Alive
 			c.grant(id, t)
 		}
 	}
-	c.step()
+	return news
 }

@@ -139,7 +139,6 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 		case n.State == state:
 			answer("")
 		default:
-			c.pinned = false
 			propose(&slotmap.SetState{Node: n.ID, Boot: n.Boot, State: state})
 		}
 	case OpForget:
@@ -152,7 +151,12 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 			propose(&slotmap.Forget{Node: n.ID, Boot: n.Boot})
 		}
 	case OpTakeover, OpForce:
-		answer(c.takeOver(n.ID, r.Op == OpForce))
+		switch why := c.takeOver(n.ID, r.Op == OpForce); {
+		case why != "" || c.m.Pinned():
+			answer(why)
+		default:
+			propose(&slotmap.Pin{})
+		}
 	default:
 		answer("unknown operation")
 	}
@@ -173,17 +177,48 @@ func (c *Controller) takeOver(id slotmap.NodeID, force bool) string {
 	if len(from) == 0 {
 		return "the node has no replica that is in sync with a living primary"
 	}
-	c.pinned = true
 	for _, primary := range sortedKeys(from) {
 		if force {
 			c.node(primary).forcedBy = id
 			continue
 		}
-		for rest := from[primary].Normalize(); len(rest) > 0; {
-			var taken slotmap.Ranges
-			taken, rest = rest.Take(c.policy.MoveSlots)
-			c.wanted = append(c.wanted, &slotmap.BeginMove{Slots: taken, From: primary, To: id})
-		}
+		c.wanted = append(c.wanted, &wish{from: primary, to: id, slots: from[primary].Normalize(),
+			until: c.env.Now() + c.policy.MoveTimeout})
 	}
 	return ""
+}
+
+// wish is a handoff that an operator asked for, in as many moves as it takes.
+type wish struct {
+	from, to slotmap.NodeID
+	slots    slotmap.Ranges
+	until    time.Duration
+}
+
+// decideWanted begins the next part of a handoff that was asked for. A wish
+// stays until nothing is left of it that could be moved.
+func (c *Controller) decideWanted(now time.Duration) bool {
+	for len(c.wanted) > 0 && len(c.moves) < c.policy.MoveConcurrency {
+		w := c.wanted[0]
+		moving := false
+		var left slotmap.Ranges
+		for _, s := range c.m.Within(w.slots) {
+			switch {
+			case s.Primary != w.from || !s.IsInSync(w.to):
+			case s.Move != nil:
+				moving = true
+			default:
+				left = append(left, s.Range)
+			}
+		}
+		left, _ = left.Normalize().Take(c.policy.MoveSlots)
+		if len(left) > 0 && now < w.until && c.beginMove(now, w.from, w.to, left) {
+			return true
+		}
+		if moving && now < w.until {
+			return false // one of its moves may fail yet
+		}
+		c.wanted = c.wanted[1:]
+	}
+	return false
 }

@@ -165,6 +165,19 @@ var newMessage = [...]func() Message{
 	14: func() Message { return new(Response) },
 }
 
+// Kinds bounds the values of Kind.
+const Kinds = len(newMessage)
+
+// Kind numbers the types of messages, from 1.
+func Kind(m Message) int { return int(m.kind()) }
+
+var kindNames = [Kinds]string{1: "hello", 2: "lease-request", 3: "lease-grant", 4: "pause", 5: "pause-done",
+	6: "confirm", 7: "confirm-done", 8: "ask-positions", 9: "positions", 10: "ask-term", 11: "term-is",
+	12: "link-broken", 13: "request", 14: "response"}
+
+// KindName names a kind for statistics.
+func KindName(kind int) string { return kindNames[kind] }
+
 // EncodeMessage gives kind byte, version byte, JSON body.
 func EncodeMessage(m Message) ([]byte, error) {
 	body, err := json.Marshal(m)

@@ -10,7 +10,7 @@ import (
 // one forms, and in the end everybody is in it.
 func TestFormation(t *testing.T) {
 	discarded, begun := 0, 0
-	count := simulate(t, 200, func(seed uint64) *world {
+	count := simulate(t, 60, func(seed uint64) *world {
 		w := emptyWorld(seed, 5*ms)
 		w.policy.Expect = 1 + w.rng.IntN(5)
 		// Two halves that never see each other are the one case that cannot be

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"respkv/cluster/control"
 	"respkv/cluster/slotmap"
 )
 
@@ -26,6 +27,7 @@ type slotCopy struct {
 	complete bool
 	log      []uint64
 	ready    time.Duration // when the full copy under way is done
+	answered int           // primary, with durability quorum: writes up to there are answered, or will never be
 }
 
 // apply follows a map: begin epochs, drop what is not held any more.
@@ -48,7 +50,9 @@ func (p *plane) apply(m *slotmap.Map) {
 				c = &slotCopy{complete: true} // starts empty: the map counts that as lost
 				p.copies[i] = c
 			}
-			c.epoch = max(c.epoch, a.Epoch)
+			if c.epoch < a.Epoch {
+				c.epoch, c.answered = a.Epoch, len(c.log)
+			}
 		case c == nil:
 			p.copies[i] = &slotCopy{}
 		}
@@ -59,7 +63,7 @@ func (p *plane) apply(m *slotmap.Map) {
 // where the own history is not a beginning of theirs.
 func (p *plane) replicate() {
 	w := p.node.w
-	if p.m == nil {
+	if p.m == nil || w.stalled {
 		return
 	}
 	for i, src := range p.from {
@@ -166,13 +170,16 @@ func (p *plane) status() []slotmap.RangeStatus {
 		if !s.Holds(p.node.id) {
 			continue
 		}
-		caught := true
+		caught, seqs := true, uint64(0)
 		for i := near(s.First); i < len(probed) && probed[i] <= s.Last; i++ {
 			if c := p.copies[i]; c != nil {
 				caught = caught && c.complete
+				if s.Contains(probed[i]) {
+					seqs += uint64(len(c.log))
+				}
 			}
 		}
-		out = append(out, slotmap.RangeStatus{Range: s.Range, Primary: s.Primary == p.node.id, CaughtUp: caught})
+		out = append(out, slotmap.RangeStatus{Range: s.Range, Primary: s.Primary == p.node.id, CaughtUp: caught, Seqs: seqs})
 	}
 	return out
 }
@@ -207,5 +214,65 @@ func (w *world) write() {
 	}
 	w.writes++
 	c.log = append(c.log, w.writes)
-	w.acked[i] = append(w.acked[i], w.writes)
+	if w.acks == 0 {
+		w.acked[i] = append(w.acked[i], w.writes)
+	}
+}
+
+// answer lets primaries answer the writes that a quorum holds.
+func (w *world) answer() {
+	for _, n := range w.nodes {
+		for i, slot := range probed {
+			if !n.serves(i) {
+				continue
+			}
+			c := n.plane.copies[i]
+			var held []int
+			for _, id := range n.opened.Slot(slot).Replicas {
+				r := w.byID[id].plane.copies[i]
+				if r == nil || !r.complete || !w.byID[id].up || w.byID[id].plane.from[i] != n {
+					continue
+				}
+				if have := len(r.log); have <= len(c.log) && (have == 0 || c.log[have-1] == r.log[have-1]) {
+					held = append(held, have)
+				}
+			}
+			if len(held) < n.opened.Acks(n.id) {
+				continue
+			}
+			slices.Sort(held)
+			if upTo := held[len(held)-n.opened.Acks(n.id)]; upTo > c.answered {
+				w.acked[i] = append(w.acked[i], c.log[c.answered:upTo]...)
+				c.answered = upTo
+			}
+		}
+	}
+}
+
+// missing counts the writes of a copy that another does not have.
+func missing(from, in *slotCopy) int {
+	common := 0
+	for common < min(len(from.log), len(in.log)) && from.log[common] == in.log[common] {
+		common++
+	}
+	return len(from.log) - common
+}
+
+// checkLost holds what a failover says that was lost against what was, as long
+// as the failed process's memory is there to be looked at.
+func (w *world) checkLost(ev control.Event) {
+	from, to := w.byID[ev.Node], w.byID[ev.Peer]
+	if n := w.raft.last().Node(ev.Node); ev.Lost == 0 || n == nil || n.Boot != from.boot || n.State != slotmap.NodeFailed {
+		return
+	}
+	lost := 0
+	for i := range probed {
+		if a, b := from.plane.copies[i], to.plane.copies[i]; a != nil && b != nil {
+			lost += missing(a, b)
+		}
+	}
+	w.lossSeen++
+	if ev.Lost > uint64(lost) {
+		w.failf("a failover from node %d to %d tells of %d lost effects, there were %d", from.index, to.index, ev.Lost, lost)
+	}
 }

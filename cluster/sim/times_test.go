@@ -63,7 +63,7 @@ func TestServiceBack(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var mu sync.Mutex
 			var took []time.Duration
-			simulate(t, 100, func(seed uint64) *world {
+			simulate(t, 40, func(seed uint64) *world {
 				w, d := outage(seed, tc.harm)
 				mu.Lock()
 				took = append(took, d)

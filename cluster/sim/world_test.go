@@ -32,10 +32,14 @@ type world struct {
 	refused   uint64
 	trace     []string
 	failure   string
-	quiet     bool // clients look, but write nothing
-	trap      bool // freeze the next node that is granted a lease
-	stale     int  // proposals without effect
-	discarded int  // clusters begun and given up
+	acks      int    // of a write; slotmap.AcksQuorum, or 0
+	stalled   bool   // replication is
+	told      uint64 // effects that failovers told were lost
+	lossSeen  int    // failovers that told of lost effects
+	quiet     bool   // clients look, but write nothing
+	trap      bool   // freeze the next node that is granted a lease
+	stale     int    // proposals without effect
+	discarded int    // clusters begun and given up
 	onBegin   func(n *node)
 	kinds     map[control.EventKind]int
 }
@@ -94,14 +98,18 @@ func (q *events) pop() event {
 // a test of its own.
 func newWorld(seed uint64, nodes int) *world {
 	w := emptyWorld(seed, ms)
-	w.raft = &raftModel{w: w, maps: []*slotmap.Map{slotmap.New()}}
+	w.begin(nodes)
+	return w
+}
+
+// begin adds nodes with a raft group.
+func (w *world) begin(nodes int) {
 	w.groups = append(w.groups, w.raft)
 	for range nodes {
 		n := w.add()
 		n.group = w.raft
 		w.raft.servers = append(w.raft.servers, control.RaftServer{ID: n.id, Voter: len(w.raft.servers) < 3})
 	}
-	return w
 }
 
 // emptyWorld has no nodes yet, and a client that writes that often.
@@ -237,7 +245,7 @@ func (n *node) boots() {
 	n.plane = plane{node: n}
 	n.formation = control.NewFormation(n.id, n.w.policy.Expect, n.w.timing, n.vote)
 	n.running = n.group == nil || n.member || n.vote == ""
-	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1, Weight: n.weight, Boot: n.boot}
+	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
 	n.agent = control.NewAgent(agentEnv{n, n.gen}, n.w.timing, self, n.opened)
 	n.ctl = control.NewController(ctlEnv{n, n.gen}, n.w.timing, n.w.policy, n.id, slotmap.New())
 	n.publish()
@@ -501,6 +509,10 @@ func (e ctlEnv) Propose(entry slotmap.Entry)               { e.group.propose(e.n
 func (e ctlEnv) Raft(change control.RaftChange)            { e.group.change(e.node, change) }
 
 func (e ctlEnv) Emit(ev control.Event) {
+	if ev.Kind == control.EventFailover {
+		e.w.told += ev.Lost
+		e.w.checkLost(ev)
+	}
 	e.w.kinds[ev.Kind]++
 	e.w.logf("node %d: %s about %s peer %s slots %v %s", e.index, ev.Kind, short(ev.Node), short(ev.Peer), ev.Slots, ev.Reason)
 }

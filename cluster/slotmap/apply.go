@@ -196,8 +196,9 @@ func (r *Register) apply(e *edit) string {
 		if len(e.nodes) >= maxNodes {
 			return "too many nodes"
 		}
-		n.State, n.Fence = NodeActive, e.version
+		n.State, n.Fence, n.PrevBoot = NodeActive, e.version, 0
 		e.setNode(n)
+		e.pinned = false
 		return ""
 	}
 	if old.Boot != r.PrevBoot {
@@ -207,7 +208,7 @@ func (r *Register) apply(e *edit) string {
 	if old.State == NodeLeaving {
 		n.State = NodeLeaving
 	}
-	n.Fence = old.Fence
+	n.Fence, n.PrevBoot = old.Fence, old.PrevBoot
 	if n.Boot == old.Boot {
 		n.State = old.State
 		if n == *old {
@@ -216,8 +217,9 @@ func (r *Register) apply(e *edit) string {
 		e.setNode(n)
 		return ""
 	}
-	n.Fence = e.version
+	n.Fence, n.PrevBoot = e.version, old.Boot
 	e.setNode(n)
+	e.pinned = false
 	e.promoteAll(n.ID, r.Promote)
 	e.reborn(n.ID)
 	return ""
@@ -297,6 +299,7 @@ func (s *SetState) apply(e *edit) string {
 	changed := *n
 	changed.State = s.State
 	e.setNode(changed)
+	e.pinned = e.pinned && s.State != NodeLeaving && s.State != NodeStopped
 	return ""
 }
 
@@ -464,6 +467,7 @@ func (f *Forget) apply(e *edit) string {
 	e.nodes = slices.Delete(slices.Clone(e.nodes), i, i+1)
 	forgotten := append(slices.Clone(e.forgotten), f.Node)
 	e.forgotten = forgotten[max(0, len(forgotten)-maxForgotten):]
+	e.pinned = false
 	return ""
 }
 
@@ -472,5 +476,13 @@ func (r *Replicas) apply(e *edit) string {
 		return "nothing changed"
 	}
 	e.replicas = r.Factor
+	return ""
+}
+
+func (*Pin) apply(e *edit) string {
+	if e.pinned {
+		return "nothing changed"
+	}
+	e.pinned = true
 	return ""
 }

@@ -35,6 +35,7 @@ const (
 	TypeAbortMove  EntryType = 10
 	TypeForget     EntryType = 11
 	TypeReplicas   EntryType = 12
+	TypePin        EntryType = 13
 )
 
 // entryVersion is the second byte of an encoded entry.
@@ -158,6 +159,10 @@ type Replicas struct {
 	Factor int `json:"factor"`
 }
 
+// Pin says that an operator placed primaries: placement does not rebalance
+// until the members change.
+type Pin struct{}
+
 // Type identifies the entry in the log.
 func (*Form) Type() EntryType       { return TypeForm }
 func (*Register) Type() EntryType   { return TypeRegister }
@@ -171,6 +176,7 @@ func (*CommitMove) Type() EntryType { return TypeCommitMove }
 func (*AbortMove) Type() EntryType  { return TypeAbortMove }
 func (*Forget) Type() EntryType     { return TypeForget }
 func (*Replicas) Type() EntryType   { return TypeReplicas }
+func (*Pin) Type() EntryType        { return TypePin }
 
 // newEntry is the only list of entry types: decoding and tests read it.
 var newEntry = map[EntryType]func() Entry{
@@ -186,6 +192,7 @@ var newEntry = map[EntryType]func() Entry{
 	TypeAbortMove:  func() Entry { return new(AbortMove) },
 	TypeForget:     func() Entry { return new(Forget) },
 	TypeReplicas:   func() Entry { return new(Replicas) },
+	TypePin:        func() Entry { return new(Pin) },
 }
 
 // Encode gives the log form of an entry: type byte, version byte, JSON body.

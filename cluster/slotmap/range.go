@@ -73,6 +73,9 @@ func (rs Ranges) Normalize() Ranges {
 		return nil
 	}
 	sorted := slices.Clone(rs)
+	if rs.normal() {
+		return sorted
+	}
 	slices.SortFunc(sorted, func(a, b Range) int { return int(a.First) - int(b.First) })
 	out := sorted[:1]
 	for _, r := range sorted[1:] {
@@ -84,6 +87,16 @@ func (rs Ranges) Normalize() Ranges {
 		out = append(out, r)
 	}
 	return out
+}
+
+// normal reports whether the set has the form that Normalize gives.
+func (rs Ranges) normal() bool {
+	for i := 1; i < len(rs); i++ {
+		if int(rs[i].First) <= int(rs[i-1].Last)+1 {
+			return false
+		}
+	}
+	return true
 }
 
 // Intersect returns the slots that are in both normalized sets.
@@ -122,6 +135,16 @@ func (rs Ranges) Subtract(other Ranges) Ranges {
 		}
 	}
 	return out
+}
+
+// Append returns the set with slot, which is above all that are in it. It may
+// change the set it is called on.
+func (rs Ranges) Append(slot uint16) Ranges {
+	if n := len(rs); n > 0 && int(rs[n-1].Last)+1 == int(slot) {
+		rs[n-1].Last = slot
+		return rs
+	}
+	return append(rs, Range{slot, slot})
 }
 
 // Take returns the first n slots of the set and the others.

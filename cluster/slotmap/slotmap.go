@@ -72,21 +72,30 @@ func (s NodeState) String() string {
 
 // Node is one member. All addresses are those the node announces.
 type Node struct {
-	ID          NodeID    `json:"id"`
-	Host        string    `json:"host"`               // IP or name peers and clients reach it by
-	ClientPort  int       `json:"port"`               // plain RESP port; 0 when only TLS is served
-	TLSPort     int       `json:"tls,omitempty"`      // RESP over TLS; 0: none
-	ClusterPort int       `json:"cport"`              // cluster/mux port
-	Hostname    string    `json:"hostname,omitempty"` // cluster-announce-hostname
-	Endpoint    Endpoint  `json:"endpoint,omitempty"` // cluster-preferred-endpoint-type
-	Zone        string    `json:"zone,omitempty"`     // failure domain; empty: its own
-	Weight      int       `json:"weight"`             // share of slots, relative; 0: holds no primaries
-	Boot        uint64    `json:"boot"`               // identifies the process; data, leases and positions die with it
-	State       NodeState `json:"state"`
+	ID          NodeID   `json:"id"`
+	Host        string   `json:"host"`               // IP or name peers and clients reach it by
+	ClientPort  int      `json:"port"`               // plain RESP port; 0 when only TLS is served
+	TLSPort     int      `json:"tls,omitempty"`      // RESP over TLS; 0: none
+	ClusterPort int      `json:"cport"`              // cluster/mux port
+	Hostname    string   `json:"hostname,omitempty"` // cluster-announce-hostname
+	Endpoint    Endpoint `json:"endpoint,omitempty"` // cluster-preferred-endpoint-type
+	Zone        string   `json:"zone,omitempty"`     // failure domain; empty: its own
+	Weight      int      `json:"weight"`             // share of slots, relative; 0: holds no primaries
+	Boot        uint64   `json:"boot"`               // identifies the process; data, leases and positions die with it
+	// PrevBoot is the process before, 0 for the first: what it said may still be
+	// on its way.
+	PrevBoot uint64    `json:"prevboot,omitempty"`
+	State    NodeState `json:"state"`
 	// Fence is the map version at which the node last lost a primary or was
 	// registered. A lease counts only for a holder that has applied it.
 	Fence uint64 `json:"fence"`
+	// Acks is how many replicas hold a write before this node, as primary,
+	// answers it; AcksQuorum: as many as make a majority of the copies wanted.
+	Acks int `json:"acks,omitempty"`
 }
+
+// AcksQuorum is the value of Node.Acks for a majority.
+const AcksQuorum = -1
 
 // Endpoint is what CLUSTER SLOTS and redirections name a node by. Append only.
 type Endpoint uint8
@@ -176,6 +185,7 @@ type Map struct {
 	version      uint64
 	clusterID    string
 	founder      NodeID
+	pinned       bool // an operator placed primaries
 	currentEpoch uint64
 	nextToken    uint64
 	replicas     int      // replication factor wanted: copies beside the primary
@@ -204,6 +214,27 @@ func (m *Map) Formed() bool { return m.clusterID != "" }
 // Founder is the node that began the cluster, member or not by now; empty when
 // no vote was needed.
 func (m *Map) Founder() NodeID { return m.founder }
+
+// Pinned reports whether an operator has placed primaries since the members
+// changed last: they are to stay where they are.
+func (m *Map) Pinned() bool { return m.pinned }
+
+// Acks is the number of replicas that hold each write which id, as primary, has
+// answered, the quorum worked out.
+func (m *Map) Acks(id NodeID) int {
+	n := m.Node(id)
+	switch {
+	case n == nil:
+		return 0
+	case n.Acks == AcksQuorum:
+		return m.QuorumAcks()
+	}
+	return n.Acks
+}
+
+// QuorumAcks is how many replicas make, with the primary, a majority of the
+// copies wanted of a slot.
+func (m *Map) QuorumAcks() int { return (m.replicas + 1) / 2 }
 
 // CurrentEpoch is the highest config epoch given to a slot so far.
 func (m *Map) CurrentEpoch() uint64 { return m.currentEpoch }

@@ -28,6 +28,7 @@ type image struct {
 	Version      uint64   `json:"version"`
 	ClusterID    string   `json:"cluster"`
 	Founder      NodeID   `json:"founder"`
+	Pinned       bool     `json:"pinned"`
 	CurrentEpoch uint64   `json:"epoch"`
 	NextToken    uint64   `json:"token"`
 	Replicas     int      `json:"replicas"`
@@ -40,7 +41,7 @@ type image struct {
 // EncodeSnapshot gives the whole map as bytes; equal maps give equal bytes.
 func (m *Map) EncodeSnapshot() ([]byte, error) {
 	body, err := json.Marshal(image{
-		m.version, m.clusterID, m.founder, m.currentEpoch, m.nextToken, m.replicas, m.lostSlots,
+		m.version, m.clusterID, m.founder, m.pinned, m.currentEpoch, m.nextToken, m.replicas, m.lostSlots,
 		m.nodes, m.spans, m.forgotten,
 	})
 	if err != nil {
@@ -68,7 +69,7 @@ func DecodeSnapshot(data []byte) (*Map, error) {
 		}
 	}
 	m := &Map{
-		version: im.Version, clusterID: im.ClusterID, founder: im.Founder, currentEpoch: im.CurrentEpoch,
+		version: im.Version, clusterID: im.ClusterID, founder: im.Founder, pinned: im.Pinned, currentEpoch: im.CurrentEpoch,
 		nextToken: im.NextToken, replicas: im.Replicas, lostSlots: im.LostSlots,
 		nodes: im.Nodes, spans: im.Spans, forgotten: im.Forgotten,
 	}

@@ -42,6 +42,9 @@ func (n *Node) Validate() error {
 	if n.Weight < 0 || n.Weight > 1000 || n.Boot == 0 || n.State > NodeStopped || n.Endpoint > EndpointUnknown {
 		return fmt.Errorf("%w: node %s: weight %d boot %d state %d", ErrBadEntry, n.ID, n.Weight, n.Boot, n.State)
 	}
+	if n.Acks < AcksQuorum || n.Acks > maxReplicas {
+		return fmt.Errorf("%w: node %s: %d acknowledgements", ErrBadEntry, n.ID, n.Acks)
+	}
 	return nil
 }
 
@@ -143,6 +146,7 @@ func (b *BeginMove) validate() error {
 
 func (*CommitMove) validate() error { return nil }
 func (*AbortMove) validate() error  { return nil }
+func (*Pin) validate() error        { return nil }
 
 func (f *Forget) validate() error { return bad(f.Node.Validate()) }
 

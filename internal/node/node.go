@@ -228,6 +228,7 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 		Plane:  n.plane,
 		Logger: n.log,
 		Links:  n.plane.linkStats,
+		Acks:   func() int { return acks(n.live.Config().Replication.Durability) },
 	})
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -255,6 +256,17 @@ func (n *Node) startCluster() error {
 		}
 	})
 	return nil
+}
+
+// acks is what failovers must know of the durability of writes.
+func acks(d config.Durability) int {
+	switch d.Mode {
+	case "replicas":
+		return d.Replicas
+	case "quorum":
+		return slotmap.AcksQuorum
+	}
+	return 0
 }
 
 func clusterConfig(cfg *config.Config) cluster.Config {

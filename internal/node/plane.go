@@ -223,8 +223,11 @@ func (p *plane) open(primary slotmap.NodeID) (*link, error) {
 			p.node.cluster.LinkBroken(primary)
 		},
 		OnCaughtUp: func(uint16) { p.status.changed.Store(true) },
-		OnLoss:     p.lost.add,
-		Logger:     p.log,
+		OnLoss: func(l replication.Loss) {
+			p.lost.add(l)
+			p.node.cluster.EffectsLost(l.Slot, l.Effects)
+		},
+		Logger: p.log,
 	})
 	if err != nil {
 		return nil, err

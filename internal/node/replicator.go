@@ -36,15 +36,10 @@ func (r *replicator) WaitAcked(ctx context.Context, marks []resp.Mark, n int) in
 
 // Durable implements resp.Replicator.
 func (r *replicator) Durable(slot uint16) int {
-	d := r.n.live.Config().Replication.Durability
-	switch d.Mode {
-	case "replicas":
-		return d.Replicas
-	case "quorum":
-		// Of 1 + n copies more than half must hold the write; this node is one.
-		return (r.n.cluster.Map().ReplicationFactor() + 1) / 2
+	if n := acks(r.n.live.Config().Replication.Durability); n != slotmap.AcksQuorum {
+		return n
 	}
-	return 0
+	return r.n.cluster.Map().QuorumAcks()
 }
 
 // WithinLossBudget implements resp.Replicator.

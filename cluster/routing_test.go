@@ -1,0 +1,61 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"respkv/cluster/slotmap"
+)
+
+// TestWritesAwaitFailover: between being asked for positions and the map that
+// names the next primary, a replica lets writes wait; reads go on as before.
+func TestWritesAwaitFailover(t *testing.T) {
+	self, dead := slotmap.NodeID(strings.Repeat("a", 40)), slotmap.NodeID(strings.Repeat("b", 40))
+	m := slotmap.New()
+	do := func(e slotmap.Entry) {
+		next, res := m.Apply(e)
+		if res.Stale != "" {
+			t.Fatal(res.Stale)
+		}
+		m = next
+	}
+	do(&slotmap.Form{ClusterID: strings.Repeat("c", 40), Replicas: 1})
+	for _, id := range []slotmap.NodeID{self, dead} {
+		do(&slotmap.Register{Node: slotmap.Node{ID: id, Host: "h", ClientPort: 1, ClusterPort: 1, Weight: 100, Boot: 1}})
+	}
+	all := slotmap.Ranges{slotmap.All()}
+	do(&slotmap.Assign{List: []slotmap.Assigned{{Slots: all, To: dead, Replicas: []slotmap.NodeID{self}}}})
+	do(&slotmap.InSync{Node: self, Boot: 1, Add: all})
+	cfg := DefaultConfig()
+	r := newRouter(self, 1, &cfg)
+	r.lease(time.Hour)
+	r.closing(m)
+	r.opened()
+	look := func(write bool) (Verdict, Gate) {
+		return r.route(7, !write, write).Verdict, r.admit(7, write).Gate
+	}
+	if v, _ := look(true); v != Moved {
+		t.Fatalf("before: %v", v)
+	}
+	r.await(all)
+	if v, g := look(true); v != Here || g != Paused {
+		t.Fatalf("a write while the failover chooses: %v, gate %d", v, g)
+	}
+	if v, g := look(false); v != Here || g != Run {
+		t.Fatalf("a READONLY read while the failover chooses: %v, gate %d", v, g)
+	}
+	wait := r.admit(7, true).Wait
+	r.expire(0)
+	<-wait
+	if v, _ := look(true); v != Moved {
+		t.Fatalf("after nothing came of it: %v", v)
+	}
+	r.await(all)
+	do(&slotmap.Promote{From: dead, Boot: 1, Fail: true, List: []slotmap.Promotion{{Slots: all, To: self}}})
+	r.closing(m)
+	r.opened()
+	if v, g := look(true); v != Here || g != Run {
+		t.Fatalf("promoted: %v, gate %d", v, g)
+	}
+}
