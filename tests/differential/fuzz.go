@@ -120,7 +120,9 @@ func mutate(s *Source, c Command) Command {
 	args := slices.Clone(c.Args)
 	switch last := len(args) - 1; s.IntN(3) {
 	case 0:
-		args = append(args, "extra")
+		if !strings.EqualFold(args[0], "pfadd") { // see hyperloglogFamily
+			args = append(args, "extra")
+		}
 	case 1:
 		if last > 0 {
 			args = args[:last]
