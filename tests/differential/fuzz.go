@@ -128,7 +128,12 @@ func mutate(s *Source, c Command) Command {
 			args = args[:last]
 		}
 	case 2:
-		if last > 1 && !strings.EqualFold(args[0], "setrange") { // a swap could ask for a huge string
+		// A swap could make an offset of a number, and so ask for a huge string.
+		switch strings.ToLower(args[0]) {
+		case "setrange", "setbit", "bitfield":
+			return c
+		}
+		if last > 1 {
 			i := 1 + s.IntN(last-1)
 			args[i], args[i+1] = args[i+1], args[i]
 		}
