@@ -128,9 +128,11 @@ func mutate(s *Source, c Command) Command {
 			args = args[:last]
 		}
 	case 2:
-		// A swap could make an offset of a number, and so ask for a huge string.
+		// A swap could make an offset of a number, and so ask for a huge string,
+		// or a score of a member, where lexicographic ranges are defined for equal
+		// scores only.
 		switch strings.ToLower(args[0]) {
-		case "setrange", "setbit", "bitfield":
+		case "setrange", "setbit", "bitfield", "zadd":
 			return c
 		}
 		if last > 1 {
