@@ -117,7 +117,7 @@ func (e *nodeEnv) Propose(entry slotmap.Entry) {
 		}
 		e.post(func() {
 			e.ctl.MapApplied(e.fsm.latest.Load())
-			e.ctl.Proposed(res, err)
+			e.ctl.Proposed(entry, res, err)
 		})
 	})
 }

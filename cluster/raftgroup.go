@@ -16,6 +16,7 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	bolt "go.etcd.io/bbolt"
 
+	"respkv/cluster/control"
 	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
 )
@@ -224,8 +225,11 @@ func (g *raftGroup) apply(data []byte) (any, error) {
 		return nil, err
 	}
 	f := r.Apply(data, g.timeout)
-	if err := f.Error(); err != nil {
-		return nil, err
+	switch err := f.Error(); {
+	case errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrEnqueueTimeout) || errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return nil, err // it never reached the log
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", control.ErrUndecided, err)
 	}
 	r.Barrier(g.timeout)
 	return f.Response(), nil

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -231,9 +232,19 @@ func (c *Controller) Probed(id slotmap.NodeID, boot uint64, refused bool) {
 	c.step()
 }
 
-// Proposed answers ControllerEnv.Propose.
-func (c *Controller) Proposed(res slotmap.Result, err error) {
-	if c.busy == nil {
+// ErrUndecided says that an entry may be in the log or not: the leadership was
+// lost before it was committed, and the next leader decides.
+var ErrUndecided = errors.New("control: leadership lost, the proposal may yet be committed")
+
+// Proposed answers ControllerEnv.Propose(e). After ErrUndecided the controller
+// does nothing until Start: what it knows may be overtaken at any moment, and a
+// lease granted now could be to a node that the entry deposes.
+func (c *Controller) Proposed(e slotmap.Entry, res slotmap.Result, err error) {
+	if c.busy == nil || c.busy != e {
+		return // of an earlier term
+	}
+	if errors.Is(err, ErrUndecided) {
+		c.Stop()
 		return
 	}
 	done, entry := c.onDone, c.busy

@@ -55,8 +55,10 @@ type Event struct {
 	Slots  slotmap.Ranges
 	Reason string
 	Took   time.Duration
-	// Lost is how many acknowledged effects did not survive, as far as is
-	// known: at least so many.
+	// Lost is how many acknowledged effects the successors are known to have
+	// lacked when they told their positions. More may be lost: the failed node's
+	// last word on its own position is up to a lease renewal old. Less can be
+	// only where it was cut off, not dead, and went on sending to a successor.
 	Lost uint64
 }
 

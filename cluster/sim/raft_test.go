@@ -21,9 +21,15 @@ type raftModel struct {
 	leader  *node
 	gen     int // of the leader's process
 	term    uint64
-	limbo   []slotmap.Entry // of lost leaders
-	silent  time.Duration   // since when the leader has no majority; 0: it has
+	pending []proposal    // of a leader without a majority: the next one decides
+	silent  time.Duration // since when the leader has no majority; 0: it has
 	patient time.Duration
+}
+
+// proposal is an entry in the log of a leader, not committed.
+type proposal struct {
+	entry slotmap.Entry
+	by    *node
 }
 
 var errLeadership = errors.New("leadership lost")
@@ -82,27 +88,33 @@ func (r *raftModel) propose(n *node, e slotmap.Entry) {
 	w := n.w
 	term := n.term
 	w.after(w.delay()+w.delay(), func() {
-		if r.leads(n) && term == r.term && r.majority(n) {
-			res := r.commit(e)
-			if res.Stale != "" {
-				w.stale++
-				w.logf("node %d: %T %+v is stale: %s", n.index, e, e, res.Stale)
-				if w.stale > 200 {
-					w.failf("a controller keeps proposing what has no effect")
-				}
-			}
-			index := len(r.maps) - 1
-			n.do(0, func() {
-				n.applied = max(n.applied, index)
-				n.publish()
-				n.ctl.Proposed(res, nil)
-			})
-			return
+		switch {
+		case !r.leads(n) || term != r.term:
+			n.do(w.between(0, time.Second), func() { n.ctl.Proposed(e, slotmap.Result{}, errLeadership) })
+		case r.majority(n):
+			r.accept(proposal{e, n})
+		default:
+			r.pending = append(r.pending, proposal{e, n})
 		}
-		if term == r.term && w.rng.IntN(2) == 0 {
-			r.limbo = append(r.limbo, e)
+	})
+}
+
+// accept commits an entry of the leader.
+func (r *raftModel) accept(p proposal) {
+	w, n := r.w, p.by
+	res := r.commit(p.entry)
+	if res.Stale != "" {
+		w.stale++
+		w.logf("node %d: %T %+v is stale: %s", n.index, p.entry, p.entry, res.Stale)
+		if w.stale > 200 {
+			w.failf("a controller keeps proposing what has no effect")
 		}
-		n.do(w.between(0, time.Second), func() { n.ctl.Proposed(slotmap.Result{}, errLeadership) })
+	}
+	index := len(r.maps) - 1
+	n.do(0, func() {
+		n.applied = max(n.applied, index)
+		n.publish()
+		n.ctl.Proposed(p.entry, res, nil)
 	})
 }
 
@@ -164,6 +176,10 @@ func (r *raftModel) elect() {
 	w := r.w
 	if r.leader != nil && r.leads(r.leader) && r.majority(r.leader) {
 		r.silent = 0
+		for _, p := range r.pending {
+			r.accept(p)
+		}
+		r.pending = nil
 		return
 	}
 	if r.leader != nil {
@@ -201,10 +217,13 @@ func (r *raftModel) elect() {
 			v.group = r
 		}
 	}
-	for _, e := range r.limbo {
-		r.commit(e)
+	for _, p := range r.pending {
+		if w.rng.IntN(2) == 0 {
+			r.commit(p.entry)
+		}
+		p.by.do(w.between(0, time.Second), func() { p.by.ctl.Proposed(p.entry, slotmap.Result{}, control.ErrUndecided) })
 	}
-	r.limbo = nil
+	r.pending = nil
 	term, index := r.term, len(r.maps)-1
 	w.logf("node %d is elected for term %d", n.index, term)
 	n.do(w.delay()+w.delay(), func() {

@@ -323,7 +323,9 @@ func (w *world) fault() {
 			w.logf("node %d joins", len(w.nodes))
 			w.add()
 		} else if n.up {
-			n.request(control.OpTakeover, n.id)
+			op := control.OpTakeover + control.Op(w.rng.IntN(2))
+			w.logf("node %d takes over, forced: %v", n.index, op == control.OpForce)
+			n.request(op, n.id)
 		}
 	}
 }

@@ -35,7 +35,6 @@ type world struct {
 	acks      int    // of a write; slotmap.AcksQuorum, or 0
 	stalled   bool   // replication is
 	told      uint64 // effects that failovers told were lost
-	lossSeen  int    // failovers that told of lost effects
 	quiet     bool   // clients look, but write nothing
 	trap      bool   // freeze the next node that is granted a lease
 	stale     int    // proposals without effect
@@ -186,17 +185,18 @@ func (w *world) connected(a, b *node) bool { return w.path(a, b) && w.path(b, a)
 
 // node is one machine: its process may be down, or frozen.
 type node struct {
-	w      *world
-	index  int
-	id     slotmap.NodeID
-	weight int
-	up     bool
-	frozen time.Duration // until then
-	gen    int           // of the process: what an earlier one scheduled is void
-	boot   uint64
-	offset time.Duration // of its clock
-	drift  float64
-	gone   bool // left for good
+	w       *world
+	index   int
+	id      slotmap.NodeID
+	weight  int
+	up      bool
+	frozen  time.Duration // until then
+	gen     int           // of the process: what an earlier one scheduled is void
+	boot    uint64
+	offset  time.Duration // of its clock
+	drift   float64
+	gone    bool          // left for good
+	crashed time.Duration // when, the last time
 
 	group     *raftModel // whose log is on disk; nil: fresh
 	applied   int        // index into group.maps; on disk
@@ -275,7 +275,7 @@ func (n *node) active() bool { return n.up && n.w.now >= n.frozen }
 
 func (n *node) crash() {
 	n.w.logf("node %d crashes", n.index)
-	n.up = false
+	n.up, n.crashed = false, n.w.now
 	if n.group != nil {
 		n.group.lost(n)
 	}
