@@ -73,6 +73,10 @@ func TestPartialResyncAfterFailover(t *testing.T) {
 	ab, ac := b.follow(t, a, nil), c.follow(t, a, nil)
 	ab.AddSlots(slots)
 	ac.AddSlots(slots)
+	// b, too, has its copies before the writes: what came with a copy is not in
+	// its log, and c could not resume from it.
+	same(t, a, b, 1)
+	same(t, a, b, 9000)
 	same(t, a, c, 1)
 	same(t, a, c, 9000)
 	ac.Close()
