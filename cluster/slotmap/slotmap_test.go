@@ -316,3 +316,54 @@ func FuzzSnapshot(f *testing.F) {
 		}
 	})
 }
+
+// TestPinEndsWithTheMembers: what an operator placed stays until a node joins,
+// returns as another process, leaves or stops; a failover alone does not end it.
+func TestPinEndsWithTheMembers(t *testing.T) {
+	id := func(c string) NodeID { return NodeID(strings.Repeat(c, NodeIDLen)) }
+	node := func(c string, boot uint64) Node {
+		return Node{ID: id(c), Host: "h", ClientPort: 1, ClusterPort: 1, Weight: 100, Boot: boot, Acks: AcksQuorum}
+	}
+	m := New()
+	do := func(e Entry) {
+		t.Helper()
+		next, res := m.Apply(e)
+		if res.Stale != "" {
+			t.Fatalf("%T: %s", e, res.Stale)
+		}
+		m = next
+	}
+	do(&Form{ClusterID: string(id("f")), Replicas: 2, Founder: id("a")})
+	do(&Register{Node: node("a", 1)})
+	do(&Register{Node: node("b", 1)})
+	all := Ranges{All()}
+	do(&Assign{List: []Assigned{{Slots: all, To: id("a"), Replicas: []NodeID{id("b")}}}})
+	do(&Pin{})
+	do(&Promote{From: id("a"), Boot: 1, Fail: true, List: []Promotion{{Slots: all, To: id("b")}}})
+	do(&SetState{Node: id("a"), Boot: 1, State: NodeActive})
+	if !m.Pinned() || m.Founder() != id("a") || m.Acks(id("a")) != 1 {
+		t.Fatalf("pinned %v, founder %s, %d acks of a quorum of three", m.Pinned(), m.Founder(), m.Acks(id("a")))
+	}
+	data, err := m.EncodeSnapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := DecodeSnapshot(data); err != nil || back.Digest() != m.Digest() || !back.Pinned() {
+		t.Fatalf("snapshot: %v", err)
+	}
+	pinned := m
+	for name, e := range map[string]Entry{
+		"join":    &Register{Node: node("c", 1)},
+		"restart": &Register{Node: node("a", 2), PrevBoot: 1},
+		"leave":   &SetState{Node: id("a"), Boot: 1, State: NodeLeaving},
+		"stop":    &SetState{Node: id("a"), Boot: 1, State: NodeStopped},
+		"forget":  &Forget{Node: id("a"), Boot: 1},
+	} {
+		if m, res := pinned.Apply(e); m.Pinned() || res.Stale != "" {
+			t.Errorf("still pinned after %s (%s)", name, res.Stale)
+		}
+	}
+	if m, _ := pinned.Apply(&Register{Node: node("a", 2), PrevBoot: 1}); m.Node(id("a")).PrevBoot != 1 {
+		t.Error("the process before is not remembered")
+	}
+}
