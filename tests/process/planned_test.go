@@ -77,7 +77,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 	writers.WaitFor(t, 1000, 20*time.Second)
 	writers.RequireNothingLost(t)
-	requireLoaded(t, client)
+	eventuallyLoaded(t, client)
 }
 
 // TestRestartOfAll ends all nodes, gently and by SIGKILL, and starts them
