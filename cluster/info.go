@@ -78,7 +78,7 @@ func (n *Node) Info() Info {
 			info.MyEpoch = max(info.MyEpoch, s.Epoch)
 		}
 	}
-	info.OK = info.Lease && (t.covered || !n.cfg.RequireFullCoverage)
+	info.OK = info.Lease && (t.covered || !n.router.fullCoverage.Load())
 	return info
 }
 

@@ -67,6 +67,8 @@ type Node struct {
 	lossSlots   slotmap.Ranges
 	lossEffects uint64
 
+	replicaMaxLag atomic.Int64 // Runtime.ReplicaMaxLag, milliseconds; 0: no limit
+
 	leaseLost  atomic.Uint64
 	slotsLost  atomic.Uint64
 	counters   atomic.Pointer[Counters]
@@ -108,6 +110,7 @@ func New(opts Options) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.router = newRouter(id, boot, &cfg)
+	n.replicaMaxLag.Store(cfg.ReplicaMaxLag.Milliseconds())
 	n.pub = newPublisher(cfg.NodeTimeout, func(ctx context.Context, to slotmap.NodeID) (net.Conn, error) {
 		return n.dial(ctx, to, mux.Publish)
 	})
@@ -266,7 +269,7 @@ func (n *Node) runLoop() {
 // deadline themselves.
 func (n *Node) watchLease() {
 	n.router.expire(n.timing.Collect)
-	if n.cfg.ReplicaMaxLag > 0 || len(n.fsm.latest.Load().ReplicaOf(n.id)) > 0 {
+	if n.replicaMaxLag.Load() > 0 || len(n.fsm.latest.Load().ReplicaOf(n.id)) > 0 {
 		n.router.setLagging(n.lagging())
 	}
 	now := n.router.serving()
@@ -286,8 +289,9 @@ func (n *Node) watchLease() {
 // lagging are the copies that must not answer READONLY clients.
 func (n *Node) lagging() slotmap.Ranges {
 	var out slotmap.Ranges
+	maxLag := n.replicaMaxLag.Load()
 	for _, s := range n.plane.Status() {
-		if !s.Primary && (!s.CaughtUp || n.cfg.ReplicaMaxLag > 0 && s.LagMs > n.cfg.ReplicaMaxLag.Milliseconds()) {
+		if !s.Primary && (!s.CaughtUp || maxLag > 0 && s.LagMs > maxLag) {
 			out = append(out, s.Range)
 		}
 	}

@@ -291,3 +291,17 @@ func (n *Node) Reset(ctx context.Context, _ bool) error {
 	}
 	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
 }
+
+// Runtime are the settings that may change while the node runs; see Config.
+type Runtime struct {
+	RequireFullCoverage bool
+	AllowReadsWhenDown  bool
+	ReplicaMaxLag       time.Duration
+}
+
+// SetRuntime makes new settings hold, from the next command on.
+func (n *Node) SetRuntime(r Runtime) {
+	n.router.fullCoverage.Store(r.RequireFullCoverage)
+	n.router.readsDown.Store(r.AllowReadsWhenDown)
+	n.replicaMaxLag.Store(r.ReplicaMaxLag.Milliseconds())
+}

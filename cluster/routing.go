@@ -33,8 +33,8 @@ type table struct {
 type router struct {
 	self         slotmap.NodeID
 	boot         uint64
-	fullCoverage bool
-	readsDown    bool
+	fullCoverage atomic.Bool // Runtime.RequireFullCoverage
+	readsDown    atomic.Bool // Runtime.AllowReadsWhenDown
 	base         time.Time
 	deadline     atomic.Int64 // lease end, nanoseconds since base; 0: none
 	current      atomic.Pointer[table]
@@ -50,8 +50,10 @@ type router struct {
 }
 
 func newRouter(self slotmap.NodeID, boot uint64, cfg *Config) *router {
-	r := &router{self: self, boot: boot, fullCoverage: cfg.RequireFullCoverage, readsDown: cfg.AllowReadsWhenDown,
+	r := &router{self: self, boot: boot,
 		base: time.Now(), m: slotmap.New(), paused: map[uint64]slotmap.Ranges{}}
+	r.fullCoverage.Store(cfg.RequireFullCoverage)
+	r.readsDown.Store(cfg.AllowReadsWhenDown)
 	r.mu.Lock()
 	r.rebuild()
 	r.mu.Unlock()
@@ -251,8 +253,8 @@ func (r *router) route(slot uint16, readonly, write bool) Decision {
 	}
 	readable := flags&slotMine != 0 ||
 		flags&(slotCopy|slotLagging) == slotCopy && readonly
-	if !r.serving() || r.fullCoverage && !t.covered {
-		if r.readsDown && !write && readable {
+	if !r.serving() || !t.covered && r.fullCoverage.Load() {
+		if !write && readable && r.readsDown.Load() {
 			return Decision{Verdict: Here}
 		}
 		return Decision{Verdict: ClusterDown}
@@ -270,7 +272,7 @@ func (r *router) route(slot uint16, readonly, write bool) Decision {
 func (r *router) admit(slot uint16, write bool) Admission {
 	t := r.current.Load()
 	flags := t.flags[slot]
-	if (write || !r.readsDown) && !r.serving() {
+	if !r.serving() && (write || !r.readsDown.Load()) {
 		return Admission{Gate: Reroute}
 	}
 	switch {

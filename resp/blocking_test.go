@@ -3,6 +3,7 @@ package resp
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"respkv/cluster/hashslot"
@@ -234,12 +235,13 @@ func TestBlockedStress(t *testing.T) {
 	for i := range givers {
 		givers[i] = n.dial(t)
 	}
+	var giving sync.WaitGroup
 	for g, c := range givers {
-		go func() {
+		giving.Go(func() {
 			for i := range takers * values / len(givers) {
 				c.call("RPUSH", "k1", fmt.Sprint(g, "-", i))
 			}
-		}()
+		})
 	}
 	seen := make(map[string]bool)
 	for range takers * values {
@@ -249,5 +251,6 @@ func TestBlockedStress(t *testing.T) {
 		}
 		seen[v] = true
 	}
+	giving.Wait() // their last replies may come after the values
 	n.awaitUnused(t)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -217,7 +218,10 @@ func TestFlood(t *testing.T) {
 	if testing.Short() || raceEnabled || residentSet() == 0 {
 		t.Skip("needs a process without race detector whose size the system tells")
 	}
-	const limit = 112 << 20
+	// Clients and the garbage of earlier tests are in the same process: the limit
+	// is large enough for a tenth of it to hold them.
+	const limit = 160 << 20
+	debug.FreeOSMemory()
 	n := serveNode(t, servedOptions{change: func(c *config.Config) {
 		c.Store.MaxMemory, c.Store.MaxMemoryPolicy = limit, "allkeys-lru"
 	}})

@@ -237,6 +237,14 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 }
 
 func (n *Node) startCluster() error {
+	n.live.Observe(func(_, next *config.Config) error {
+		n.cluster.SetRuntime(cluster.Runtime{
+			RequireFullCoverage: next.Cluster.RequireFullCoverage,
+			AllowReadsWhenDown:  next.Cluster.AllowReadsWhenDown,
+			ReplicaMaxLag:       next.Cluster.ReplicaMaxLag,
+		})
+		return nil
+	}, "cluster.require_full_coverage", "cluster.allow_reads_when_down", "cluster.replica_max_lag_ms")
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
