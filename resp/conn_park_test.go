@@ -49,6 +49,7 @@ func TestParkedClientThatLeaves(t *testing.T) {
 			func(c *testConn) { c.Conn.(*net.TCPConn).CloseWrite() },
 		} {
 			c := s.dial(t)
+			eventually(t, "client there", func() bool { return s.Clients().Len() == 2 })
 			c.send(wireCommand("WAIT-FOR", "k") + wireCommand("PING"))
 			leave(c)
 			eventually(t, "client gone", func() bool { return s.Clients().Len() == 1 && s.Stats().BlockedClients == 0 })
