@@ -6,6 +6,8 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Packages with tests beside the code; tests/ holds those that need processes.
 UNIT      = $(shell $(GO) list ./... | grep -v /tests/)
 FUZZTIME ?= 30s
+# Seed of the random sequences of make diff; SEED=0 takes another one each time.
+SEED ?= 1
 # Worlds of each kind that make sim runs; see cluster/sim.
 SIM_SEEDS ?= 1000
 
@@ -47,7 +49,7 @@ fuzz: ## Every fuzz test for FUZZTIME each
 	scripts/fuzz.sh $(FUZZTIME)
 
 diff: ## Replies compared with redis-server's
-	$(GO) test -count=1 -timeout 10m ./tests/differential/...
+	$(GO) test -count=1 -timeout 10m ./tests/differential/... $(if $(filter-out 0,$(SEED)),-seed $(SEED))
 
 process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
 	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 12m ./tests/process/...
