@@ -65,8 +65,10 @@ func (f *fakeStore) execute(slot uint16, db int, args [][]byte) error {
 		if !ok {
 			return errFake // a replica whose copy is exact never sees this
 		}
-		if m[arg(1)] = v[1:]; len(v) == 1 {
+		if len(v) <= 1 { // SET and APPEND make empty values too
 			delete(m, arg(1))
+		} else {
+			m[arg(1)] = v[1:]
 		}
 	case name == "DEL" && len(args) >= 2:
 		for i := range args[1:] {
