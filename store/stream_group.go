@@ -194,6 +194,17 @@ func (g *StreamGroup) EachPending(c *StreamConsumer, from StreamID, fn func(p Pe
 	}
 }
 
+// FirstPending is the lowest ID pending from that ID on. Not found: there is none;
+// then it is 0-0.
+func (g *StreamGroup) FirstPending(from StreamID) (id StreamID, found bool) {
+	a := g.o.store.arena
+	p, found := g.pending.seek(a, from)
+	if found {
+		id = idOfEntry(g.pending.at(a, &p))
+	}
+	return id, found
+}
+
 // LastPending is the highest ID pending, of which there is one.
 func (g *StreamGroup) LastPending() StreamID {
 	a := g.o.store.arena
