@@ -358,6 +358,10 @@ func (d *Dispatcher) settle(c *Ctx) {
 
 func (d *Dispatcher) resumeServed(s *servedClient) {
 	s.w.forget()
+	if len(s.reply) > 0 && s.reply[0] == '-' {
+		d.stats.countError(s.reply[1:])
+		s.w.entry.stats.failed.Add(1)
+	}
 	if s.durable.replicas == 0 || s.w.muted {
 		s.w.resume(s.reply)
 		return
