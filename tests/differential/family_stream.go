@@ -87,6 +87,9 @@ func streamFamily() Family {
 			Cmd("xinfo|stream", Key, Chance(60, Lit("FULL"), Chance(50, Lit("COUNT"), count))).With(streamReply),
 			Cmd("xinfo|groups", Key),
 			Cmd("xinfo|consumers", Key, group).With(streamReply),
+			// What it sets stays for the sequences after this one, on both servers.
+			Cmd("config|set", Lit("stream-node-max-entries"), Words("1 2 5 100")),
+			Cmd("config|set", Lit("stream-node-max-bytes"), Words("0 90 4096")).Rarely(),
 			Cmd("copy", Key, Key, Opt(Lit("REPLACE"))),
 			Cmd("rename", Key, Key).Rarely(),
 			Cmd("del", Key).Rarely(),
