@@ -21,7 +21,6 @@ const (
 	errEntriesAddedLow  = "ERR The entries_added specified in XSETID is smaller than the target stream length"
 	errSetIDDeleted     = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
 	errSetIDLow         = "ERR The ID specified in XSETID is smaller than the target stream top item"
-	errTimeoutRange     = "ERR timeout is out of range"
 	errReadUnbalanced   = "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
 	errReadGroupOption  = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead."
 	errReadNoAck        = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."

@@ -57,8 +57,12 @@ func (c *Ctx) readArgs(grouped bool) (a readArgs, ok bool) {
 		case more > 0 && isWord(arg, "block"):
 			i++
 			a.block = true
-			if a.timeout, ok = c.blockMillis(i); !ok {
+			timeout, ok := c.timeoutMillis(c.Args[i])
+			if !ok {
 				return a, false
+			}
+			if a.timeout = timeout.Milliseconds(); timeout == math.MaxInt64 {
+				a.timeout = 0 // as good as without end
 			}
 		case more > 0 && isWord(arg, "count"):
 			i++
@@ -142,23 +146,6 @@ func (c *Ctx) readID(a *readArgs, i int) (ok bool) {
 		return ok
 	}
 	return true
-}
-
-// blockMillis is argument i as a timeout in milliseconds; 0 is without end. Not ok:
-// it replied with the error.
-func (c *Ctx) blockMillis(i int) (millis int64, ok bool) {
-	timeout, ok := c.timeoutMillis(c.Args[i])
-	switch {
-	case !ok:
-		return 0, false
-	case timeout < math.MaxInt64:
-		return timeout.Milliseconds(), true
-	}
-	if n, _ := parseLong(c.Args[i]); n > math.MaxInt64-c.Now() {
-		c.W.Error(errTimeoutRange)
-		return 0, false
-	}
-	return 0, true // as good as without end
 }
 
 func xread(c *Ctx, grouped bool) {
