@@ -7,11 +7,17 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"respkv/internal/threads"
 )
 
 // rawSupported: connections with a socket of their own are driven from within
 // the poller's callback.
 const rawSupported = true
+
+// longTurn is how many reads in a row make a turn long: others wait for it, if
+// there is one thread.
+const longTurn = 16
 
 // serveRaw drives the connection within one callback of its RawConn: on each
 // wake it reads, executes and writes directly on the descriptor, and holds no
@@ -45,7 +51,10 @@ func (c *Client) pump(fd int) (wait bool) {
 	if c.in.held() && !c.process(b, fd) {
 		return false
 	}
-	for {
+	for turns := 1; ; turns++ {
+		if turns%longTurn == 0 {
+			threads.Stalled()
+		}
 		if c.state.Load() != stateOpen {
 			return false
 		}

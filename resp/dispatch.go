@@ -11,6 +11,7 @@ import (
 
 	"respkv/cluster"
 	"respkv/internal/config"
+	"respkv/internal/threads"
 	"respkv/resp/command"
 	"respkv/store"
 )
@@ -134,7 +135,11 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 			var end time.Time
 			now, end = clock()
 			if run > 0 {
-				e.stats.add(run, end.Sub(start))
+				took := end.Sub(start)
+				e.stats.add(run, took)
+				if took > threads.Long {
+					threads.Stalled()
+				}
 			}
 			start, run = end, 0
 		}

@@ -69,6 +69,10 @@ func (d *Dispatcher) Close() {
 	d.reclaimer.close()
 }
 
+// Commands returns how many commands of clients were executed since the start,
+// or CONFIG RESETSTAT. Safe for concurrent use.
+func (d *Dispatcher) Commands() int64 { return d.stats.commands.Load() }
+
 // Connected implements Executor.
 func (d *Dispatcher) Connected(client *Client) {
 	client.SetUser("default", d.config.Config().Server.RequirePass == "")
