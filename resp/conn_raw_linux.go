@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -62,14 +63,14 @@ func (c *Client) pump(fd int) (wait bool) {
 		if room == nil {
 			return false
 		}
-		n, err := unix.Read(fd, room)
-		if err == unix.EINTR {
+		n, errno := readNow(fd, room)
+		if errno == unix.EINTR {
 			continue
 		}
-		if err == unix.EAGAIN {
+		if errno == unix.EAGAIN {
 			return true
 		}
-		if n <= 0 {
+		if errno != 0 || n <= 0 {
 			return false
 		}
 		c.received(n)
@@ -82,18 +83,32 @@ func (c *Client) pump(fd int) (wait bool) {
 	}
 }
 
+// readNow and writeNow are read and write on a descriptor that does not block.
+// They do not tell the scheduler of the system call, as package unix does: that
+// prepares for a call that lasts, and costs about as much as the dispatch of a
+// command. b is not empty.
+func readNow(fd int, b []byte) (n int, errno syscall.Errno) {
+	r, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(r), errno
+}
+
+func writeNow(fd int, b []byte) (n int, errno syscall.Errno) {
+	r, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(r), errno
+}
+
 // writeFD writes without blocking: n bytes were taken; ok is false when the
 // connection is broken.
 func writeFD(fd int, b []byte) (n int, ok bool) {
 	for n < len(b) {
-		m, err := unix.Write(fd, b[n:])
-		if err == unix.EINTR {
+		m, errno := writeNow(fd, b[n:])
+		if errno == unix.EINTR {
 			continue
 		}
-		if err == unix.EAGAIN {
+		if errno == unix.EAGAIN {
 			return n, true
 		}
-		if err != nil {
+		if errno != 0 {
 			return n, false
 		}
 		n += m

@@ -91,10 +91,10 @@ type batch struct {
 // Batch implements Executor.
 func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 	b := d.batches.Get().(*batch)
-	defer d.release(b)
 	if len(cmds) > batchMax {
 		cmds = cmds[:batchMax]
 	}
+	defer d.release(b, len(cmds))
 	db := client.DB()
 	for i, args := range cmds {
 		e := d.find(args)
@@ -153,7 +153,8 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 	return len(cmds)
 }
 
-func (d *Dispatcher) release(b *batch) {
+// release ends the use of b for a number of commands.
+func (d *Dispatcher) release(b *batch, commands int) {
 	c := &b.ctx
 	d.stats.commands.Add(c.commands)
 	if c.hits|c.misses != 0 {
@@ -165,7 +166,7 @@ func (d *Dispatcher) release(b *batch) {
 	clear(c.absent[:cap(c.absent)])
 	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0], absent: c.absent[:0],
 		ready: c.ready[:0], served: c.served[:0]}
-	clear(b.keys[:])
+	clear(b.keys[:commands])
 	d.batches.Put(b)
 }
 
