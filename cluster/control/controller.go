@@ -27,6 +27,9 @@ type ControllerEnv interface {
 	// Raft changes the raft members and answers through Controller.RaftDone.
 	// At most one change is under way.
 	Raft(change RaftChange)
+	// Change puts an entry of shared values in the raft log and calls done.
+	// After an error it is not known whether it will be there.
+	Change(entry []byte, done func(version uint64, refused string, err error))
 	Emit(Event)
 }
 
@@ -100,6 +103,7 @@ type Controller struct {
 	wanted    []*wish                          // handoffs that operators asked for
 	asks      uint64
 	plan      planCache
+	changing  map[uint64]bool // entries of shared values on their way into the log
 
 	// Granted counts leases, Promoted failovers.
 	Granted, Promoted, MovesDone, MovesAborted uint64
@@ -142,6 +146,7 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 	c.busy, c.onDone, c.raftOp, c.round = nil, nil, nil, 0
 	c.moves, c.failovers = map[uint64]*move{}, map[slotmap.NodeID]*failover{}
 	c.wanted, c.plan = nil, planCache{}
+	c.changing = map[uint64]bool{}
 	c.copying = map[slotmap.NodeID]time.Duration{}
 	for id, t := range c.nodes {
 		c.nodes[id] = &tracked{gossip: t.gossip, life: Joining}
@@ -305,6 +310,9 @@ func (c *Controller) Receive(from slotmap.NodeID, msg Message) {
 		c.Broken(m.Node)
 	case *Request:
 		c.onRequest(from, m)
+	case *Change:
+		c.onChange(from, m)
+		news = false
 	default:
 		return
 	}
