@@ -59,8 +59,11 @@ type RaftServer struct {
 
 // Policy is what the controller needs from the configuration.
 type Policy struct {
-	Expect          int
-	Replicas        int
+	Expect   int
+	Replicas int
+	// SetReplicas: Replicas holds for a cluster that has formed, too, in place of
+	// the number that it formed with.
+	SetReplicas     bool
 	MoveConcurrency int
 	MoveSlots       int
 	MoveTimeout     time.Duration
@@ -174,6 +177,12 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 
 // Stop ends the leadership.
 func (c *Controller) Stop() { c.active, c.busy, c.onDone, c.raftOp = false, nil, nil, nil }
+
+// SetPolicy changes the policy, from the next decision on.
+func (c *Controller) SetPolicy(change func(*Policy)) {
+	change(&c.policy)
+	c.plan = planCache{}
+}
 
 // Active reports whether this controller leads.
 func (c *Controller) Active() bool { return c.active }
