@@ -26,6 +26,7 @@ const batchMax = 32
 type Dispatcher struct {
 	store   *store.Store
 	routing Routing    // nil: cluster mode is off
+	shared  Shared     // nil: the same
 	repl    Replicator // nil: nothing is replicated
 	config  *config.Live
 	log     *slog.Logger

@@ -61,7 +61,7 @@ var serverKeys = []*Key{
 		What:  "true: while the default user has no password, clients from other machines are refused.",
 	},
 	{
-		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Secret: true,
+		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Shared: true, Secret: true,
 		value: stringValue(func(c *Config) *string { return &c.Server.RequirePass }, 512),
 		What:  "Password that clients give with AUTH or HELLO. Empty: none is asked.",
 	},
@@ -93,7 +93,7 @@ var serverKeys = []*Key{
 		What:  "Who may call DEBUG: `no` nobody, `local` clients on this machine, `yes` every client.",
 	},
 	{
-		Name: "server.notify_keyspace_events", Redis: []string{"notify-keyspace-events"}, Default: "", Mutable: true,
+		Name: "server.notify_keyspace_events", Redis: []string{"notify-keyspace-events"}, Default: "", Mutable: true, Shared: true,
 		value: keyspaceEventsValue(func(c *Config) *string { return &c.Server.NotifyKeyspaceEvents }),
 		What:  "Which changes of keys are published, to channels `__keyspace@<db>__:<key>` (K) and `__keyevent@<db>__:<event>` (E) of this node: `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted sets, `t` streams, `d` modules, `x` expired keys, `e` evicted keys, all these: `A`; `n` new keys, `m` keys that were asked for and do not exist. Nothing is published without K or E.",
 	},

@@ -30,6 +30,7 @@ var allowed = []struct {
 }{
 	{"cluster/hashslot", nil},
 	{"cluster/mux", nil},
+	{"cluster/shared", nil},
 	{"cluster/slotmap", []string{"cluster/hashslot"}},
 	{"cluster", []string{"cluster/..."}},
 	{"store", []string{"cluster/hashslot", "store/..."}},
