@@ -293,6 +293,8 @@ func (r *testRouting) Route(slot uint16, readonly, _, write bool) cluster.Decisi
 	return cluster.Decision{Verdict: cluster.Moved, Node: r.m.Node(a.Primary)}
 }
 
+func (r *testRouting) Mine(slot uint16) bool { return r.m.Slot(slot).Primary == self }
+
 func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 	r.mu.Lock()
 	defer r.mu.Unlock()
