@@ -225,6 +225,12 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"ZADD {z}2 1 a 2 b 3 c"}, "ZMPOP 2 {z}1 {z}2 MIN COUNT 2", []string{"ZREM {z}2 a b"}},
 		{nil, "ZMPOP 1 z MIN", nil},
 	},
+	"bzpopmin": {
+		{[]string{"ZADD {z}2 1 a 2 b"}, "BZPOPMIN {z}1 {z}2 0", []string{"ZREM {z}2 a"}},
+		{nil, "BZPOPMIN z x", nil},
+	},
+	"bzpopmax": {{[]string{"ZADD z 1 a 2 b"}, "BZPOPMAX z 0", []string{"ZREM z b"}}},
+	"bzmpop":   {{[]string{"ZADD {z}2 1 a 2 b 3 c"}, "BZMPOP 0 2 {z}1 {z}2 MAX COUNT 2", []string{"ZREM {z}2 c b"}}},
 	"zremrangebyrank": {
 		{[]string{"ZADD z 1 a 2 b 3 c"}, "ZREMRANGEBYRANK z 0 -2", []string{"ZREMRANGEBYRANK z 0 -2"}},
 		{[]string{"ZADD z 1 a"}, "ZREMRANGEBYRANK z 5 9", nil},

@@ -180,9 +180,10 @@ func lmpop(c *Ctx) {
 	}
 }
 
-// waitForList is what the blocking commands on lists have in common.
-func (c *Ctx) waitForList(first, end int, timeout int64) waitFor {
-	w := waitFor{typ: store.TypeList, timeoutMillis: timeout, timedOut: (*proto.Writer).NullArray}
+// waitForKeys is what the blocking commands on lists and sorted sets have in
+// common.
+func (c *Ctx) waitForKeys(typ store.Type, first, end int, timeout int64) waitFor {
+	w := waitFor{typ: typ, timeoutMillis: timeout, timedOut: (*proto.Writer).NullArray}
 	for i := first; i < end; i++ {
 		w.keys = append(w.keys, c.Key(i))
 	}
@@ -210,7 +211,7 @@ func blockingPop(c *Ctx, front bool) {
 		c.W.NullArray()
 		return
 	}
-	w := c.waitForList(1, last, timeout)
+	w := c.waitForKeys(store.TypeList, 1, last, timeout)
 	w.serve = serveList(reply)
 	c.block(w)
 }
@@ -240,7 +241,7 @@ func blmpop(c *Ctx) {
 		c.W.NullArray()
 		return
 	}
-	w := c.waitForList(p.first, p.end, timeout)
+	w := c.waitForKeys(store.TypeList, p.first, p.end, timeout)
 	w.serve = serveList(p.replyKeyAndMany)
 	c.block(w)
 }
@@ -288,7 +289,7 @@ func (c *Ctx) blockingMove(m listMove, timeout int64, effect func(c *Ctx, m list
 	case !c.mayBlock():
 		c.W.Null()
 	default:
-		w := c.waitForList(1, 2, timeout)
+		w := c.waitForKeys(store.TypeList, 1, 2, timeout)
 		m.to = ownedKey(m.to)
 		w.target = m.to
 		w.serve = func(c *Ctx, k store.Key) {
