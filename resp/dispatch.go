@@ -364,6 +364,9 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 		c.reject(c.entry, errCrossSlot)
 		return
 	}
+	if c.readsOtherKeys() {
+		shards = allShards()
+	}
 	for {
 		if d.routing != nil && !d.route(c) || !d.roomFor(c) {
 			return

@@ -111,6 +111,15 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"SET k v EX 100"}, "PERSIST k", []string{"PERSIST k"}},
 		{[]string{"SET k v"}, "PERSIST k", nil},
 	},
+	"sort": {
+		{[]string{"RPUSH {k}1 3 1 2", "SET {k}2 x"}, "SORT {k}1 STORE {k}2", []string{"DEL {k}2", "RPUSH {k}2 1 2 3"}},
+		{[]string{"SADD {k}1 b a c"}, "SORT {k}1 BY nosort STORE {k}2 DESC LIMIT 0 2", []string{"DEL {k}2", "RPUSH {k}2 c b"}},
+		{[]string{"SET {k}2 x"}, "SORT {k}1 STORE {k}2", []string{"DEL {k}2"}},
+		{[]string{"RPUSH {k}1 3 1 2"}, "SORT {k}1 BY nosort LIMIT 0 1 STORE {k}1", []string{"DEL {k}1", "RPUSH {k}1 3"}},
+		{[]string{"RPUSH {k}1 3 1 2"}, "SORT {k}1", nil},
+		{[]string{"RPUSH {k}1 x"}, "SORT {k}1 STORE {k}2", nil},
+		{nil, "SORT {k}1 STORE {k}2", nil},
+	},
 	"flushdb": {
 		{[]string{"SET {k}1 a", "SET {k}2 b", "SET other c"}, "FLUSHDB", []string{"FLUSHDB", "FLUSHDB"}},
 		{nil, "FLUSHDB ASYNC", nil},

@@ -45,7 +45,7 @@ var (
 func Families() []Family {
 	return []Family{
 		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
-		zsetFamily(), zlexFamily(), geoFamily(), listFamily(),
+		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(),
 	}
 }
 
