@@ -78,6 +78,7 @@ func (c *Ctx) replyMoved(m listMove) bool {
 		at = source.Len() - 1
 	}
 	value := append([]byte{}, source.Index(at)...)
+	fresh := c.Fresh(m.to)
 	// The destination first: it may fail for want of memory.
 	if _, err = target.Push(m.toFront, value); err == nil {
 		if bytes.Equal(m.from.Name, m.to.Name) && m.toFront {
@@ -92,6 +93,9 @@ func (c *Ctx) replyMoved(m listMove) bool {
 		return false
 	}
 	c.Dirty(1)
+	c.NotifyNew(fresh, m.to)
+	c.Notify(NotifyList, pushEvent(m.toFront), m.to.Name)
+	c.NotifyTaken(NotifyList, popEvent(m.fromFront), m.from, !source.Exists())
 	c.W.Bulk(value)
 	return true
 }
@@ -168,7 +172,7 @@ func (p multiPop) replyKeyAndMany(c *Ctx, k store.Key, l *store.List) {
 	n := int(min(p.count, int64(l.Len())))
 	c.W.Array(2)
 	c.W.Bulk(k.Name)
-	if c.replyPopped(mark, l, p.front, n) && c.logged() {
+	if c.replyPopped(mark, k, l, p.front, n) && c.logged() {
 		c.Effect(popWord(p.front), k.Name, decimal(int64(n)))
 	}
 }
@@ -200,7 +204,7 @@ func blockingPop(c *Ctx, front bool) {
 		mark := c.W.Len()
 		c.W.Array(2)
 		c.W.Bulk(k.Name)
-		if c.popOne(mark, l, front) && c.logged() {
+		if c.popOne(mark, k, l, front) && c.logged() {
 			c.Effect(popWord(front), k.Name)
 		}
 	}

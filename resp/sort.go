@@ -301,12 +301,7 @@ func (o *sortOptions) store(c *Ctx, elements []sortElement) {
 		return
 	}
 	c.Dirty(max(1, len(values)))
-	if len(values) == 0 {
-		c.Notify(NotifyGeneric, "del", k.Name)
-	} else {
-		c.NotifyNew(fresh, k)
-		c.Notify(NotifyList, "sortstore", k.Name)
-	}
+	c.NotifyStored(NotifyList, "sortstore", k, len(values), fresh)
 	if !c.logged() {
 		return
 	}

@@ -21,7 +21,7 @@ func blockingZPop(c *Ctx, highest bool) {
 		mark := c.W.Len()
 		c.W.Array(3)
 		c.W.Bulk(k.Name)
-		c.popZSet(mark, z, k.Name, highest, 1, false)
+		c.popZSet(mark, k, z, highest, 1, false)
 	})
 }
 

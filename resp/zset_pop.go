@@ -40,16 +40,16 @@ func zpop(c *Ctx, highest bool) {
 	} else {
 		c.W.Array(2 * n)
 	}
-	c.popZSet(mark, &z, c.Args[1], highest, n, pairs)
+	c.popZSet(mark, c.Key(1), &z, highest, n, pairs)
 }
 
 // zpopBatch bounds the members of one effect of popping.
 const zpopBatch = 1024
 
-// popZSet removes n members from an end of the set at key, which has as many,
+// popZSet removes n members from an end of the set at k, which has as many,
 // replies with them and their scores, as pairs or in turn, and replicates which.
 // If that fails the reply, which begins at mark, is the error.
-func (c *Ctx) popZSet(mark int, z *store.ZSet, key []byte, highest bool, n int, pairs bool) {
+func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int, pairs bool) {
 	length := z.Len()
 	first := 0
 	if highest {
@@ -76,9 +76,14 @@ func (c *Ctx) popZSet(mark int, z *store.ZSet, key []byte, highest bool, n int, 
 		return
 	}
 	c.Dirty(n)
+	event := "zpopmin"
+	if highest {
+		event = "zpopmax"
+	}
+	c.NotifyTaken(NotifyZSet, event, k, !z.Exists())
 	for len(effect) > 0 {
 		m := min(len(effect), zpopBatch)
-		c.Effect(append([][]byte{wordZRem, key}, effect[:m]...)...)
+		c.Effect(append([][]byte{wordZRem, k.Name}, effect[:m]...)...)
 		effect = effect[m:]
 	}
 }
@@ -136,7 +141,7 @@ func (o zmpopOptions) reply(c *Ctx, k store.Key, z *store.ZSet) {
 	c.W.Array(2)
 	c.W.Bulk(k.Name)
 	c.W.Array(n)
-	c.popZSet(mark, z, k.Name, o.highest, n, true)
+	c.popZSet(mark, k, z, o.highest, n, true)
 }
 
 // firstZSet calls reply for the first key in the arguments from first up to

@@ -15,7 +15,8 @@ func sortFamily() Family {
 	store := Chance(25, Lit("STORE"), Key)
 	wrong := Chance(4, Texts("foo", "BY", "GET", "LIMIT", "STORE", "", "WITHSCORES"))
 	return Family{
-		Name: "sort",
+		Name:           "sort",
+		EventsAnyOrder: true,
 		Commands: []Template{
 			Cmd("rpush", Texts("{k}a", "{k}b"), Repeat(1, 6, number)).Times(3),
 			Cmd("rpush", Texts("{k}b", "{k}c"), Repeat(1, 6, element)).Times(2),
