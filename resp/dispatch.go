@@ -157,11 +157,7 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 // release ends the use of b for a number of commands.
 func (d *Dispatcher) release(b *batch, commands int) {
 	c := &b.ctx
-	d.stats.commands.Add(c.commands)
-	if c.hits|c.misses != 0 {
-		d.stats.hits.Add(c.hits)
-		d.stats.misses.Add(c.misses)
-	}
+	d.passCounts(c)
 	clear(c.argv[:cap(c.argv)])
 	clear(c.ready[:cap(c.ready)])
 	clear(c.absent[:cap(c.absent)])
@@ -169,6 +165,18 @@ func (d *Dispatcher) release(b *batch, commands int) {
 		ready: c.ready[:0], served: c.served[:0]}
 	clear(b.keys[:commands])
 	d.batches.Put(b)
+}
+
+// passCounts adds what the commands of the batch so far have counted to the
+// statistics.
+func (d *Dispatcher) passCounts(c *Ctx) {
+	stats := &d.stats
+	stats.commands.Add(c.commands)
+	if c.hits|c.misses != 0 {
+		stats.hits.Add(c.hits)
+		stats.misses.Add(c.misses)
+	}
+	c.commands, c.hits, c.misses = 0, 0, 0
 }
 
 // find resolves the table entry of a command as sent, sub-commands included.
@@ -370,6 +378,9 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 	if !c.locate(pos, &shards) {
 		c.reject(c.entry, errCrossSlot)
 		return
+	}
+	if c.readsOtherKeys() {
+		shards = allShards()
 	}
 	for again := false; ; again = true {
 		if d.routing != nil && !d.route(c, again) || !d.roomFor(c) {

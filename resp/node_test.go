@@ -30,8 +30,8 @@ type forwardedHooks struct{ d *Dispatcher }
 
 func (h *forwardedHooks) Expired(db int, k store.Key) { h.d.Expired(db, k) }
 
-func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
-	h.d.FieldsExpired(db, k, fields)
+func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
+	h.d.FieldsExpired(db, k, fields, all)
 }
 
 // newTestNode returns a node with one client. routing nil: a standalone node.
