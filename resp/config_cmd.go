@@ -52,6 +52,7 @@ func configSet(c *Ctx) {
 }
 
 func configRewrite(c *Ctx) {
+	c.d.noteUsers()
 	if err := c.d.config.Rewrite(); err != nil {
 		c.d.log.Warn("CONFIG REWRITE failed", "error", err)
 		c.W.Error(errOf(err))
@@ -98,7 +99,7 @@ func outputLimit(o config.OutputLimit) OutputLimit {
 
 // observe makes changes by CONFIG SET take effect, and the present values. What
 // is not named here is read from the configuration whenever it is used
-// (requirepass, hz, maxmemory, active-expire-effort).
+// (hz, maxmemory, active-expire-effort).
 func (d *Dispatcher) observe() {
 	limits := func(_, next *config.Config) error {
 		return d.server.SetLimits(func(l *Limits) { *l = LimitsOf(next) })
@@ -119,6 +120,10 @@ func (d *Dispatcher) observe() {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
 	}, "store.maxmemory")
+	d.config.Observe(func(_, next *config.Config) error {
+		d.users.SetDefaultPassword(next.Server.RequirePass)
+		return nil
+	}, "server.requirepass")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.notify.set(next.Server.NotifyKeyspaceEvents)
 		return nil

@@ -50,6 +50,9 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	if err := d.bind(); err != nil {
 		return nil, err
 	}
+	if err := d.loadUsers(); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -71,7 +74,7 @@ func (d *Dispatcher) Close() {
 
 // Connected implements Executor.
 func (d *Dispatcher) Connected(client *Client) {
-	client.SetUser("default", d.config.Config().Server.RequirePass == "")
+	d.asDefaultUser(client)
 	client.Session = &session{}
 }
 

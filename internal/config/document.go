@@ -96,6 +96,12 @@ func sectionKeys(section string) []*Key {
 // yamlValue is the value as it stands behind the colon.
 func (k *Key) yamlValue(c *Config) string {
 	switch v := k.value(c).(type) {
+	case lines:
+		quoted := make([]string, len(*v.p))
+		for i, line := range *v.p {
+			quoted[i] = quoteYAML(line)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
 	case list:
 		quoted := make([]string, len(*v.p))
 		for i, word := range *v.p {

@@ -205,7 +205,7 @@ func (n *Node) serverConfig(cfg *config.Config) resp.ServerConfig {
 		Backlog:        cfg.Server.TCPBacklog,
 		UnixSocket:     cfg.Server.UnixSocket,
 		UnixSocketPerm: uint32(cfg.Server.UnixSocketPerm),
-		NoPassword:     func() bool { return n.live.Config().Server.RequirePass == "" },
+		NoPassword:     n.dispatcher.NoPassword,
 		Limits:         resp.LimitsOf(cfg),
 		Log:            n.log,
 	}
