@@ -131,7 +131,7 @@ func aclSetUser(c *Ctx) {
 		c.W.Error(errOf(err))
 		return
 	}
-	c.changeUsers([]userChange{{name, []byte(c.d.users.commands.Describe(next))}}, func(w *proto.Writer) { w.OK() })
+	c.changeUsers([]userChange{{name, []byte(c.d.users.commands.Rules(next))}}, func(w *proto.Writer) { w.OK() })
 }
 
 func aclDelUser(c *Ctx) {
@@ -191,7 +191,7 @@ func aclLoad(c *Ctx) {
 	}
 	var changes []userChange
 	for _, def := range defined {
-		changes = append(changes, userChange{def.Name, []byte(c.d.users.commands.Describe(def.User))})
+		changes = append(changes, userChange{def.Name, []byte(c.d.users.commands.Rules(def.User))})
 	}
 	for _, a := range c.d.users.All() {
 		if !slices.ContainsFunc(defined, func(def acl.Definition) bool { return def.Name == a.Name() }) {

@@ -24,7 +24,7 @@ type userRegistry struct {
 	changing sync.Mutex // held from reading a user until it is changed
 }
 
-// userChange is a user by name and what it is to be: the rules of acl's Describe,
+// userChange is a user by name and what it is to be: the rules of acl's Rules,
 // nil to delete it.
 type userChange struct {
 	name  string
@@ -61,7 +61,7 @@ func (d *Dispatcher) loadUsers() error {
 		}
 	}
 	for _, def := range defined {
-		if _, err := d.users.Set(def.Name, []byte(d.users.commands.Describe(def.User))); err != nil {
+		if _, err := d.users.Set(def.Name, []byte(d.users.commands.Rules(def.User))); err != nil {
 			return err
 		}
 	}

@@ -36,20 +36,27 @@ func (c *Commands) Permissions(u *User) []Permissions {
 	list := make([]Permissions, len(u.selectors))
 	for i := range u.selectors {
 		s := &u.selectors[i]
-		list[i] = Permissions{c.describeCommands(s), s.describeKeys(), s.describeChannels()}
+		list[i] = Permissions{c.describeCommands(s), s.describeKeys(false), s.describeChannels()}
 	}
 	return list
 }
 
-// Describe returns rules that make the same user of one that NewUser made. They
-// are one line: that of ACL LIST after the user's name.
-func (c *Commands) Describe(u *User) string {
+// Describe is the line of ACL LIST after the user's name: rules that give a user
+// who may do the same.
+func (c *Commands) Describe(u *User) string { return c.describe(u, false) }
+
+// Rules returns rules that make the same user of any that NewUser returns, in one
+// line. Unlike those of Describe they also tell the pattern * from all keys, which
+// matters to rules that follow.
+func (c *Commands) Rules(u *User) string { return c.describe(u, true) }
+
+func (c *Commands) describe(u *User, exact bool) string {
 	words := u.Flags()
 	for _, hash := range u.passwords {
 		words = append(words, "#"+hash)
 	}
 	for i := range u.selectors {
-		rules := c.describeSelector(&u.selectors[i])
+		rules := c.describeSelector(&u.selectors[i], exact)
 		if i > 0 {
 			rules = "(" + rules + ")"
 		}
@@ -58,9 +65,9 @@ func (c *Commands) Describe(u *User) string {
 	return strings.Join(words, " ")
 }
 
-func (c *Commands) describeSelector(s *selector) string {
+func (c *Commands) describeSelector(s *selector, exact bool) string {
 	var words []string
-	if keys := s.describeKeys(); keys != "" {
+	if keys := s.describeKeys(exact); keys != "" {
 		words = append(words, keys)
 	}
 	if !s.allChannels {
@@ -72,18 +79,20 @@ func (c *Commands) describeSelector(s *selector) string {
 	return strings.Join(append(words, c.describeCommands(s)), " ")
 }
 
-func (s *selector) describeKeys() string {
+func (s *selector) describeKeys(exact bool) string {
 	if s.allKeys {
 		return "~*"
 	}
 	words := make([]string, len(s.keys))
 	for i, k := range s.keys {
 		prefix := "~"
-		switch k.access {
-		case readKeys:
+		switch {
+		case k.access == readKeys:
 			prefix = "%R~"
-		case writeKeys:
+		case k.access == writeKeys:
 			prefix = "%W~"
+		case exact && k.pattern == "*":
+			prefix = "%RW~"
 		}
 		words[i] = prefix + k.pattern
 	}

@@ -189,21 +189,27 @@ func (u *User) addSelector(c *Commands, rules string, o Options) error {
 }
 
 // MergeSelectors joins the words of a selector that was given as several
-// arguments, "(+get" "~a)", into one rule. An error is an *UnmatchedError.
+// arguments, "(+get" "~a)", into one rule. As in Redis, one that begins before the
+// last one ended takes its place. An error is an *UnmatchedError.
 func MergeSelectors(words []string) ([]string, error) {
-	var rules []string
-	for i := 0; i < len(words); i++ {
-		rule := words[i]
-		if strings.HasPrefix(rule, "(") && !strings.HasSuffix(rule, ")") {
-			first := rule
-			for !strings.HasSuffix(rule, ")") {
-				if i++; i == len(words) {
-					return nil, &UnmatchedError{Start: first}
-				}
-				rule += " " + words[i]
+	rules := make([]string, 0, len(words))
+	open, selector := "", "" // the word that began the selector, and its words
+	for _, word := range words {
+		switch ends := strings.HasSuffix(word, ")"); {
+		case strings.HasPrefix(word, "(") && !ends:
+			open, selector = word, word
+		case open == "":
+			rules = append(rules, word)
+		default:
+			selector += " " + word
+			if ends {
+				rules = append(rules, selector)
+				open = ""
 			}
 		}
-		rules = append(rules, rule)
+	}
+	if open != "" {
+		return nil, &UnmatchedError{Start: open}
 	}
 	return rules, nil
 }

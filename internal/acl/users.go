@@ -34,7 +34,7 @@ func (a *Account) User() *User { return a.user.Load() }
 
 // Users are the users of a server. Safe for concurrent use.
 //
-// Every change goes through Set: a name and the rules of Describe, or none. So
+// Every change goes through Set: a name and the rules that Rules returns, or none. So
 // what is true here can come from a file, from a client, or from other nodes.
 type Users struct {
 	commands *Commands

@@ -62,7 +62,7 @@ var serverKeys = []*Key{
 	},
 	{
 		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Secret: true,
-		value: stringValue(func(c *Config) *string { return &c.Server.RequirePass }, 512),
+		value: bytesValue(func(c *Config) *string { return &c.Server.RequirePass }, 512),
 		What:  "Password of the default user, which clients give with AUTH or HELLO. Empty: none is asked. Setting it replaces whatever passwords ACL SETUSER gave that user.",
 	},
 	{

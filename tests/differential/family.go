@@ -7,6 +7,9 @@ type Family struct {
 	// Probes show the state of all keys; they end each sequence. Each gets a
 	// key appended to its arguments.
 	Probes []Template
+	// Reset are commands that undo what FLUSHALL leaves. Before each sequence they
+	// are run on a connection made new by RESET; their replies are not compared.
+	Reset [][]string
 }
 
 // Template generates one command.
@@ -45,7 +48,7 @@ var (
 func Families() []Family {
 	return []Family{
 		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
-		zsetFamily(), zlexFamily(), geoFamily(), listFamily(),
+		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), aclFamily(),
 	}
 }
 

@@ -3,6 +3,7 @@ package differential
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -38,7 +39,7 @@ func Fuzz(pair Pair, f Family, version int, seed uint64, duration time.Duration,
 		result.Skipped = true
 		return result, nil
 	}
-	fz := &fuzzer{pair: pair, version: version}
+	fz := &fuzzer{pair: pair, version: version, reset: f.resetCommands(version)}
 	defer fz.close()
 	if err := fz.dial(); err != nil {
 		return result, err
@@ -59,6 +60,15 @@ func Fuzz(pair Pair, f Family, version int, seed uint64, duration time.Duration,
 			return result, nil
 		}
 	}
+}
+
+// resetCommands make the connection a new one where the family changes what it may
+// do, and undo what FLUSHALL leaves.
+func (f Family) resetCommands(version int) [][]string {
+	if f.Reset == nil {
+		return nil
+	}
+	return append([][]string{{"RESET"}, {"HELLO", strconv.Itoa(version)}}, f.Reset...)
 }
 
 // supportedBy drops the templates of commands that the server does not have.
@@ -155,6 +165,7 @@ type fuzzer struct {
 	version int
 	conns   [2]*Conn
 	replies [2][]byte // reused
+	reset   [][]string
 }
 
 func (fz *fuzzer) dial() error {
@@ -189,6 +200,9 @@ const resetLength = 4
 // finds the first difference. err is a broken connection or protocol.
 func (fz *fuzzer) replay(commands []Command) (*difference, error) {
 	for i, c := range fz.conns {
+		for _, args := range fz.reset {
+			c.Queue(args...)
+		}
 		c.Queue("DISCARD")
 		c.Queue("UNWATCH")
 		c.Queue("FLUSHALL")
@@ -201,7 +215,8 @@ func (fz *fuzzer) replay(commands []Command) (*difference, error) {
 		}
 	}
 	var found *difference
-	for n := -resetLength; n < len(commands); n++ {
+	first := -resetLength - len(fz.reset)
+	for n := first; n < len(commands); n++ {
 		for i, c := range fz.conns {
 			var err error
 			if fz.replies[i], err = c.Read(fz.replies[i][:0]); err != nil {
