@@ -40,7 +40,7 @@ func errDeniedInExec(reason acl.Reason) string {
 	case acl.DeniedKey:
 		why = "no permission to touch the specified keys"
 	case acl.DeniedChannel:
-		why = "no permission to access one of the channels used as arguments to the command"
+		why = "no permission to access one of the channels used as arguments"
 	}
 	return "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: " + why
 }
