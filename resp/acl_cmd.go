@@ -1,10 +1,10 @@
 package resp
 
 import (
-	"context"
 	"slices"
 	"time"
 
+	"respkv/cluster"
 	"respkv/internal/acl"
 	"respkv/resp/command"
 	"respkv/resp/proto"
@@ -117,7 +117,7 @@ func aclSetUser(c *Ctx) {
 		c.W.Error(errOf(err))
 		return
 	}
-	if c.d.users.share == nil {
+	if !c.d.sharesUsers() {
 		c.d.users.changing.Lock()
 		defer c.d.users.changing.Unlock()
 	}
@@ -151,13 +151,10 @@ func aclDelUser(c *Ctx) {
 	c.changeUsers(changes, func(w *proto.Writer) { w.Int(deleted) })
 }
 
-// shareTimeout is how long a change of the users may wait for the cluster.
-const shareTimeout = 10 * time.Second
-
 // changeUsers makes changes of the users, in a cluster on all nodes, and replies.
 func (c *Ctx) changeUsers(changes []userChange, reply func(w *proto.Writer)) {
 	d := c.d
-	if d.users.share == nil {
+	if !d.sharesUsers() || len(changes) == 0 {
 		for _, u := range changes {
 			if err := d.setUser(u, c.Client); err != nil {
 				c.W.Error(errOf(err))
@@ -167,11 +164,17 @@ func (c *Ctx) changeUsers(changes []userChange, reply func(w *proto.Writer)) {
 		reply(c.W)
 		return
 	}
-	c.background(shareTimeout, nil, func(ctx context.Context, w *proto.Writer) {
+	shared := make([]cluster.ValueChange, len(changes))
+	for i, u := range changes {
+		shared[i] = cluster.ValueChange{Kind: sharedUsers, Name: u.name, Value: u.rules}
+	}
+	c.share(shared, func(w *proto.Writer) {
 		for _, u := range changes {
-			if err := d.users.share(ctx, u.name, u.rules); err != nil {
-				w.Error(errClusterTimeout(err))
-				return
+			if u.rules == nil { // it may have been this node's own
+				if err := d.setUser(u, nil); err != nil {
+					w.Error(errOf(err))
+					return
+				}
 			}
 		}
 		reply(w)

@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"respkv/cluster"
 	"respkv/internal/acl"
 )
 
@@ -17,10 +17,6 @@ type userRegistry struct {
 	*acl.Users
 	commands *acl.Commands
 	log      acl.Log
-	// share makes a change on all nodes of the cluster, this one included. nil:
-	// the users are those of this server alone.
-	share func(ctx context.Context, name string, rules []byte) error
-
 	changing sync.Mutex // held from reading a user until it is changed
 }
 
@@ -125,7 +121,7 @@ func (d *Dispatcher) writeUsers(path string) (err error) {
 // server that has no other place for them.
 func (d *Dispatcher) noteUsers() {
 	cfg := &d.config.Config().Server
-	if cfg.ACLFile != "" || d.users.share != nil {
+	if cfg.ACLFile != "" || d.shared != nil {
 		return
 	}
 	lines := d.users.Lines()
@@ -139,6 +135,34 @@ func (d *Dispatcher) noteUsers() {
 	if err := d.config.Replace("server.users", text); err != nil {
 		d.log.Warn("the users can't be written to the configuration file", "error", err)
 	}
+}
+
+// sharedUsers is the kind of users among what the nodes of a cluster share.
+const sharedUsers = "acl"
+
+// observeUsers makes the users of the cluster hold on this node. Those that it was
+// started with stay beside them.
+func (d *Dispatcher) observeUsers() {
+	if d.shared == nil {
+		return
+	}
+	d.shared.Observe(sharedUsers, func(name string, rules []byte) {
+		if err := d.setUser(userChange{name, rules}, nil); err != nil {
+			d.log.Error("a user of the cluster cannot hold on this node", "user", name, "error", err)
+		}
+	})
+}
+
+// sharesUsers says whether changes of users are for the whole cluster. Before
+// there is one they are this node's.
+func (d *Dispatcher) sharesUsers() bool { return d.shared != nil && d.routing.Map().Formed() }
+
+// passwordChange is what requirepass does to the default user of the cluster. It
+// belongs to the change of the setting: a node that learns both later can't tell
+// which was last.
+func (d *Dispatcher) passwordChange(password string) cluster.ValueChange {
+	next := d.users.Default().User().WithPassword(password)
+	return cluster.ValueChange{Kind: sharedUsers, Name: acl.DefaultName, Value: []byte(d.users.commands.Rules(next))}
 }
 
 // setUser makes one change of the users take effect here: it is the only way in

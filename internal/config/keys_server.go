@@ -61,14 +61,14 @@ var serverKeys = []*Key{
 		What:  "true: while the default user has no password, clients from other machines are refused.",
 	},
 	{
-		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Secret: true,
+		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Shared: true, Secret: true,
 		value: bytesValue(func(c *Config) *string { return &c.Server.RequirePass }, 512),
 		What:  "Password of the default user, which clients give with AUTH or HELLO. Empty: none is asked. Setting it replaces whatever passwords ACL SETUSER gave that user.",
 	},
 	{
 		Name: "server.users", Default: "", Secret: true, Private: true,
 		value: linesValue(func(c *Config) *[]string { return &c.Server.Users }, 10000),
-		What:  "Users, each as a name and its rules: `alice on >secret ~cache:* +@read`. CONFIG REWRITE writes those of the moment here, passwords hashed, where there is no server.aclfile and no cluster. In flags and variables they are separated by line ends.",
+		What:  "Users, each as a name and its rules: `alice on >secret ~cache:* +@read`. CONFIG REWRITE writes those of the moment here, passwords hashed, where there is neither server.aclfile nor a cluster. In flags and variables they are separated by line ends.",
 	},
 	{
 		Name: "server.aclfile", Redis: []string{"aclfile"}, Default: "",
@@ -76,7 +76,7 @@ var serverKeys = []*Key{
 		What:  "File with the users, a line `user <name> <rules>` each, read at start and by ACL LOAD and written by ACL SAVE. Not together with server.users. If it does not name the default user, server.requirepass holds for that.",
 	},
 	{
-		Name: "server.acl_pubsub_default", Redis: []string{"acl-pubsub-default"}, Default: "resetchannels", Mutable: true,
+		Name: "server.acl_pubsub_default", Redis: []string{"acl-pubsub-default"}, Default: "resetchannels", Mutable: true, Shared: true,
 		value: enumValue(func(c *Config) *string { return &c.Server.ACLPubSubDefault }, "allchannels", "resetchannels"),
 		What:  "Channels that a new user has access to: `resetchannels` none, `allchannels` all.",
 	},
@@ -120,7 +120,7 @@ var serverKeys = []*Key{
 		What:  "Who may call DEBUG: `no` nobody, `local` clients on this machine, `yes` every client.",
 	},
 	{
-		Name: "server.notify_keyspace_events", Redis: []string{"notify-keyspace-events"}, Default: "", Mutable: true,
+		Name: "server.notify_keyspace_events", Redis: []string{"notify-keyspace-events"}, Default: "", Mutable: true, Shared: true,
 		value: keyspaceEventsValue(func(c *Config) *string { return &c.Server.NotifyKeyspaceEvents }),
 		What:  "Which changes of keys are published, to channels `__keyspace@<db>__:<key>` (K) and `__keyevent@<db>__:<event>` (E) of this node: `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted sets, `t` streams, `d` modules, `x` expired keys, `e` evicted keys, all these: `A`; `n` new keys, `m` keys that were asked for and do not exist. Nothing is published without K or E.",
 	},
@@ -130,6 +130,13 @@ var serverKeys = []*Key{
 		What:  "Rounds of background work a second: active expiry and closing idle clients.",
 		Raise: "Expired keys free their memory sooner, in shorter steps; more CPU while idle.",
 		Lower: "Less CPU while idle; expired keys that nobody reads stay longer.",
+	},
+	{
+		Name: "server.threads", Default: "0",
+		value: intValue(func(c *Config) *int { return &c.Server.Threads }, 0, 1024),
+		What:  "Threads that may run commands at the same time. 0: as many as serve the present load best, found by trial, from one to all cores that the process may use (or the GOMAXPROCS of the environment).",
+		Raise: "Pipelined and heavy commands of many clients get more cores.",
+		Lower: "Fewer wake-ups of threads: on few cores, shared with clients, single commands cost less.",
 	},
 	{
 		Name: "server.shutdown_timeout", Redis: []string{"shutdown-timeout"}, Default: "10s", Mutable: true,
