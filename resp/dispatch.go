@@ -325,7 +325,10 @@ func (c *Ctx) reject(e *entry, text string) {
 }
 
 func (d *Dispatcher) refuseUnknown(c *Ctx, e *entry, args [][]byte) {
-	cmd := d.table.Lookup(args[0])
+	var cmd *command.Command
+	if e != nil {
+		cmd = e.cmd
+	}
 	switch {
 	case cmd != nil && cmd.IsContainer() && len(args) > 1:
 		c.reject(nil, errUnknownSubcommand(cmd.Name, args[1]))

@@ -46,33 +46,17 @@ type Denial struct {
 // OK says that nothing was denied.
 func (d Denial) OK() bool { return d.Reason == Allowed }
 
-// keyRefs are the keys of a command, found when the first selector asks.
-type keyRefs struct {
-	found bool
-	refs  []command.KeyRef
-	space [16]command.KeyRef // commands seldom have more keys
-}
-
-func (k *keyRefs) of(cmd *command.Command, args [][]byte) []command.KeyRef {
-	if !k.found {
-		// Of a malformed vector no key is known: the command will refuse it, and
-		// touches none before.
-		k.refs, _ = cmd.AppendKeyRefs(k.space[:0], args)
-		k.found = true
-	}
-	return k.refs
-}
-
 // Check says whether the user may run cmd with args, the name first. The arity
-// has been checked. It does not allocate for commands with up to 16 keys.
+// has been checked. It does not allocate for commands with up to maxStackKeys keys.
 func (u *User) Check(cmd *command.Command, args [][]byte) Denial {
 	if u.Unrestricted {
 		return Denial{}
 	}
-	var keys keyRefs
+	var space [maxStackKeys]command.KeyRef
+	keys := u.keysOf(space[:0], cmd, args)
 	worst := Denial{Reason: DeniedCommand}
 	for i := range u.selectors {
-		denial := u.selectors[i].check(cmd, args, &keys)
+		denial := u.selectors[i].check(cmd, args, keys)
 		switch {
 		case denial.OK():
 			return denial
@@ -89,14 +73,29 @@ func (u *User) CheckAllKeys(cmd *command.Command, args [][]byte) bool {
 	if u.Unrestricted {
 		return true
 	}
-	var keys keyRefs
+	var space [maxStackKeys]command.KeyRef
+	keys := u.keysOf(space[:0], cmd, args)
 	for i := range u.selectors {
 		s := &u.selectors[i]
-		if s.readsAllKeys() && s.check(cmd, args, &keys).OK() {
+		if s.readsAllKeys() && s.check(cmd, args, keys).OK() {
 			return true
 		}
 	}
 	return false
+}
+
+// maxStackKeys is how many keys commands seldom have more of.
+const maxStackKeys = 16
+
+// keysOf appends the keys of a command, unless no selector asks for them. Of a
+// malformed vector no key is known: the command will refuse it, and touches none
+// before.
+func (u *User) keysOf(dst []command.KeyRef, cmd *command.Command, args [][]byte) []command.KeyRef {
+	if !cmd.TakesKeys() || u.allKeys {
+		return dst
+	}
+	keys, _ := cmd.AppendKeyRefs(dst, args)
+	return keys
 }
 
 func (s *selector) readsAllKeys() bool {
@@ -111,12 +110,12 @@ func (s *selector) readsAllKeys() bool {
 	return false
 }
 
-func (s *selector) check(cmd *command.Command, args [][]byte, keys *keyRefs) Denial {
+func (s *selector) check(cmd *command.Command, args [][]byte, keys []command.KeyRef) Denial {
 	if !s.allCommands && !s.commands.has(cmd.ID) && cmd.Flags&command.NoAuth == 0 && !s.allowsFirstArg(cmd, args) {
 		return Denial{Reason: DeniedCommand}
 	}
-	if !s.allKeys && cmd.TakesKeys() {
-		for _, ref := range keys.of(cmd, args) {
+	if !s.allKeys {
+		for _, ref := range keys {
 			if ref.Flags&command.NotKey == 0 && !s.allowsKey(args[ref.Pos], ref.Flags) {
 				return Denial{DeniedKey, ref.Pos}
 			}

@@ -16,6 +16,7 @@ type User struct {
 	// NoPassword says that any password is right.
 	NoPassword bool
 
+	allKeys   bool // every selector has all keys
 	sanitize  sanitizing
 	passwords []string   // SHA-256 in lower-case hexadecimal
 	selectors []selector // the first one is the user's own, and always there
@@ -78,6 +79,7 @@ func (u *User) finish() *User {
 	u.Unrestricted = slices.ContainsFunc(u.selectors, func(s selector) bool {
 		return s.allCommands && s.allKeys && s.allChannels
 	})
+	u.allKeys = !slices.ContainsFunc(u.selectors, func(s selector) bool { return !s.allKeys })
 	return u
 }
 
