@@ -53,9 +53,10 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 	cfg := live.Config()
 	n = &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	started := n // returning an error leaves n nil
 	defer func() {
 		if err != nil {
-			n.close()
+			started.close()
 		}
 	}()
 
