@@ -6,12 +6,14 @@ import (
 
 // Wire error texts about users and permissions. See errors.go.
 const (
-	errUserName     = "ERR Usernames can't contain spaces or null characters"
-	errDefaultUser  = "ERR The 'default' user cannot be removed"
-	errGenPassBits  = "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096"
-	errNoACLFile    = "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration."
-	errACLSave      = "ERR There was an error trying to save the ACLs. Please check the server logs for more information"
-	errACLUnchanged = " WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
+	errUserName      = "ERR Usernames can't contain spaces or null characters"
+	errDefaultUser   = "ERR The 'default' user cannot be removed"
+	errGenPassBits   = "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096"
+	errNoACLFile     = "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration."
+	errACLSave       = "ERR There was an error trying to save the ACLs. Please check the server logs for more information"
+	errSortByDenied  = "ERR BY option of SORT denied due to insufficient ACL permissions."
+	errSortGetDenied = "ERR GET option of SORT denied due to insufficient ACL permissions."
+	errACLUnchanged  = " WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
 )
 
 func errCategory(arg []byte) string { return "ERR Unknown category '" + cut(arg, len(arg)) + "'" }

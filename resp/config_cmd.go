@@ -73,6 +73,7 @@ func configRewrite(c *Ctx) {
 
 func configResetStat(c *Ctx) {
 	d := c.d
+	d.passCounts(c)
 	d.stats.reset()
 	for _, e := range d.entries {
 		if e != nil {

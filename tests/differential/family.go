@@ -10,6 +10,9 @@ type Family struct {
 	// Reset are commands that undo what FLUSHALL leaves. Before each sequence they
 	// are run on a connection made new by RESET; their replies are not compared.
 	Reset [][]string
+	// EventsAnyOrder: the elements of sets, in no particular order, decide on the
+	// order in which other keys are looked up.
+	EventsAnyOrder bool
 }
 
 // Template generates one command.
@@ -48,7 +51,7 @@ var (
 func Families() []Family {
 	return []Family{
 		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
-		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), aclFamily(),
+		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(), aclFamily(),
 	}
 }
 
