@@ -243,6 +243,9 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 }
 
 func (n *Node) startCluster() error {
+	if cfg := n.live.Config(); cfg.Cluster.Secret == "" && !loopback(bindHost(cfg.Server.Bind)) {
+		n.log.Warn("cluster.secret is empty: whoever reaches the cluster port can join and read and change everything")
+	}
 	n.observeCluster()
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
@@ -336,6 +339,12 @@ func clusterConfig(cfg *config.Config) cluster.Config {
 	c.AllowReadsWhenDown = cfg.Cluster.AllowReadsWhenDown
 	c.ReplicaMaxLag = cfg.Cluster.ReplicaMaxLag
 	return c
+}
+
+// loopback says whether only this host can reach an address.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
 // bindHost is the first address of server.bind without its "may be missing"

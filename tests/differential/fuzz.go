@@ -178,7 +178,7 @@ type fuzzer struct {
 	pair    Pair
 	version int
 	conns   [2]*Conn
-	replies [2][]byte  // reused
+	replies [2][]byte // reused
 	reset   [][]string
 	events  *listeners // nil: only replies are compared
 }
