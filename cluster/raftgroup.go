@@ -75,7 +75,7 @@ func newRaftGroup(dir string, id slotmap.NodeID, timeout time.Duration, m *mux.M
 }
 
 func (g *raftGroup) openFiles() (raftFiles, error) {
-	if err := os.MkdirAll(g.dir, 0o750); err != nil {
+	if err := os.MkdirAll(g.dir, 0o700); err != nil {
 		return raftFiles{}, err
 	}
 	store, err := raftboltdb.New(raftboltdb.Options{

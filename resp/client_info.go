@@ -6,18 +6,20 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"respkv/internal/acl"
 )
 
 // clientInfo is what is kept of a client for CLIENT LIST alone.
 type clientInfo struct {
-	mu                          sync.Mutex // guards the strings
-	name, libName, libVer, user string
-	subs, patterns, shards      atomic.Int32
-	multi                       atomic.Int32 // queued commands + 1; 0: no transaction
-	multiMem                    atomic.Int64
-	redirect                    atomic.Int64 // client ID + 1; 0: none
-	queryBuffer, queryFree      atomic.Int64
-	replyPeak                   atomic.Int64
+	mu                     sync.Mutex // guards the strings
+	name, libName, libVer  string
+	subs, patterns, shards atomic.Int32
+	multi                  atomic.Int32 // queued commands + 1; 0: no transaction
+	multiMem               atomic.Int64
+	redirect               atomic.Int64 // client ID + 1; 0: none
+	queryBuffer, queryFree atomic.Int64
+	replyPeak              atomic.Int64
 }
 
 func (i *clientInfo) set(field *string, value string) {
@@ -49,8 +51,13 @@ func (c *Client) SetLibName(name string) { c.info.set(&c.info.libName, name) }
 // SetLibVersion sets the version of the client library.
 func (c *Client) SetLibVersion(version string) { c.info.set(&c.info.libVer, version) }
 
-// User is the name of the user the client is authenticated as.
-func (c *Client) User() string { return c.info.get(&c.info.user) }
+// User is the name of the user that the client runs its commands as.
+func (c *Client) User() string {
+	if a := c.user.Load(); a != nil {
+		return a.Name()
+	}
+	return acl.DefaultName // accepted a moment ago
+}
 
 // SetMulti notes the transaction being queued: number of commands, -1 for no
 // transaction, and their size in bytes.

@@ -61,6 +61,7 @@ func (c *Ctx) configSetOwn(pairs []config.Pair) {
 }
 
 func configRewrite(c *Ctx) {
+	c.d.noteUsers()
 	if err := c.d.config.Rewrite(); err != nil {
 		c.d.log.Warn("CONFIG REWRITE failed", "error", err)
 		c.W.Error(errOf(err))
@@ -108,7 +109,7 @@ func outputLimit(o config.OutputLimit) OutputLimit {
 
 // observe makes changes by CONFIG SET take effect, and the present values. What
 // is not named here is read from the configuration whenever it is used
-// (requirepass, hz, maxmemory, active-expire-effort).
+// (hz, maxmemory, active-expire-effort).
 func (d *Dispatcher) observe() {
 	limits := func(_, next *config.Config) error {
 		return d.server.SetLimits(func(l *Limits) { *l = LimitsOf(next) })
@@ -131,12 +132,17 @@ func (d *Dispatcher) observe() {
 		return nil
 	}, "store.maxmemory")
 	d.config.Observe(func(_, next *config.Config) error {
+		d.users.SetDefaultPassword(next.Server.RequirePass)
+		return nil
+	}, "server.requirepass")
+	d.config.Observe(func(_, next *config.Config) error {
 		d.notify.set(next.Server.NotifyKeyspaceEvents)
 		return nil
 	}, "server.notify_keyspace_events")
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 	d.observeShared()
+	d.observeUsers()
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {

@@ -131,15 +131,23 @@ func (o *output) own(list [][]byte, block []byte) [][]byte {
 	return append(list, block[:len(block):len(block)])
 }
 
+// unauthenticatedOutput is how many bytes may wait for a client that has not logged
+// in, whatever the limits: refusals that it does not read must not fill the memory.
+const unauthenticatedOutput = 1 << 10
+
 // checkOutput closes the client when it is past its output buffer limit. Call
 // with out.mu held; now may be zero.
 func (c *Client) checkOutput(now time.Time) {
 	o := &c.out
 	limit := &c.server.limits.Load().Output[c.Class()]
-	if o.closed || limit.HardBytes == 0 && limit.SoftBytes == 0 {
+	hard := limit.HardBytes
+	if !c.Authenticated() {
+		hard = unauthenticatedOutput
+	}
+	if o.closed || hard == 0 && limit.SoftBytes == 0 {
 		return
 	}
-	exceeded := limit.HardBytes > 0 && int64(o.queued) > limit.HardBytes
+	exceeded := hard > 0 && int64(o.queued) > hard
 	if limit.SoftBytes > 0 && int64(o.queued) > limit.SoftBytes {
 		if now.IsZero() {
 			now = time.Now()

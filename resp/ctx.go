@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"respkv/internal/acl"
 	"respkv/resp/command"
 	"respkv/resp/proto"
 	"respkv/store"
@@ -24,6 +25,7 @@ type Ctx struct {
 	Tx     store.Tx
 
 	d        *Dispatcher
+	user     *acl.User // what the client's user was allowed when the command began
 	entry    *entry
 	key      store.Key // of the argument keyPos, when keyPos > 0
 	keyPos   int

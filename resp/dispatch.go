@@ -31,9 +31,11 @@ type Dispatcher struct {
 	config  *config.Live
 	log     *slog.Logger
 
-	table   *command.Table
-	entries []*entry // by Command.ID; nil: not built
+	table   *command.Table // commands as clients call them (rename-command)
+	known   *command.Table // commands by their own names
+	entries []*entry       // by Command.ID; nil: not built
 
+	users     userRegistry
 	server    *Server // set by Attach
 	stats     commandCounters
 	memory    memoryGate
@@ -64,8 +66,9 @@ type entry struct {
 	write   bool
 	grows   bool // may add data: makes room before, or is refused
 	fast    bool
-	keyed   bool // takes keys: runs under shard locks
-	single  bool // exactly one key, at args[1]
+	keyed   bool   // takes keys: runs under shard locks
+	single  bool   // exactly one key, at args[1]
+	renamed []byte // the command's own name, when clients call it otherwise
 	in      special
 	stats   CommandStats
 }
@@ -192,7 +195,11 @@ func (d *Dispatcher) find(args [][]byte) *entry {
 			cmd = sub
 		}
 	}
-	return d.entries[cmd.ID]
+	e := d.entries[cmd.ID]
+	if e != nil && e.renamed != nil {
+		args[0] = e.renamed // what is replicated and shown has the own name
+	}
+	return e
 }
 
 // execute runs one command of a client. False means that the client was parked
@@ -267,6 +274,9 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 	}
 	c.begin(e, args)
 	state := client.Flags()
+	if c.user = client.user.Load().User(); !c.user.Unrestricted && !d.permitted(c) {
+		return true
+	}
 	if state&FlagMulti != 0 && !e.in.unqueued {
 		return d.enqueue(c, b)
 	}
@@ -323,7 +333,10 @@ func (c *Ctx) reject(e *entry, text string) {
 }
 
 func (d *Dispatcher) refuseUnknown(c *Ctx, e *entry, args [][]byte) {
-	cmd := d.table.Lookup(args[0])
+	var cmd *command.Command
+	if e != nil {
+		cmd = e.cmd
+	}
 	switch {
 	case cmd != nil && cmd.IsContainer() && len(args) > 1:
 		c.reject(nil, errUnknownSubcommand(cmd.Name, args[1]))

@@ -53,6 +53,9 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	if err := d.bind(); err != nil {
 		return nil, err
 	}
+	if err := d.loadUsers(); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -78,7 +81,7 @@ func (d *Dispatcher) Commands() int64 { return d.stats.commands.Load() }
 
 // Connected implements Executor.
 func (d *Dispatcher) Connected(client *Client) {
-	client.SetUser("default", d.config.Config().Server.RequirePass == "")
+	d.asDefaultUser(client)
 	client.Session = &session{}
 }
 

@@ -42,6 +42,7 @@ func (c *Ctx) confirm(kind string, name []byte, count int) {
 
 func subscribe(c *Ctx) {
 	s := &c.session().subs
+	defer c.keepAllowed()
 	for _, name := range c.Args[1:] {
 		s.mu.Lock()
 		_, had := s.channels[string(name)]
@@ -89,6 +90,7 @@ func unsubscribe(c *Ctx) {
 
 func psubscribe(c *Ctx) {
 	s := &c.session().subs
+	defer c.keepAllowed()
 	for _, name := range c.Args[1:] {
 		s.mu.Lock()
 		had := slices.Contains(s.patterns, string(name))
@@ -141,6 +143,7 @@ func punsubscribe(c *Ctx) {
 // of their slot.
 func ssubscribe(c *Ctx) {
 	s := &c.session().subs
+	defer c.keepAllowed()
 	for _, name := range c.Args[1:] {
 		s.mu.Lock()
 		_, had := s.shards[string(name)]

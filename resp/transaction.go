@@ -305,9 +305,11 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 				d.noteAbsent(in, *pos)
 			}
 		}
-		d.invoke(in)
-		d.logEffects(in)
-		in.commands++
+		if in.user = client.user.Load().User(); in.user.Unrestricted || d.stillPermitted(in) {
+			d.invoke(in)
+			d.logEffects(in)
+			in.commands++
+		}
 		if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 			d.stats.countError(reply[mark+1:])
 		}

@@ -50,9 +50,14 @@ type Server struct {
 	TCPKeepAlive            time.Duration // 0: off
 	TCPBacklog              int
 	ProtectedMode           bool
-	RequirePass             string // password of the default user; "": none
-	ProtoMaxBulkLen         int64  // bytes
-	ClientQueryBufferLimit  int64  // bytes
+	RequirePass             string   // password of the default user; "": none
+	Users                   []string // each a name and its rules, as in ACL LIST
+	ACLFile                 string   // users are read from it; "": none
+	ACLPubSubDefault        string   // resetchannels, allchannels
+	ACLLogMaxLen            int
+	RenameCommands          []string // each name=other, name= to disable it
+	ProtoMaxBulkLen         int64    // bytes
+	ClientQueryBufferLimit  int64    // bytes
 	ClientOutputBufferLimit OutputLimits
 	EnableDebugCommand      LocalAccess
 	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
@@ -183,6 +188,8 @@ func (c *Config) ClusterPort() int {
 func (c *Config) Clone() *Config {
 	d := *c
 	d.Server.Bind = append([]string(nil), c.Server.Bind...)
+	d.Server.Users = append([]string(nil), c.Server.Users...)
+	d.Server.RenameCommands = append([]string(nil), c.Server.RenameCommands...)
 	d.Cluster.Seeds = append([]string(nil), c.Cluster.Seeds...)
 	return &d
 }
@@ -196,6 +203,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Server.Port == 0 && c.Server.UnixSocket == "" {
 		bad("server.port", "a node needs a TCP port or server.unixsocket")
+	}
+	if c.Server.ACLFile != "" && len(c.Server.Users) > 0 {
+		bad("server.aclfile", "users are either in this file or in server.users")
 	}
 	if c.Cluster.Enabled {
 		switch {

@@ -99,6 +99,12 @@ func sectionKeys(section string) []*Key {
 // yamlValue is the value as it stands behind the colon.
 func (k *Key) yamlValue(c *Config) string {
 	switch v := k.value(c).(type) {
+	case lines:
+		quoted := make([]string, len(*v.p))
+		for i, line := range *v.p {
+			quoted[i] = quoteYAML(line)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
 	case list:
 		quoted := make([]string, len(*v.p))
 		for i, word := range *v.p {
@@ -115,12 +121,25 @@ func (k *Key) yamlValue(c *Config) string {
 	return k.Text(c)
 }
 
-// quoteYAML writes s as a double-quoted YAML scalar. Settings are single lines
-// of text; quote and backslash are what needs care.
+// quoteYAML writes s as a double-quoted YAML scalar.
 func quoteYAML(s string) string {
-	s = strings.ReplaceAll(s, `\`, `\\`)
-	s = strings.ReplaceAll(s, `"`, `\"`)
-	return `"` + strings.ReplaceAll(s, "\t", `\t`) + `"`
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range []byte(s) {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }
 
 func comment(b *strings.Builder, indent, text string) {

@@ -13,6 +13,7 @@ type Key struct {
 	Mutable bool     // CONFIG SET may change it while the node runs
 	Shared  bool     // in a cluster, CONFIG SET changes it on all nodes (shared.go); Mutable, too
 	Secret  bool     // the value is never shown, except to CONFIG GET
+	Private bool     // CONFIG does not know it at all
 	// What says what the setting does and its unit; Raise and Lower what the
 	// node does differently with a larger and a smaller value. For words and
 	// switches Raise and Lower are empty and What names each word's effect.
@@ -77,8 +78,17 @@ func (k *Key) Kind() string { return k.value(new(Config)).kind() }
 // Allowed describes the values the key accepts.
 func (k *Key) Allowed() string { return k.value(new(Config)).allowed() }
 
-// IsList tells whether the value is a list of words.
-func (k *Key) IsList() bool { _, ok := k.value(new(Config)).(list); return ok }
+// Separator is what stands between the entries of a list in text; "" where the
+// value is no list.
+func (k *Key) Separator() string {
+	switch k.value(new(Config)).(type) {
+	case list:
+		return " "
+	case lines:
+		return "\n"
+	}
+	return ""
+}
 
 // IsBool tells whether the value is true or false.
 func (k *Key) IsBool() bool { _, ok := k.value(new(Config)).(boolean); return ok }

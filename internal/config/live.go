@@ -83,6 +83,9 @@ func (k *Key) parameters() []string {
 var byParameter = func() map[string]*Key {
 	m := make(map[string]*Key)
 	for _, k := range keys {
+		if k.Private {
+			continue
+		}
 		for _, name := range k.parameters() {
 			m[name] = k
 		}
@@ -112,6 +115,9 @@ func (l *Live) Get(patterns []string, match func(pattern, name string) bool) []P
 			return pattern, strings.EqualFold(pattern, name)
 		}
 		for _, k := range keys {
+			if k.Private {
+				continue
+			}
 			for _, name := range k.parameters() {
 				if shown, ok := selects(name); ok {
 					add(shown, name, k.value(c).redis())
@@ -174,6 +180,23 @@ func changedBy(old *Config, pairs []Pair, changed []*Key) (*Config, error) {
 		return nil, blame(err, pairs, changed)
 	}
 	return next, nil
+}
+
+// Replace sets a private key to what is true at run time, for Rewrite to write.
+// Observers don't hear of it.
+func (l *Live) Replace(name, text string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := Lookup(name)
+	if k == nil || !k.Private {
+		return fmt.Errorf("config: %s is not private", name)
+	}
+	next := l.Config().Clone()
+	if err := k.Set(next, text); err != nil {
+		return err
+	}
+	l.current.Store(next)
+	return nil
 }
 
 // resolve finds the keys of the parameters and refuses what no value could

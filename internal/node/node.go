@@ -53,9 +53,10 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 	cfg := live.Config()
 	n = &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	started := n // returning an error leaves n nil
 	defer func() {
 		if err != nil {
-			n.close()
+			started.close()
 		}
 	}()
 
@@ -210,7 +211,7 @@ func (n *Node) serverConfig(cfg *config.Config) resp.ServerConfig {
 		Backlog:        cfg.Server.TCPBacklog,
 		UnixSocket:     cfg.Server.UnixSocket,
 		UnixSocketPerm: uint32(cfg.Server.UnixSocketPerm),
-		NoPassword:     func() bool { return n.live.Config().Server.RequirePass == "" },
+		NoPassword:     n.dispatcher.NoPassword,
 		Limits:         resp.LimitsOf(cfg),
 		Log:            n.log,
 	}
@@ -242,6 +243,9 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 }
 
 func (n *Node) startCluster() error {
+	if cfg := n.live.Config(); cfg.Cluster.Secret == "" && !loopback(bindHost(cfg.Server.Bind)) {
+		n.log.Warn("cluster.secret is empty: whoever reaches the cluster port can join and read and change everything")
+	}
 	n.observeCluster()
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
@@ -335,6 +339,12 @@ func clusterConfig(cfg *config.Config) cluster.Config {
 	c.AllowReadsWhenDown = cfg.Cluster.AllowReadsWhenDown
 	c.ReplicaMaxLag = cfg.Cluster.ReplicaMaxLag
 	return c
+}
+
+// loopback says whether only this host can reach an address.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
 // bindHost is the first address of server.bind without its "may be missing"
