@@ -123,6 +123,11 @@ func (d *Dispatcher) observe() {
 		d.notify.set(next.Server.NotifyKeyspaceEvents)
 		return nil
 	}, "server.notify_keyspace_events")
+	d.config.Observe(func(_, next *config.Config) error {
+		d.tracing.configure(next)
+		return nil
+	}, "server.slowlog_log_slower_than", "server.slowlog_max_len", "server.latency_monitor_threshold", "server.latency_tracking")
+	d.tracing.configure(d.config.Config())
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 }

@@ -135,7 +135,7 @@ func (o *output) own(list [][]byte, block []byte) [][]byte {
 // with out.mu held; now may be zero.
 func (c *Client) checkOutput(now time.Time) {
 	o := &c.out
-	limit := &c.server.limits.Load().Output[c.Class()]
+	limit := c.outputLimit()
 	if o.closed || limit.HardBytes == 0 && limit.SoftBytes == 0 {
 		return
 	}
@@ -159,6 +159,17 @@ func (c *Client) checkOutput(now time.Time) {
 	c.server.log.Warn("client closed: output buffer limit exceeded", "id", c.ID, "addr", c.addr, "bytes", o.queued)
 	c.abandonOutput()
 	c.Close()
+}
+
+// outputLimit is what may wait for the client. For monitors that is the limit of
+// subscribers: by default that of normal clients is none, and a monitor that does
+// not read would take all memory.
+func (c *Client) outputLimit() *OutputLimit {
+	class := c.Class()
+	if class == ClassNormal && c.Has(FlagMonitor) {
+		class = ClassPubSub
+	}
+	return &c.server.limits.Load().Output[class]
 }
 
 // abandonOutput drops what is queued and whatever comes. Call with out.mu held.

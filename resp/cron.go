@@ -162,7 +162,11 @@ func (c *cron) expire(d *Dispatcher, period time.Duration) {
 	}
 	effort := effortOf(d.config.Config().Store.ActiveExpireEffort, period)
 	start := time.Now()
-	defer func() { c.expireNanos.Add(int64(time.Since(start))) }()
+	defer func() {
+		took := time.Since(start)
+		c.expireNanos.Add(int64(took))
+		d.latencyEvent("expire-cycle", took)
+	}()
 
 	visits := int(math.Ceil(store.Shards * period.Seconds()))
 	sampled, expired, much := 0, 0, false

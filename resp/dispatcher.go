@@ -81,6 +81,7 @@ func (d *Dispatcher) Disconnected(client *Client) {
 	if s, ok := client.Session.(*session); ok {
 		d.unwatch(client, s)
 		d.unsubscribeAll(client, s)
+		d.leaveMonitor(client)
 		s.multi = nil
 	}
 }

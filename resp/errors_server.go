@@ -39,6 +39,9 @@ const (
 	errShutdownRefused = "ERR this server can't be shut down by its clients"
 	errShutdownFailed  = "ERR Errors trying to SHUTDOWN. Check logs."
 	errResp3Only       = "ERR RESP2 is not supported by this command"
+	errSlowlogCount    = "ERR count should be greater than or equal to -1"
+	errMonitorDenied   = "ERR MONITOR isn't allowed for DENY BLOCKING client"
+	errReplicaKeyspace = "ERR Replica can't interact with the keyspace"
 	errProtocolType    = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
 
@@ -91,4 +94,8 @@ func errClusterNotBuilt(sub, instead string) string {
 
 func errClusterTimeout(err error) string {
 	return "ERR the cluster did not answer in time: " + errorSafe(err.Error())
+}
+
+func errNoSamples(event []byte) string {
+	return "ERR No samples available for event '" + cut(event, shownArg) + "'"
 }

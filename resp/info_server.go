@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-
-	"respkv/resp/command"
 )
 
 func (d *Dispatcher) infoServer(w *infoWriter) {
@@ -255,35 +253,6 @@ func (d *Dispatcher) infoCPU(w *infoWriter) {
 	for _, name := range []string{"used_cpu_sys_children", "used_cpu_user_children",
 		"used_cpu_sys_main_thread", "used_cpu_user_main_thread"} {
 		w.float(name, 0, 6)
-	}
-}
-
-func (d *Dispatcher) infoCommandStats(w *infoWriter) {
-	line := func(cmd *command.Command) {
-		e := d.entries[cmd.ID]
-		if e == nil {
-			return
-		}
-		calls, rejected, failed := e.stats.calls.Load(), e.stats.rejected.Load(), e.stats.failed.Load()
-		if calls+rejected+failed == 0 {
-			return
-		}
-		micros := e.stats.nanos.Load() / 1000
-		w.str("cmdstat_"+cmd.Name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
-			calls, micros, ratio(micros, calls), rejected, failed))
-	}
-	for _, cmd := range d.table.Commands() {
-		line(cmd)
-		for _, sub := range cmd.Subcommands {
-			line(sub)
-		}
-	}
-}
-
-func (d *Dispatcher) infoErrorStats(w *infoWriter) {
-	names, counts := d.stats.errorCounts()
-	for i, name := range names {
-		w.str("errorstat_"+name, "count="+strconv.FormatInt(counts[i], 10))
 	}
 }
 

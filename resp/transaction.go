@@ -315,7 +315,7 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 			c.W.Truncate(mark)
 		}
 		_, end := clock()
-		q.entry.stats.add(1, end.Sub(start))
+		d.account(q.entry, client, q.args, 1, end.Sub(start))
 		start = end
 	}
 	held := x.shards
