@@ -40,6 +40,15 @@ func configSet(c *Ctx) {
 	for i := 2; i < len(c.Args); i += 2 {
 		pairs = append(pairs, config.Pair{Name: string(c.Args[i]), Value: string(c.Args[i+1])})
 	}
+	if c.d.shared != nil {
+		c.configSetShared(pairs)
+		return
+	}
+	c.configSetOwn(pairs)
+}
+
+// configSetOwn changes settings of this node.
+func (c *Ctx) configSetOwn(pairs []config.Pair) {
 	before := c.d.config.Config().Store.MaxMemory
 	if err := c.d.config.Set(pairs); err != nil {
 		c.W.Error(errOf(err))
@@ -85,6 +94,7 @@ func LimitsOf(c *config.Config) Limits {
 		MaxBulk:       int(s.ProtoMaxBulkLen),
 		QueryBuffer:   int(s.ClientQueryBufferLimit),
 		ProtectedMode: s.ProtectedMode,
+		ClientMemory:  c.MaxMemoryClients(),
 	}
 	l.Output[ClassNormal] = outputLimit(s.ClientOutputBufferLimit.Normal)
 	l.Output[ClassReplica] = outputLimit(s.ClientOutputBufferLimit.Replica)
@@ -105,7 +115,7 @@ func (d *Dispatcher) observe() {
 	}
 	d.config.Observe(limits, "server.maxclients", "server.timeout", "server.tcp_keepalive",
 		"server.protected_mode", "server.proto_max_bulk_len", "server.client_query_buffer_limit",
-		"server.client_output_buffer_limit")
+		"server.client_output_buffer_limit", "server.maxmemory_clients", "store.maxmemory")
 	keyspace := func(_, next *config.Config) error {
 		d.configureStore(next)
 		return nil
@@ -130,6 +140,7 @@ func (d *Dispatcher) observe() {
 	d.tracing.configure(d.config.Config())
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
+	d.observeShared()
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {

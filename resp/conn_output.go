@@ -40,6 +40,7 @@ type output struct {
 	queue    [][]byte  // to be sent, in order
 	pushed   [][]byte  // pushed during the batch: after its replies
 	queued   int       // bytes in queue and pushed, and the block being written
+	grown    int       // bytes queued that clientGrowth does not know of
 	soft     time.Time // since when the soft limit is exceeded; zero: it is not
 
 	// For writeNow: one closure per client instead of one per message.
@@ -121,12 +122,14 @@ func (o *output) append(list [][]byte, b []byte) [][]byte {
 		}
 	}
 	block := append(make([]byte, 0, max(outputChunk, len(b))), b...)
+	o.grown += len(block)
 	return append(list, block)
 }
 
 // own puts a block at the end of list without copying it.
 func (o *output) own(list [][]byte, block []byte) [][]byte {
 	o.queued += len(block)
+	o.grown += len(block)
 	// No room at the end: nobody else appends to it.
 	return append(list, block[:len(block):len(block)])
 }
@@ -135,6 +138,8 @@ func (o *output) own(list [][]byte, block []byte) [][]byte {
 // with out.mu held; now may be zero.
 func (c *Client) checkOutput(now time.Time) {
 	o := &c.out
+	c.server.clientGrew(o.grown)
+	o.grown = 0
 	limit := c.outputLimit()
 	if o.closed || limit.HardBytes == 0 && limit.SoftBytes == 0 {
 		return

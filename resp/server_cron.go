@@ -38,9 +38,12 @@ func (s *Server) cron() {
 		select {
 		case <-s.done:
 			return
+		case <-s.clientGrowth.much:
+			s.evictClients()
 		case now := <-ticker.C:
 			s.clock.Store(now.UnixMilli())
 			s.wakeSilent(now.UnixMilli())
+			s.evictClients()
 			if n%sweepTicks == 0 {
 				s.sweep(now)
 			}

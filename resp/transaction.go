@@ -132,7 +132,9 @@ func (d *Dispatcher) enqueue(c *Ctx, b *batch) (consumed bool) {
 		return false
 	}
 	m := c.session().multi
+	before := m.size
 	m.add(e, c.Args)
+	d.server.clientGrew(m.size - before)
 	client.SetMulti(len(m.commands), int64(m.size))
 	if limit := d.config.Config().Server.ClientQueryBufferLimit; int64(m.size) > limit {
 		d.server.stats.queryLimit.Add(1)
@@ -230,7 +232,7 @@ func execute(c *Ctx) {
 		return
 	}
 	b := d.batches.Get().(*batch)
-	defer d.release(b)
+	defer d.release(b, 0)
 	x := c.plan(m, s.watches, b.pos)
 	if x.crossed {
 		c.redirect(errCrossSlot)

@@ -41,28 +41,31 @@ type Config struct {
 type Server struct {
 	// Bind lists the addresses to listen on. "*" and "::*" mean every
 	// interface; a leading "-" means: carry on when the address is not there.
-	Bind                           []string
-	Port                           int // TCP port; 0: no TCP listener
-	UnixSocket                     string
-	UnixSocketPerm                 os.FileMode   // permission bits; 0: as the umask leaves them
-	MaxClients                     int           // connections at once
-	Timeout                        time.Duration // idle clients are closed after it; 0: never
-	TCPKeepAlive                   time.Duration // 0: off
-	TCPBacklog                     int
-	ProtectedMode                  bool
-	RequirePass                    string // password of the default user; "": none
-	ProtoMaxBulkLen                int64  // bytes
-	ClientQueryBufferLimit         int64  // bytes
-	ClientOutputBufferLimit        OutputLimits
-	EnableDebugCommand             LocalAccess
-	NotifyKeyspaceEvents           string // letters, in the order of CONFIG GET; all classes are spelled out
-	Hz                             int    // background rounds a second
-	SlowlogLogSlowerThan           int    // microseconds; -1: off
+	Bind                    []string
+	Port                    int // TCP port; 0: no TCP listener
+	UnixSocket              string
+	UnixSocketPerm          os.FileMode   // permission bits; 0: as the umask leaves them
+	MaxClients              int           // connections at once
+	Timeout                 time.Duration // idle clients are closed after it; 0: never
+	TCPKeepAlive            time.Duration // 0: off
+	TCPBacklog              int
+	ProtectedMode           bool
+	RequirePass             string // password of the default user; "": none
+	ProtoMaxBulkLen         int64  // bytes
+	ClientQueryBufferLimit  int64  // bytes
+	ClientOutputBufferLimit OutputLimits
+	EnableDebugCommand      LocalAccess
+	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
+	Hz                      int           // background rounds a second
+	Threads                 int           // 0: by trial
+	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
+
+	SlowlogLogSlowerThan           int // microseconds; -1: off
 	SlowlogMaxLen                  int
 	LatencyMonitorThreshold        int  // milliseconds; 0: off
 	LatencyTracking                bool // distributions by command
 	LatencyTrackingInfoPercentiles []float64
-	ShutdownTimeout                time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
+	MaxMemoryClients               int64 // bytes; negative: percent of maxmemory; use Config.MaxMemoryClients
 }
 
 // Store holds the settings of the keyspace.

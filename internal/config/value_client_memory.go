@@ -1,0 +1,72 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// clientMemory is maxmemory-clients: bytes, or a percentage of maxmemory, which
+// is kept as a negative number.
+type clientMemory struct{ p *int64 }
+
+func clientMemoryValue(field func(*Config) *int64) func(*Config) value {
+	return func(c *Config) value { return clientMemory{field(c)} }
+}
+
+func (v clientMemory) setRedis(s string) error {
+	if share, ok := strings.CutSuffix(s, "%"); ok {
+		n, err := strconv.ParseUint(share, 10, 8)
+		if err != nil || n > 100 {
+			return errors.New("argument must be a memory or percent value")
+		}
+		*v.p = -int64(n)
+		return nil
+	}
+	n, err := parseMemory(s)
+	if err != nil {
+		return errors.New("argument must be a memory or percent value")
+	}
+	*v.p = int64(min(n, math.MaxInt64))
+	return nil
+}
+
+func (v clientMemory) set(s string) error {
+	s = strings.TrimSpace(s)
+	if s == "" || s[0] < '0' || s[0] > '9' {
+		return errNotMemory
+	}
+	return v.setRedis(s)
+}
+
+func (v clientMemory) redis() string {
+	if *v.p < 0 {
+		return strconv.FormatInt(-*v.p, 10) + "%"
+	}
+	return strconv.FormatInt(*v.p, 10)
+}
+
+func (v clientMemory) text() string {
+	if *v.p < 0 {
+		return v.redis()
+	}
+	return formatMemory(*v.p)
+}
+
+func (v clientMemory) allowed() string { return "a memory size, or a percentage of store.maxmemory" }
+func (v clientMemory) kind() string    { return "memory size or percentage" }
+
+// MaxMemoryClients is what all clients together may take, in bytes: a percentage
+// is of maxmemory, and no limit while there is none. 0: no limit. A limit is
+// 128 KB at least, as in Redis, so that somebody can still connect.
+func (c *Config) MaxMemoryClients() int64 {
+	limit := c.Server.MaxMemoryClients
+	if limit < 0 {
+		limit = c.Store.MaxMemory / 100 * -limit
+	}
+	if limit == 0 {
+		return 0
+	}
+	return max(limit, 128<<10)
+}
