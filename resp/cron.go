@@ -19,6 +19,7 @@ type cron struct {
 	ended    chan struct{}
 
 	noExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
+	paused   atomic.Bool // DEBUG PAUSE-CRON 1
 
 	// For INFO.
 	expireNanos atomic.Int64  // expire_cycle_cpu_milliseconds
@@ -91,7 +92,9 @@ func (c *cron) run(d *Dispatcher) {
 			return
 		case <-timer.C:
 			p := period()
-			c.round(d, time.Now(), p)
+			if !c.paused.Load() {
+				c.round(d, time.Now(), p)
+			}
 			timer.Reset(p)
 		}
 	}

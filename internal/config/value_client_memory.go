@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -11,24 +10,37 @@ import (
 // is kept as a negative number.
 type clientMemory struct{ p *int64 }
 
+var (
+	errNotShare   = errors.New("argument must be a memory or percent value")
+	errShareRange = errors.New("percentage argument must be less or equal to 100")
+)
+
 func clientMemoryValue(field func(*Config) *int64) func(*Config) value {
 	return func(c *Config) value { return clientMemory{field(c)} }
 }
 
 func (v clientMemory) setRedis(s string) error {
 	if share, ok := strings.CutSuffix(s, "%"); ok {
-		n, err := strconv.ParseUint(share, 10, 8)
-		if err != nil || n > 100 {
-			return errors.New("argument must be a memory or percent value")
+		n, err := strconv.ParseUint(share, 10, 31)
+		if err != nil {
+			return errNotShare
+		}
+		if n > 100 {
+			return errShareRange
 		}
 		*v.p = -int64(n)
 		return nil
 	}
 	n, err := parseMemory(s)
 	if err != nil {
-		return errors.New("argument must be a memory or percent value")
+		return errNotShare
 	}
-	*v.p = int64(min(n, math.MaxInt64))
+	// Redis takes what is too large for a negative number, too, and so for a
+	// percentage: 2^64 and more for 1 %.
+	if int64(n) < -100 {
+		return errShareRange
+	}
+	*v.p = int64(n)
 	return nil
 }
 

@@ -16,9 +16,16 @@ func percentilesValue(field func(*Config) *[]float64) func(*Config) value {
 
 func (v percentiles) setRedis(s string) error {
 	next := []float64{}
-	for _, word := range strings.Fields(s) {
+	var words []string
+	if s != "" {
+		words = strings.Split(s, " ") // one blank, no other: Redis is strict
+	}
+	for _, word := range words {
 		n, err := strconv.ParseFloat(word, 64)
-		if err != nil || !(n >= 0 && n <= 100) {
+		if err != nil {
+			return errors.New("Invalid latency-tracking-info-percentiles parameters")
+		}
+		if !(n >= 0 && n <= 100) {
 			return errors.New("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
 		}
 		next = append(next, n)
