@@ -111,7 +111,9 @@ func outputLimit(o config.OutputLimit) OutputLimit {
 // (requirepass, hz, maxmemory, active-expire-effort).
 func (d *Dispatcher) observe() {
 	limits := func(_, next *config.Config) error {
-		return d.server.SetLimits(func(l *Limits) { *l = LimitsOf(next) })
+		err := d.server.SetLimits(func(l *Limits) { *l = LimitsOf(next) })
+		d.server.evictClients()
+		return err
 	}
 	d.config.Observe(limits, "server.maxclients", "server.timeout", "server.tcp_keepalive",
 		"server.protected_mode", "server.proto_max_bulk_len", "server.client_query_buffer_limit",
@@ -137,7 +139,6 @@ func (d *Dispatcher) observe() {
 		d.tracing.configure(next)
 		return nil
 	}, "server.slowlog_log_slower_than", "server.slowlog_max_len", "server.latency_monitor_threshold", "server.latency_tracking")
-	d.tracing.configure(d.config.Config())
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 	d.observeShared()

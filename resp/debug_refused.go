@@ -21,7 +21,6 @@ var refusedDebug = map[string]string{
 	"mallctl-str":                  "there is no jemalloc here; see MEMORY MALLOC-STATS",
 	"leak":                         "memory is not leaked on purpose",
 	"quicklist-packed-threshold":   "elements of lists are packed whatever their size",
-	"replybuffer":                  "reply buffers are lent to clients while they work, and not resized",
 	"sdslen":                       "there are no sds strings here; see MEMORY USAGE",
 	"client-eviction":              "clients are not kept in buckets by size; see CLIENT LIST",
 	"clusterlink":                  "see CLUSTER LINKS; links to other nodes are not cut by clients",

@@ -484,7 +484,7 @@ func redirection(dec cluster.Decision, slot uint16) string {
 // It also decides whether keys past their deadline may be removed: only the
 // primary does that, replicas follow its effects.
 func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
-	c.Tx.KeepExpired = false
+	c.Tx.KeepExpired = d.server.Paused() != PauseOff // nothing expires meanwhile
 	if d.routing == nil {
 		return nil, false
 	}
@@ -495,7 +495,7 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
 	case cluster.Reroute:
 		return nil, true
 	}
-	c.Tx.KeepExpired = !a.Owner
+	c.Tx.KeepExpired = c.Tx.KeepExpired || !a.Owner
 	return nil, false
 }
 

@@ -50,6 +50,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		batches: sync.Pool{New: newBatch},
 	}
 	d.memory.init()
+	d.tracing.configure(o.Config.Config())
 	if err := d.bind(); err != nil {
 		return nil, err
 	}

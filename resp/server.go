@@ -58,6 +58,7 @@ type Server struct {
 	pause   pause
 
 	clientGrowth clientGrowth
+	peaks        replyPeaks
 	merged       *mergedListener
 
 	mu        sync.Mutex // guards below

@@ -78,6 +78,7 @@ func (s *Server) wakeSilent(now int64) {
 // never idle.
 func (s *Server) sweep(now time.Time) {
 	timeout := s.limits.Load().Timeout
+	s.resetPeaks(now)
 	for _, c := range s.clients.All() {
 		if timeout > 0 && !c.Has(FlagReplica|FlagMonitor|FlagMaster|FlagBlocked|FlagPubSub) &&
 			now.UnixMilli()-c.lastActive.Load() > timeout.Milliseconds() {

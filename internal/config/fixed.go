@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // fixedParameter is a parameter that Redis has and that can have one value only
 // here. It is answered because tools ask for it, and because it is the truth;
@@ -53,6 +56,19 @@ func fixedParameters(groups ...[]fixedParameter) map[string]fixedParameter {
 		}
 	}
 	return m
+}
+
+// immutable are those that Redis, too, lets nobody change; it says no more.
+var immutable = strings.Fields(`always-show-logo aof_rewrite_cpulist bgsave_cpulist bio_cpulist cluster-config-file
+	daemonize enable-module-command enable-protected-configs io-threads io-threads-do-reads logfile pidfile replicaof
+	server_cpulist set-proc-title slaveof socket-mark-id supervised syslog-enabled`)
+
+// refusal is why CONFIG SET takes no other value.
+func (p fixedParameter) refusal() string {
+	if slices.Contains(immutable, p.Name) {
+		return "can't set immutable config"
+	}
+	return p.Reason
 }
 
 // accepts says whether CONFIG SET gives the parameter the value that it has.

@@ -21,7 +21,7 @@ func TestFixedParameters(t *testing.T) {
 		}
 		err := l.Set([]Pair{{name, p.Value + "other"}})
 		var refused *SetError
-		if !errors.As(err, &refused) || refused.Reason != p.Reason {
+		if !errors.As(err, &refused) || refused.Reason != p.refusal() {
 			t.Errorf("CONFIG SET %s to something else: %v", name, err)
 		}
 	}

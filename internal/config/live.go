@@ -179,7 +179,7 @@ func resolve(pairs []Pair) ([]*Key, error) {
 		k := byParameter[name]
 		if f, isFixed := fixed[name]; isFixed {
 			if !f.accepts(p.Value) {
-				return nil, &SetError{Name: p.Name, Reason: f.Reason}
+				return nil, &SetError{Name: p.Name, Reason: f.refusal()}
 			}
 			continue
 		}
