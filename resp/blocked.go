@@ -25,6 +25,7 @@ type blockedClient struct {
 	// timedOut writes the reply that the command gives when its time is up.
 	// nil: CLIENT UNBLOCK leaves the command alone.
 	timedOut func(w *proto.Writer)
+	call     parkedCall
 }
 
 // background parks the client and runs work on a goroutine of its own; what
@@ -42,13 +43,16 @@ func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	client, blocked, version := c.Client, &c.d.blocked, c.W.Version()
-	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut}
+	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut, call: c.parkedCall()}
 	blocked.add(b)
 	go func() {
 		defer blocked.remove(b)
 		w := proto.NewWriter(nil, version)
 		work(ctx, w)
-		client.Unpark(b.park, w.Bytes())
+		if client.Claim(b.park) {
+			b.call.answered(0, w.Bytes())
+			client.Resume(w.Bytes())
+		}
 	}()
 }
 
@@ -95,6 +99,7 @@ func (s *blockedClients) unblock(id uint64, asError bool) bool {
 	} else {
 		b.timedOut(w)
 	}
+	b.call.answered(0, w.Bytes())
 	b.client.Resume(w.Bytes())
 	b.cancel()
 	return true

@@ -180,7 +180,7 @@ func (c *Ctx) block(want waitFor) {
 		}
 	}
 	w.places = make([]*list.Element, len(w.keys))
-	w.blockedClient = blockedClient{client: client, park: client.Park(), cancel: w.forget, timedOut: want.timedOut}
+	w.blockedClient = blockedClient{client: client, park: client.Park(), cancel: w.forget, timedOut: want.timedOut, call: c.parkedCall()}
 	if want.timeoutMillis > 0 {
 		// Before anybody can find w, and so stop the timer. Should it fire now,
 		// forget waits for our locks.
@@ -330,12 +330,14 @@ func (d *Dispatcher) serveWaiter(c, in *Ctx, w *waiter, tx store.Tx, k store.Key
 	in.slot, in.keep, in.dirty, in.pending = k.Slot, false, 0, durableWrite{}
 	in.write, in.touched = w.entry.write, false
 	in.argv, in.effects = in.argv[:0], in.effects[:0]
+	start := time.Now()
 	w.serve(in, k)
 	d.logEffects(in)
 	c.ready = append(c.ready, in.ready...)
 	in.ready = in.ready[:0]
 	s := &c.served[len(c.served)-1]
 	s.reply, s.durable = in.W.Bytes(), in.pending
+	w.call.answered(time.Since(start), s.reply)
 	in.pending = durableWrite{}
 }
 

@@ -161,8 +161,7 @@ func (c *Client) SetFlag(f Flags, on bool) {
 	}
 }
 
-// Class selects the output buffer limit. A client in MONITOR counts as
-// normal, as in Redis.
+// Class is the kind of client. One in MONITOR counts as normal, as in Redis.
 func (c *Client) Class() ClientClass {
 	f := c.Flags()
 	switch {

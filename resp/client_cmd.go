@@ -227,7 +227,13 @@ func clientList(c *Ctx) {
 	c.Client.noteInput()
 	all := c.d.server.Clients()
 	var lines []byte
-	add := func(client *Client) { lines = append(client.AppendInfo(lines, now), '\n') }
+	add := func(client *Client) {
+		// One that is being closed is gone for others, as in Redis, where that
+		// happens at once.
+		if client.state.Load() != stateKilled {
+			lines = append(client.AppendInfo(lines, now), '\n')
+		}
+	}
 	switch {
 	case len(args) == 2:
 		for _, client := range all.All() {

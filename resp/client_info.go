@@ -17,6 +17,7 @@ type clientInfo struct {
 	subs, patterns, shards atomic.Int32
 	multi                  atomic.Int32 // queued commands + 1; 0: no transaction
 	multiMem               atomic.Int64
+	subsMem, watchMem      atomic.Int64 // subscriptions, watched keys
 	redirect               atomic.Int64 // client ID + 1; 0: none
 	queryBuffer, queryFree atomic.Int64
 	replyPeak              atomic.Int64
@@ -98,7 +99,8 @@ func (c *Client) Memory() int64 {
 }
 
 func (c *Client) memory(omem int64) int64 {
-	return int64(unsafe.Sizeof(*c)) + c.info.queryBuffer.Load() + c.info.queryFree.Load() + c.info.multiMem.Load() + omem
+	return int64(unsafe.Sizeof(*c)) + c.info.queryBuffer.Load() + c.info.queryFree.Load() +
+		c.info.multiMem.Load() + c.info.watchMem.Load() + c.info.subsMem.Load() + omem
 }
 
 // flagLetters are in the order Redis prints them; a monitor is printed O
@@ -171,7 +173,7 @@ func (c *Client) AppendInfo(dst []byte, now time.Time) []byte {
 	num(" qbuf=", i.queryBuffer.Load())
 	num(" qbuf-free=", i.queryFree.Load())
 	num(" argv-mem=", 0) // arguments lie in the query buffer
-	num(" multi-mem=", i.multiMem.Load())
+	num(" multi-mem=", i.multiMem.Load()+i.watchMem.Load())
 	num(" rbs=", 0)
 	num(" rbp=", i.replyPeak.Load())
 	num(" obl=", obl)

@@ -40,6 +40,7 @@ type output struct {
 	queue    [][]byte  // to be sent, in order
 	pushed   [][]byte  // pushed during the batch: after its replies
 	queued   int       // bytes in queue and pushed, and the block being written
+	grown    int       // bytes queued that clientGrowth does not know of
 	soft     time.Time // since when the soft limit is exceeded; zero: it is not
 
 	// For writeNow: one closure per client instead of one per message.
@@ -121,12 +122,14 @@ func (o *output) append(list [][]byte, b []byte) [][]byte {
 		}
 	}
 	block := append(make([]byte, 0, max(outputChunk, len(b))), b...)
+	o.grown += len(block)
 	return append(list, block)
 }
 
 // own puts a block at the end of list without copying it.
 func (o *output) own(list [][]byte, block []byte) [][]byte {
 	o.queued += len(block)
+	o.grown += len(block)
 	// No room at the end: nobody else appends to it.
 	return append(list, block[:len(block):len(block)])
 }
@@ -139,7 +142,9 @@ const unauthenticatedOutput = 1 << 10
 // with out.mu held; now may be zero.
 func (c *Client) checkOutput(now time.Time) {
 	o := &c.out
-	limit := &c.server.limits.Load().Output[c.Class()]
+	c.server.clientGrew(o.grown)
+	o.grown = 0
+	limit := c.outputLimit()
 	hard := limit.HardBytes
 	if !c.Authenticated() {
 		hard = unauthenticatedOutput
@@ -167,6 +172,17 @@ func (c *Client) checkOutput(now time.Time) {
 	c.server.log.Warn("client closed: output buffer limit exceeded", "id", c.ID, "addr", c.addr, "bytes", o.queued)
 	c.abandonOutput()
 	c.Close()
+}
+
+// outputLimit is what may wait for the client. For monitors that is the limit of
+// subscribers: by default that of normal clients is none, and a monitor that does
+// not read would take all memory.
+func (c *Client) outputLimit() *OutputLimit {
+	class := c.Class()
+	if class == ClassNormal && c.Has(FlagMonitor) {
+		class = ClassPubSub
+	}
+	return &c.server.limits.Load().Output[class]
 }
 
 // abandonOutput drops what is queued and whatever comes. Call with out.mu held.

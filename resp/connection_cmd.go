@@ -52,6 +52,7 @@ func reset(c *Ctx) {
 		return
 	}
 	c.discard()
+	c.d.leaveMonitor(client)
 	c.d.unsubscribeAll(client, c.session())
 	client.SetFlag(FlagAsking|FlagReadOnly|FlagNoTouch|FlagNoEvict, false)
 	if client.Reply != ReplySkip { // this reply is still to be skipped

@@ -19,6 +19,7 @@ type cron struct {
 	ended    chan struct{}
 
 	noExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
+	paused   atomic.Bool // DEBUG PAUSE-CRON 1
 
 	// For INFO.
 	expireNanos atomic.Int64  // expire_cycle_cpu_milliseconds
@@ -91,7 +92,9 @@ func (c *cron) run(d *Dispatcher) {
 			return
 		case <-timer.C:
 			p := period()
-			c.round(d, time.Now(), p)
+			if !c.paused.Load() {
+				c.round(d, time.Now(), p)
+			}
 			timer.Reset(p)
 		}
 	}
@@ -162,7 +165,11 @@ func (c *cron) expire(d *Dispatcher, period time.Duration) {
 	}
 	effort := effortOf(d.config.Config().Store.ActiveExpireEffort, period)
 	start := time.Now()
-	defer func() { c.expireNanos.Add(int64(time.Since(start))) }()
+	defer func() {
+		took := time.Since(start)
+		c.expireNanos.Add(int64(took))
+		d.latencyEvent("expire-cycle", took)
+	}()
 
 	visits := int(math.Ceil(store.Shards * period.Seconds()))
 	sampled, expired, much := 0, 0, false

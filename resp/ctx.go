@@ -29,12 +29,14 @@ type Ctx struct {
 	entry    *entry
 	key      store.Key // of the argument keyPos, when keyPos > 0
 	keyPos   int
-	slot     uint16 // of the keys, when there are any
-	write    bool   // the command may change keys; of EXEC: one that it runs
-	asking   bool   // ASKING came before
-	inExec   bool   // run by EXEC
-	ran      bool   // the handler was called: the command was not refused before
-	applied  bool   // an effect on a replica, not a client's command
+	slot     uint16    // of the keys, when there are any
+	write    bool      // the command may change keys; of EXEC: one that it runs
+	asking   bool      // ASKING came before
+	inExec   bool      // run by EXEC
+	ran      bool      // the handler was called: the command was not refused before
+	waits    bool      // it left its client parked, and is not done
+	began    time.Time // when it, or the run that it is part of, began
+	applied  bool      // an effect on a replica, not a client's command
 	dirty    int
 	effects  []effect
 	argv     [][]byte       // backs the arguments of effects

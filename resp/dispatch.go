@@ -49,6 +49,11 @@ type Dispatcher struct {
 	cron      cron
 	reclaimer reclaimer // of flushed keys and large values
 
+	tracing  tracing
+	slowlog  slowLog
+	latency  latencyEvents
+	monitors monitors
+
 	shutdown func(ShutdownOptions) error
 	version  string
 	ending   atomic.Bool // SHUTDOWN was accepted
@@ -121,10 +126,12 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 	c := &b.ctx
 	c.d, c.Client, c.W = d, client, &client.W
 	now, start := clock()
-	run := 0 // commands since start, all of the same entry
+	run := 0         // commands since start, all of the same entry
+	var ran [][]byte // the last of them
+	singly := d.tracing.floor.Load() < timedSingly
 	for i, args := range cmds {
 		e := b.entries[i]
-		c.Tx.Now = now
+		c.Tx.Now, c.began = now, start
 		if !d.execute(c, b, e, args, i) {
 			if len(c.durable) > 0 {
 				d.awaitDurable(c)
@@ -133,17 +140,21 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		}
 		if c.ran {
 			run++
+			ran = args
 		}
 		last := i+1 == len(cmds) || client.Interrupted()
-		if last || b.entries[i+1] != e || e == nil || !e.fast {
+		if last || b.entries[i+1] != e || e == nil || !e.fast || singly {
 			var end time.Time
 			now, end = clock()
-			if run > 0 {
-				took := end.Sub(start)
-				e.stats.add(run, took)
-				if took > threads.Long {
-					threads.Stalled()
-				}
+			took := end.Sub(start)
+			switch {
+			case c.waits && run == 1:
+				e.stats.add(1, took) // the rest when it is done
+			case run > 0:
+				d.account(e, client, ran, run, took)
+			}
+			if run > 0 && took > threads.Long {
+				threads.Stalled()
 			}
 			start, run = end, 0
 		}
@@ -215,7 +226,7 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 		client.Reply = ReplySkip
 	}
 	muted := client.Reply == ReplyOff
-	c.ran, c.asking = false, asking
+	c.ran, c.waits, c.asking = false, false, asking
 	consumed = d.check(c, b, e, args, i)
 	if !consumed {
 		if asking {
@@ -275,6 +286,10 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 	c.begin(e, args)
 	state := client.Flags()
 	if c.user = client.user.Load().User(); !c.user.Unrestricted && !d.permitted(c) {
+		return true
+	}
+	if state&(FlagMonitor|FlagReplica) != 0 && e.usesKeys() {
+		c.reject(e, errReplicaKeyspace)
 		return true
 	}
 	if state&FlagMulti != 0 && !e.in.unqueued {
@@ -499,7 +514,7 @@ func redirection(dec cluster.Decision, slot uint16) string {
 // It also decides whether keys past their deadline may be removed: only the
 // primary does that, replicas follow its effects.
 func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, reroute bool) {
-	c.Tx.KeepExpired = false
+	c.Tx.KeepExpired = d.server.Paused() != PauseOff // nothing expires meanwhile
 	if d.routing == nil {
 		return nil, false
 	}
@@ -510,7 +525,7 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, reroute bool) {
 	case cluster.Reroute:
 		return nil, true
 	}
-	c.Tx.KeepExpired = !a.Owner
+	c.Tx.KeepExpired = c.Tx.KeepExpired || !a.Owner
 	return nil, false
 }
 
@@ -520,6 +535,9 @@ func (d *Dispatcher) invoke(c *Ctx) {
 	c.entry.handler(c)
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		c.entry.stats.failed.Add(1)
+	}
+	if d.monitors.used() {
+		d.monitors.feed(c.entry, c.Client, c.Args, fromClient)
 	}
 }
 

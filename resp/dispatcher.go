@@ -50,6 +50,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		batches: sync.Pool{New: newBatch},
 	}
 	d.memory.init()
+	d.tracing.configure(o.Config.Config())
 	if err := d.bind(); err != nil {
 		return nil, err
 	}
@@ -91,6 +92,7 @@ func (d *Dispatcher) Disconnected(client *Client) {
 	if s, ok := client.Session.(*session); ok {
 		d.unwatch(client, s)
 		d.unsubscribeAll(client, s)
+		d.leaveMonitor(client)
 		s.multi = nil
 	}
 }

@@ -33,13 +33,21 @@ const (
 	errReplicaOf        = "ERR replication between standalone nodes is not supported: start the nodes with cluster.enabled, then replicas are placed by themselves (cluster.replicas)"
 
 	// Shutdown and DEBUG.
-	errNoShutdown      = "ERR No shutdown in progress."
-	errShutdownAbort   = "ERR the shutdown in progress can't be aborted"
-	errShutdownSave    = "ERR SHUTDOWN SAVE is not possible: this server keeps its data in memory only"
-	errShutdownRefused = "ERR this server can't be shut down by its clients"
-	errShutdownFailed  = "ERR Errors trying to SHUTDOWN. Check logs."
-	errResp3Only       = "ERR RESP2 is not supported by this command"
-	errProtocolType    = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+	errNoShutdown       = "ERR No shutdown in progress."
+	errShutdownAbort    = "ERR the shutdown in progress can't be aborted"
+	errShutdownSave     = "ERR SHUTDOWN SAVE is not possible: this server keeps its data in memory only"
+	errShutdownRefused  = "ERR this server can't be shut down by its clients"
+	errShutdownFailed   = "ERR Errors trying to SHUTDOWN. Check logs."
+	errResp3Only        = "ERR RESP2 is not supported by this command"
+	errDatabaseRange    = "ERR Out of range database"
+	errNotHashtable     = "ERR The value stored at the specified key is not represented using an hash table"
+	errNotListpack      = "ERR Not a listpack encoded object."
+	errNotQuicklist     = "ERR Not a quicklist encoded object."
+	errReplyBufferFixed = "ERR DEBUG REPLYBUFFER RESIZING is not supported: reply buffers are lent to clients while they work, and not resized"
+	errSlowlogCount     = "ERR count should be greater than or equal to -1"
+	errMonitorDenied    = "ERR MONITOR isn't allowed for DENY BLOCKING client"
+	errReplicaKeyspace  = "ERR Replica can't interact with the keyspace"
+	errProtocolType     = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
 
 // shownArg is how much of an argument an error text repeats, in bytes.
@@ -95,4 +103,8 @@ const errNotConfirmed = "CLUSTERDOWN The cluster did not confirm the change in t
 
 func errClusterTimeout(err error) string {
 	return "ERR the cluster did not answer in time: " + errorSafe(err.Error())
+}
+
+func errNoSamples(event []byte) string {
+	return "ERR No samples available for event '" + cut(event, shownArg) + "'"
 }

@@ -126,6 +126,7 @@ const (
 // where it has to move some. The caller holds e.mu and no shard lock.
 func (e *evictor) step(d *Dispatcher, cfg *config.Store, records int, limit time.Duration) evictResult {
 	start := time.Now()
+	defer func() { d.latencyEvent("eviction-cycle", time.Since(start)) }()
 	now := start.UnixMilli()
 	policy, evicts := evictPolicy(cfg.MaxMemoryPolicy)
 	if policy != e.policy {

@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-
-	"respkv/resp/command"
 )
 
 func (d *Dispatcher) infoServer(w *infoWriter) {
@@ -221,7 +219,7 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.int("expired_time_cap_reached_count", c.capReached.Load())
 	w.int("expire_cycle_cpu_milliseconds", time.Duration(c.expireNanos.Load()).Milliseconds())
 	w.int("evicted_keys", kv.Evicted)
-	w.zeros("evicted_clients")
+	w.int("evicted_clients", s.EvictedClients)
 	total, current := d.evictor.exceeded.read(time.Now())
 	w.int("total_eviction_exceeded_time", total.Milliseconds())
 	w.int("current_eviction_exceeded_time", current.Milliseconds())
@@ -237,8 +235,10 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 		"total_active_defrag_time", "current_active_defrag_time",
 		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
 	w.int("total_error_replies", d.stats.errors.Load())
-	w.zeros("dump_payload_sanitizations", "total_reads_processed", "total_writes_processed",
-		"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
+	w.zeros("dump_payload_sanitizations")
+	w.int("total_reads_processed", s.Reads)
+	w.int("total_writes_processed", s.Writes)
+	w.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
 	w.int("client_query_buffer_limit_disconnections", s.QueryBufferDisconnects)
 	w.int("client_output_buffer_limit_disconnections", s.OutputBufferDisconnects)
 	w.int("expired_subkeys", kv.ExpiredFields) // as Redis 7.4
@@ -255,35 +255,6 @@ func (d *Dispatcher) infoCPU(w *infoWriter) {
 	for _, name := range []string{"used_cpu_sys_children", "used_cpu_user_children",
 		"used_cpu_sys_main_thread", "used_cpu_user_main_thread"} {
 		w.float(name, 0, 6)
-	}
-}
-
-func (d *Dispatcher) infoCommandStats(w *infoWriter) {
-	line := func(cmd *command.Command) {
-		e := d.entries[cmd.ID]
-		if e == nil {
-			return
-		}
-		calls, rejected, failed := e.stats.calls.Load(), e.stats.rejected.Load(), e.stats.failed.Load()
-		if calls+rejected+failed == 0 {
-			return
-		}
-		micros := e.stats.nanos.Load() / 1000
-		w.str("cmdstat_"+cmd.Name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
-			calls, micros, ratio(micros, calls), rejected, failed))
-	}
-	for _, cmd := range d.table.Commands() {
-		line(cmd)
-		for _, sub := range cmd.Subcommands {
-			line(sub)
-		}
-	}
-}
-
-func (d *Dispatcher) infoErrorStats(w *infoWriter) {
-	names, counts := d.stats.errorCounts()
-	for i, name := range names {
-		w.str("errorstat_"+name, "count="+strconv.FormatInt(counts[i], 10))
 	}
 }
 

@@ -6,7 +6,7 @@ import "respkv/resp/command"
 // is not consumed then. One atomic load while nothing is paused.
 func (d *Dispatcher) heldBack(client *Client, e *entry) bool {
 	paused := d.server.Paused()
-	if paused == PauseOff || client.Has(FlagReplica) {
+	if paused == PauseOff || client.Has(FlagReplica|FlagMonitor) {
 		return false
 	}
 	writes := e.pausedByWrites() || e.in.exec && client.Session.(*session).multi.mayWrite()

@@ -51,7 +51,7 @@ func subscribe(c *Ctx) {
 		}
 		s.channels[string(name)] = struct{}{}
 		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client)
+		s.note(c.Client, name, !had, false)
 		s.mu.Unlock()
 		if !had {
 			c.d.pubsub.channels.add(string(name), c.Client)
@@ -78,7 +78,7 @@ func unsubscribe(c *Ctx) {
 		_, had := s.channels[string(name)]
 		delete(s.channels, string(name))
 		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client)
+		s.note(c.Client, name, false, had)
 		s.mu.Unlock()
 		if had {
 			c.d.pubsub.channels.remove(string(name), c.Client)
@@ -98,7 +98,7 @@ func psubscribe(c *Ctx) {
 			s.patterns = append(s.patterns, string(name))
 		}
 		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client)
+		s.note(c.Client, name, !had, false)
 		s.mu.Unlock()
 		if !had {
 			c.d.pubsub.addPattern(string(name), c.Client)
@@ -129,7 +129,7 @@ func punsubscribe(c *Ctx) {
 			s.patterns = slices.Delete(s.patterns, i, i+1)
 		}
 		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client)
+		s.note(c.Client, name, false, i >= 0)
 		s.mu.Unlock()
 		if i >= 0 {
 			c.d.pubsub.removePattern(string(name), c.Client)
@@ -152,7 +152,7 @@ func ssubscribe(c *Ctx) {
 		}
 		s.shards[string(name)] = struct{}{}
 		count := len(s.shards)
-		s.note(c.Client)
+		s.note(c.Client, name, !had, false)
 		s.mu.Unlock()
 		if !had {
 			c.d.pubsub.shards.add(string(name), c.Client)
@@ -178,7 +178,7 @@ func sunsubscribe(c *Ctx) {
 		_, had := s.shards[string(name)]
 		delete(s.shards, string(name))
 		count := len(s.shards)
-		s.note(c.Client)
+		s.note(c.Client, name, false, had)
 		s.mu.Unlock()
 		if had {
 			c.d.pubsub.shards.remove(string(name), c.Client)

@@ -56,7 +56,10 @@ type Server struct {
 	clock   atomic.Int64 // Unix milliseconds, a tick old at most
 	recent  recentClients
 	pause   pause
-	merged  *mergedListener
+
+	clientGrowth clientGrowth
+	peaks        replyPeaks
+	merged       *mergedListener
 
 	mu        sync.Mutex // guards below
 	listeners []net.Listener
@@ -86,6 +89,7 @@ func NewServer(cfg ServerConfig, exec Executor) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.clientGrowth.much = make(chan struct{}, 1)
 	limits := cfg.Limits
 	s.limits.Store(&limits)
 	s.clock.Store(time.Now().UnixMilli())

@@ -132,7 +132,9 @@ func (d *Dispatcher) enqueue(c *Ctx, b *batch) (consumed bool) {
 		return false
 	}
 	m := c.session().multi
+	before := m.size
 	m.add(e, c.Args)
+	d.server.clientGrew(m.size - before)
 	client.SetMulti(len(m.commands), int64(m.size))
 	if limit := d.config.Config().Server.ClientQueryBufferLimit; int64(m.size) > limit {
 		d.server.stats.queryLimit.Add(1)
@@ -317,7 +319,7 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 			c.W.Truncate(mark)
 		}
 		_, end := clock()
-		q.entry.stats.add(1, end.Sub(start))
+		d.account(q.entry, client, q.args, 1, end.Sub(start))
 		start = end
 	}
 	held := x.shards

@@ -64,6 +64,13 @@ type Server struct {
 	Hz                      int           // background rounds a second
 	Threads                 int           // 0: by trial
 	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
+
+	SlowlogLogSlowerThan           int // microseconds; -1: off
+	SlowlogMaxLen                  int
+	LatencyMonitorThreshold        int  // milliseconds; 0: off
+	LatencyTracking                bool // distributions by command
+	LatencyTrackingInfoPercentiles []float64
+	MaxMemoryClients               int64 // bytes; negative: percent of maxmemory; use Config.MaxMemoryClients
 }
 
 // Store holds the settings of the keyspace.

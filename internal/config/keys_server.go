@@ -115,6 +115,13 @@ var serverKeys = []*Key{
 		Lower:   "Slow readers are cut off sooner.",
 	},
 	{
+		Name: "server.maxmemory_clients", Redis: []string{"maxmemory-clients"}, Default: "0", Mutable: true,
+		value: clientMemoryValue(func(c *Config) *int64 { return &c.Server.MaxMemoryClients }),
+		What:  "Memory that all client connections together may take, as bytes or as a percentage of store.maxmemory: above it those that take most are closed, other than replicas and those with CLIENT NO-EVICT. 128 KB at least. 0: no limit.",
+		Raise: "Clients with large commands, transactions and unread replies survive.",
+		Lower: "Less memory for clients; the largest are closed sooner.",
+	},
+	{
 		Name: "server.enable_debug_command", Redis: []string{"enable-debug-command"}, Default: "no",
 		value: accessValue(func(c *Config) *LocalAccess { return &c.Server.EnableDebugCommand }),
 		What:  "Who may call DEBUG: `no` nobody, `local` clients on this machine, `yes` every client.",

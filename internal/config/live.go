@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -63,14 +64,6 @@ func (l *Live) Observe(change func(old, new *Config) error, names ...string) {
 // Pair is a parameter and its value, in the form of CONFIG GET.
 type Pair struct{ Name, Value string }
 
-// fixed are parameters that Redis has and that can have one value only here.
-// They are answered because tools ask for them, and because it is the truth.
-var fixed = []Pair{
-	{"save", ""}, // nothing is saved to disk
-	{"appendonly", "no"},
-	{"list-compress-depth", "0"}, // nodes of lists are not compressed
-}
-
 // parameters are what CONFIG calls the key: Redis's name, or the path name where
 // Redis has no such parameter.
 func (k *Key) parameters() []string {
@@ -124,9 +117,9 @@ func (l *Live) Get(patterns []string, match func(pattern, name string) bool) []P
 				}
 			}
 		}
-		for _, p := range fixed {
-			if shown, ok := selects(p.Name); ok {
-				add(shown, p.Name, p.Value)
+		for _, name := range slices.Sorted(maps.Keys(fixed)) {
+			if shown, ok := selects(name); ok {
+				add(shown, name, fixed[name].Value)
 			}
 		}
 	}
@@ -207,9 +200,9 @@ func resolve(pairs []Pair) ([]*Key, error) {
 	for i, p := range pairs {
 		name := strings.ToLower(p.Name)
 		k := byParameter[name]
-		if k == nil && slices.ContainsFunc(fixed, func(f Pair) bool { return f.Name == name }) {
-			if !slices.Contains(fixed, Pair{name, strings.ToLower(p.Value)}) {
-				return nil, &SetError{Name: p.Name, Reason: "can't set immutable config"}
+		if f, isFixed := fixed[name]; isFixed {
+			if !f.accepts(p.Value) {
+				return nil, &SetError{Name: p.Name, Reason: f.refusal()}
 			}
 			continue
 		}

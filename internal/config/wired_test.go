@@ -111,8 +111,11 @@ func collectUses(file *ast.File, used map[string]bool) {
 			}
 		}
 		used[s.Sel.Name] = true
-		if s.Sel.Name == "ClusterPort" {
-			used["Cluster.ClusterPort"] = true // the method reads the field
+		switch s.Sel.Name { // the method reads the field
+		case "ClusterPort":
+			used["Cluster.ClusterPort"] = true
+		case "MaxMemoryClients":
+			used["Server.MaxMemoryClients"] = true
 		}
 		return true
 	})
