@@ -48,7 +48,8 @@ type Node struct {
 	agent     *control.Agent
 	ctl       *control.Controller
 	mapNotify chan struct{}
-	events    chan Event
+	events    chan RecentEvent
+	recent    recentEvents
 
 	// gossipMu guards what gossip says; it may be taken inside memberlist's
 	// callbacks, and nothing else is locked while it is held.
@@ -105,7 +106,7 @@ func New(opts Options) (*Node, error) {
 	n := &Node{
 		cfg: cfg, timing: control.TimingFor(cfg.NodeTimeout), plane: opts.Plane, opts: opts,
 		log: log.With("node", id.Short()), id: id, boot: boot,
-		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan Event, 1024),
+		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan RecentEvent, 1024),
 		seen: map[string]gossipMember{}, requests: map[uint64]chan string{},
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -369,7 +370,7 @@ func (n *Node) runLeadership() {
 
 func (n *Node) emit(e Event) {
 	select {
-	case n.events <- e:
+	case n.events <- RecentEvent{time.Now(), e}:
 	default: // a subscriber that hangs must not hold the cluster
 	}
 }
@@ -380,6 +381,7 @@ func (n *Node) runEvents() {
 		case <-n.ctx.Done():
 			return
 		case e := <-n.events:
+			n.recent.add(e)
 			if e.Kind == control.EventSlotsLost {
 				n.slotsLost.Add(uint64(e.Slots.Len()))
 			}
@@ -401,7 +403,7 @@ func (n *Node) runEvents() {
 			}
 			n.log.Info("cluster event", attrs...)
 			if n.opts.Events != nil {
-				n.opts.Events(e)
+				n.opts.Events(e.Event)
 			}
 		}
 	}

@@ -20,6 +20,7 @@ const (
 	Replication Protocol = 'R' // replication links
 	Control     Protocol = 'C' // control messages
 	Publish     Protocol = 'P' // pub/sub messages
+	Status      Protocol = 'S' // reports for the status page
 )
 
 // String names the protocol.
@@ -35,6 +36,8 @@ func (p Protocol) String() string {
 		return "control"
 	case Publish:
 		return "publish"
+	case Status:
+		return "status"
 	}
 	return fmt.Sprintf("Protocol(%#x)", byte(p))
 }

@@ -30,6 +30,7 @@ type Config struct {
 	Store       Store
 	Cluster     Cluster
 	Replication Replication
+	Metrics     Metrics
 	Log         Log
 
 	// File is the path of the configuration file that the values were read
@@ -118,6 +119,12 @@ type Replication struct {
 	MaxLagBytes int64         // loss budget in bytes; 0: off
 	Durability  Durability
 	AckTimeout  time.Duration // with Durability: how long a write waits
+}
+
+// Metrics holds the settings of the HTTP side: metrics, health, status page.
+type Metrics struct {
+	Listen string // host:port; empty: off
+	PProf  bool
 }
 
 // Log holds the settings of the node's own log.
@@ -219,6 +226,11 @@ func (c *Config) Validate() error {
 		}
 	} else if len(c.Cluster.Seeds) > 0 {
 		bad("cluster.seeds", "needs cluster.enabled: true")
+	}
+	if c.Metrics.Listen != "" {
+		if err := checkHostPort(c.Metrics.Listen); err != nil {
+			bad("metrics.listen", "%v; want host:port", err)
+		}
 	}
 	return joinErrors(errs)
 }

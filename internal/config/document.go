@@ -12,6 +12,7 @@ var sections = []struct{ name, title, about string }{
 	{"store", "Keyspace", "Databases, memory limit, expiry."},
 	{"cluster", "Cluster", "Members, placement, failover and routing. Used with cluster.enabled: true."},
 	{"replication", "Replication", "The log of recent writes and what replicas may miss."},
+	{"metrics", "Metrics and status page", "What the node shows of itself over HTTP."},
 	{"log", "Log", "The node's own log, on standard error."},
 }
 

@@ -10,11 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
 	"respkv/internal/config"
+	"respkv/internal/observe"
 	"respkv/replication"
 	"respkv/resp"
 	"respkv/store"
@@ -27,6 +29,7 @@ type Node struct {
 	store      *store.Store
 	dispatcher *resp.Dispatcher
 	server     *resp.Server
+	observer   *observe.Observer
 
 	// Cluster mode only.
 	cluster *cluster.Node
@@ -40,6 +43,7 @@ type Node struct {
 	requested chan struct{} // closed when SHUTDOWN asks for the end
 	request   sync.Once
 	end       sync.Once
+	accepting atomic.Bool // clients: from Start to Shutdown
 	done      chan struct{}
 	err       error // valid once done is closed
 }
@@ -92,9 +96,13 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 			return nil, err
 		}
 	}
+	if err := n.startObserver(); err != nil {
+		return nil, err
+	}
 	if err := n.server.Start(); err != nil {
 		return nil, err
 	}
+	n.accepting.Store(true)
 	return n, nil
 }
 
@@ -127,6 +135,7 @@ const drainTime = time.Second
 // stops accepting, lets running commands finish and closes everything.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.end.Do(func() {
+		n.accepting.Store(false)
 		if n.cluster != nil {
 			if err := n.cluster.Shutdown(ctx); err != nil {
 				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
@@ -163,6 +172,9 @@ func (n *Node) Kill() {
 // ended or never started.
 func (n *Node) close() {
 	n.cancel()
+	if n.observer != nil {
+		n.observer.Close()
+	}
 	if n.dispatcher != nil {
 		n.dispatcher.Close()
 	}

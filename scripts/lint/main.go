@@ -40,6 +40,7 @@ var allowed = []struct {
 	{"internal/config", nil},
 	{"internal/glob", nil},
 	{"internal/geo", nil},
+	{"internal/observe", []string{"resp/...", "replication/...", "cluster/..."}},
 	{"internal/node", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/..."}},
 	{"cmd", []string{"internal/..."}},
 	{"scripts", []string{"internal/...", "resp/command"}},
