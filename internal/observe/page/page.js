@@ -51,7 +51,7 @@ function showTiles(status) {
   if (cluster) {
     const lags = status.nodes.map(lagOf).filter((l) => l !== null);
     const worst = lags.length ? Math.max(...lags) : 0;
-    tiles.splice(0, 0, tile("Nodes", `${alive} of ${status.nodes.length}`, `${count(status.serving)} of 16,384 slots served`));
+    tiles.splice(0, 0, tile("Nodes", `${alive} of ${status.nodes.length}`, `${exact(status.serving)} of 16,384 slots served`));
     tiles.push(tile("Replica lag", lags.length === 0 ? "–" : worst === Infinity ? "link down" : span(worst), "the replica furthest behind"));
   }
   $("tiles").replaceChildren(...tiles);
@@ -88,7 +88,7 @@ function nodeRow(status, n, index) {
   if (n.id) detail.append(el("code", "", n.id.slice(0, 8)));
   for (const text of [n.zone, r && r.version]) if (text) detail.append(n.id || text !== n.zone ? ` · ${text}` : text);
   const name = el("td", "", el("div", "node", swatch(index), el("div", "", el("b", "", n.addr), " ", roles, detail)));
-  const slots = el("td", "num", count(n.primary), el("small", "", status.mode === "cluster" ? `${count(n.replica)} as replica` : "all of them"));
+  const slots = el("td", "num", exact(n.primary), el("small", "", status.mode === "cluster" ? `${exact(n.replica)} as replica` : "all of them"));
   const row = el("tr", r ? "" : "away", name, el("td", "", nodePill(n)), slots);
   row.dataset.node = n.id || "";
   row.addEventListener("mouseenter", () => slotMap.highlight(index));
@@ -114,14 +114,14 @@ function showNodes(status) {
 
 function showLegend(status) {
   $("legend").replaceChildren(...status.nodes.map((n, i) => {
-    const item = el("li", "", swatch(i), n.addr, el("span", "muted", count(n.primary)));
+    const item = el("li", "", swatch(i), n.addr, el("span", "muted", exact(n.primary)));
     item.addEventListener("mouseenter", () => slotMap.highlight(i));
     item.addEventListener("mouseleave", () => slotMap.highlight(-1));
     return item;
   }));
   const free = 16384 - status.assigned;
   const factor = status.replicas === 1 ? "1 replica each" : `${status.replicas} replicas each`;
-  $("slots-note").textContent = free > 0 ? `${count(free)} have no primary` : `16,384, ${factor}`;
+  $("slots-note").textContent = free > 0 ? `${exact(free)} have no primary` : `16,384, ${factor}`;
 }
 
 // named is a node by colour and address; what is not in the list is shown by ID.
@@ -137,7 +137,7 @@ function showMoves(status) {
     const from = status.nodes.findIndex((n) => n.id === m.from);
     const to = status.nodes.findIndex((n) => n.id === m.to);
     const what = el("div", "what", swatch(from), named(status, m.from), el("span", "muted", "→"), swatch(to), named(status, m.to),
-      el("span", "grow"), el("span", "muted", `${phases[m.phase] || m.phase} ${count(m.slots)} slots${m.bytes ? `, ${size(m.bytes)} so far` : ""}`),
+      el("span", "grow"), el("span", "muted", `${phases[m.phase] || m.phase} ${exact(m.slots)} slots${m.bytes ? `, ${size(m.bytes)} so far` : ""}`),
       el("span", "num", percent));
     const progress = bar(m.done);
     progress.setAttribute("role", "progressbar");
@@ -145,7 +145,7 @@ function showMoves(status) {
     if (to >= 0) progress.firstChild.style.background = nodeColour(to);
     return el("div", "move", what, progress);
   });
-  $("moves").replaceChildren(...(moves.length ? moves : [el("div", "muted", "Nothing is on its way: every copy is where it belongs.")]));
+  $("moves").replaceChildren(...(moves.length ? moves : [el("div", "muted", "Nothing is on its way.")]));
 }
 
 const eventPills = {

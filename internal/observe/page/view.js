@@ -50,6 +50,11 @@ function count(n) {
   return `${(n / 1e9).toFixed(2)}G`;
 }
 
+// exact is 16,384.
+function exact(n) {
+  return n.toLocaleString("en");
+}
+
 function size(n) {
   const units = ["B", "KB", "MB", "GB", "TB", "PB"];
   let i = 0;
