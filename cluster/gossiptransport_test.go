@@ -213,7 +213,7 @@ func TestGossipAdmission(t *testing.T) {
 func testGossip(t testing.TB) (*gossipTransport, *memberlist.Memberlist) {
 	t.Helper()
 	m := testMux(t)
-	tr, err := newGossipTransport(m, "", "127.0.0.1", m.Addr().Port, newMemory(receiveBytes), quiet())
+	tr, err := newGossipTransport(m, []string{""}, "127.0.0.1", m.Addr().Port, newMemory(receiveBytes), quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,8 @@ type Node struct {
 	fsm    *fsm
 	gossip *memberlist.Memberlist
 
+	transport *gossipTransport
+
 	formation *control.Formation // only the goroutine of runMembership
 
 	loop      chan func() // everything that touches agent and controller
@@ -131,7 +133,7 @@ func (n *Node) Boot() uint64 { return n.boot }
 // Start binds the cluster port and begins to form or join a cluster in the
 // background. On error everything is closed again.
 func (n *Node) Start() (err error) {
-	if n.mux, err = mux.Listen(n.cfg.BindHost, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret}, n.log); err != nil {
+	if n.mux, err = mux.Listen(n.cfg.BindHost, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret, SecretAccept: n.cfg.SecretAccept, TLS: n.cfg.TLS}, n.log); err != nil {
 		return err
 	}
 	defer func() {
@@ -176,10 +178,11 @@ func (n *Node) Start() (err error) {
 		TrustRefused: n.cfg.TrustRefused,
 	}, n.id, slotmap.New())
 	n.mux.Handle(mux.Control, n.peers.accept)
-	transport, err := newGossipTransport(n.mux, n.cfg.Secret, host, port, mem, n.log)
+	transport, err := newGossipTransport(n.mux, n.cfg.secrets(), host, port, mem, n.log)
 	if err != nil {
 		return err
 	}
+	n.transport = transport
 	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged, heard: n.contacts.heard}
 	n.goRun(n.runLoop)
 	n.goRun(n.runMaps)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tidwall/redcon"
+
+	"respkv/internal/throttle"
 )
 
 // ServerConfig is what the network layer is told at start.
@@ -56,7 +58,10 @@ type Server struct {
 	clock   atomic.Int64 // Unix milliseconds, a tick old at most
 	recent  recentClients
 	pause   pause
-	merged  *mergedListener
+
+	handshakes throttle.Lines // of TLS, that failed
+
+	merged *mergedListener
 
 	mu        sync.Mutex // guards below
 	listeners []net.Listener

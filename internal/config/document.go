@@ -8,6 +8,7 @@ import (
 // sections gives each section of config.yaml its heading.
 var sections = []struct{ name, title, about string }{
 	{"server", "Clients and listeners", "Listeners, connections and their limits."},
+	{"tls", "TLS", "Encryption and certificates, for clients and among nodes."},
 	{"", "Data directory", "Where the node keeps what must survive a restart."},
 	{"store", "Keyspace", "Databases, memory limit, expiry."},
 	{"cluster", "Cluster", "Members, placement, failover and routing. Used with cluster.enabled: true."},

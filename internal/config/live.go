@@ -66,6 +66,7 @@ type Pair struct{ Name, Value string }
 var fixed = []Pair{
 	{"save", ""}, // nothing is saved to disk
 	{"appendonly", "no"},
+	{"tls-ciphersuites", ""}, // TLSv1.3 has no choice here
 }
 
 // parameters are what CONFIG calls the key: Redis's name, or the path name where

@@ -15,6 +15,7 @@ import (
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
+	"respkv/internal/certs"
 	"respkv/internal/config"
 	"respkv/internal/observe"
 	"respkv/replication"
@@ -30,6 +31,7 @@ type Node struct {
 	dispatcher *resp.Dispatcher
 	server     *resp.Server
 	observer   *observe.Observer
+	certs      *certs.Store // nil: nothing uses TLS
 
 	// Cluster mode only.
 	cluster *cluster.Node
@@ -39,6 +41,7 @@ type Node struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	tasks  sync.WaitGroup // end with ctx
 
 	requested chan struct{} // closed when SHUTDOWN asks for the end
 	request   sync.Once
@@ -62,6 +65,9 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 		}
 	}()
 
+	if err := n.loadCertificates(cfg); err != nil {
+		return nil, err
+	}
 	hooks := &storeHooks{}
 	databases := cfg.Store.Databases
 	if cfg.Cluster.Enabled {
@@ -172,6 +178,7 @@ func (n *Node) Kill() {
 // ended or never started.
 func (n *Node) close() {
 	n.cancel()
+	n.tasks.Wait()
 	if n.observer != nil {
 		n.observer.Close()
 	}
@@ -215,6 +222,8 @@ func (n *Node) serverConfig(cfg *config.Config) resp.ServerConfig {
 		Bind:           cfg.Server.Bind,
 		Port:           cfg.Server.Port,
 		Backlog:        cfg.Server.TCPBacklog,
+		TLSPort:        cfg.TLS.Port,
+		TLS:            n.clientTLS(cfg),
 		UnixSocket:     cfg.Server.UnixSocket,
 		UnixSocketPerm: uint32(cfg.Server.UnixSocketPerm),
 		NoPassword:     func() bool { return n.live.Config().Server.RequirePass == "" },
@@ -236,7 +245,7 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 	}
 	n.plane = newPlane(n, rc)
 	n.cluster, err = cluster.New(cluster.Options{
-		Config: clusterConfig(cfg),
+		Config: n.clusterConfig(cfg),
 		Plane:  n.plane,
 		Logger: n.log,
 		Links:  n.plane.linkStats,
@@ -257,6 +266,12 @@ func (n *Node) startCluster() error {
 		})
 		return nil
 	}, "cluster.require_full_coverage", "cluster.allow_reads_when_down", "cluster.replica_max_lag_ms")
+	n.live.Observe(func(_, next *config.Config) error {
+		return n.cluster.SetSecrets(next.Cluster.Secret, next.Cluster.SecretAccept)
+	}, "cluster.secret", "cluster.secret_accept")
+	if cfg := n.live.Config(); cfg.Cluster.Secret == "" {
+		n.log.Warn("cluster.secret is not set: whoever reaches the cluster port can join the cluster and change it")
+	}
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
@@ -289,7 +304,7 @@ func acks(d config.Durability) int {
 	return 0
 }
 
-func clusterConfig(cfg *config.Config) cluster.Config {
+func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	c := cluster.DefaultConfig()
 	c.DataDir = cfg.DataDir
 	c.BindHost = bindHost(cfg.Server.Bind)
@@ -304,7 +319,7 @@ func clusterConfig(cfg *config.Config) cluster.Config {
 		c.PreferredEndpoint = slotmap.EndpointUnknown
 	}
 	c.ClientPort = cfg.Server.Port
-	if cfg.Cluster.AnnouncePort != 0 {
+	if cfg.Cluster.AnnouncePort != 0 && cfg.Server.Port != 0 {
 		c.ClientPort = cfg.Cluster.AnnouncePort
 	}
 	c.Seeds = cfg.Cluster.Seeds
@@ -318,7 +333,12 @@ func clusterConfig(cfg *config.Config) cluster.Config {
 	c.MoveSlots = cfg.Cluster.MoveSlots
 	c.MoveTimeout = cfg.Cluster.MoveTimeout
 	c.TrustRefused = cfg.Cluster.TrustRefused
-	c.Secret = cfg.Cluster.Secret
+	c.Secret, c.SecretAccept = cfg.Cluster.Secret, cfg.Cluster.SecretAccept
+	c.TLS = n.clusterTLS(cfg)
+	c.ClientTLSPort = cfg.TLS.Port
+	if cfg.Cluster.AnnounceTLSPort != 0 && cfg.TLS.Port != 0 {
+		c.ClientTLSPort = cfg.Cluster.AnnounceTLSPort
+	}
 	c.RequireFullCoverage = cfg.Cluster.RequireFullCoverage
 	c.AllowReadsWhenDown = cfg.Cluster.AllowReadsWhenDown
 	c.ReplicaMaxLag = cfg.Cluster.ReplicaMaxLag

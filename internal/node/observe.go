@@ -77,7 +77,7 @@ func (s observed) Ready() error {
 // node answers the pages of other nodes in any case.
 func (n *Node) startObserver() error {
 	cfg := n.live.Config()
-	n.observer = observe.New(observed{n}, net.JoinHostPort(bindHost(cfg.Server.Bind), strconv.Itoa(cfg.Server.Port)), n.log)
+	n.observer = observe.New(observed{n}, net.JoinHostPort(bindHost(cfg.Server.Bind), strconv.Itoa(cfg.ClientPort())), n.log)
 	if n.cluster != nil {
 		n.cluster.HandleStatus(n.observer.Report)
 	}

@@ -29,14 +29,16 @@ var allowed = []struct {
 	imports []string
 }{
 	{"cluster/hashslot", nil},
-	{"cluster/mux", nil},
+	{"cluster/mux", []string{"internal/throttle"}},
 	{"cluster/slotmap", []string{"cluster/hashslot"}},
 	{"cluster", []string{"cluster/..."}},
+	{"internal/throttle", nil},
+	{"internal/certs", nil},
 	{"store", []string{"cluster/hashslot", "store/..."}},
 	{"replication", []string{"cluster/hashslot", "store/...", "replication/..."}},
 	{"resp/proto", nil},
 	{"resp/command", nil},
-	{"resp", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/config", "internal/glob", "internal/geo"}},
+	{"resp", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/config", "internal/glob", "internal/geo", "internal/throttle"}},
 	{"internal/config", nil},
 	{"internal/glob", nil},
 	{"internal/geo", nil},
