@@ -251,7 +251,10 @@ func build(s *Settings, c contents) (*material, error) {
 		VerifyConnection: func(cs tls.ConnectionState) error { return verifyNode(cs, pool, x509.ExtKeyUsageServerAuth) },
 	}
 	m.dial = tls.Config{
-		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true,
+		MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true,
+		// Shown also where it is of no authority that the other node knows: its log
+		// then says that, not that there was none.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
 		// Nodes are found by addresses, which change; whoever has a node's
 		// certificate of our authority is one of us. The chain is verified below.
 		InsecureSkipVerify: true,

@@ -28,7 +28,7 @@ var tlsKeys = []*Key{
 	},
 	{
 		Name: "tls.auth_clients", Redis: []string{"tls-auth-clients"}, Default: "yes", Mutable: true,
-		value: enumValue(func(c *Config) *string { return &c.TLS.AuthClients }, "yes", "no", "optional"),
+		value: enumValue(func(c *Config) *string { return &c.TLS.AuthClients }, "no", "yes", "optional"),
 		What:  "Whether clients have to show a certificate: `yes`; `optional`, one that is shown must be valid; `no`, none is asked for. Nodes always have to.",
 	},
 	{
