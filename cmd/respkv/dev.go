@@ -242,7 +242,7 @@ func waitFormed(o devOptions, nodes []*devNode, ended <-chan *devNode, signals <
 func formed(o devOptions, nodes []*devNode) (clusterView, error) {
 	var v clusterView
 	for _, n := range nodes {
-		c, err := dial(n.addr(), "", time.Second)
+		c, err := endpoint{addr: n.addr()}.dial(time.Second)
 		if err != nil {
 			return v, err
 		}

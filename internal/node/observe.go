@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"time"
 
 	"respkv/cluster/slotmap"
 	"respkv/internal/observe"
@@ -34,6 +35,14 @@ func (s observed) Cluster() *observe.View {
 // Fetch implements observe.Source.
 func (s observed) Fetch(ctx context.Context, id slotmap.NodeID) ([]byte, error) {
 	return s.n.cluster.FetchStatus(ctx, id)
+}
+
+// Certificate implements observe.Source.
+func (s observed) Certificate() (time.Time, bool) {
+	if s.n.certs == nil {
+		return time.Time{}, false
+	}
+	return s.n.certs.NotAfter(), true
 }
 
 // PProf implements observe.Source.

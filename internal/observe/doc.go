@@ -22,6 +22,8 @@ type Source interface {
 	Fetch(ctx context.Context, id slotmap.NodeID) ([]byte, error)
 	// Ready says why the node does not serve; nil when it does.
 	Ready() error
+	// Certificate is the end of the certificate in use; false without TLS.
+	Certificate() (notAfter time.Time, ok bool)
 	// PProf says whether profiles may be taken, at the moment.
 	PProf() bool
 }

@@ -25,6 +25,7 @@ type sample struct {
 	resp    resp.Statistics
 	cluster *View // nil: standalone
 	ready   bool
+	expiry  time.Time // of the certificate; zero without TLS
 	process process
 }
 

@@ -16,6 +16,12 @@ var nodeMetrics = []*Metric{
 	single("respkv_uptime_seconds", "Time since the start.",
 		func(s *sample) float64 { return s.now.Sub(s.resp.Started).Seconds() }),
 	single("respkv_ready", "1 while the node serves, as `/readyz` says.", func(s *sample) float64 { return truth(s.ready) }),
+	{Name: "respkv_tls_certificate_not_after_seconds", Help: "End of the certificate in use, as Unix time; without TLS there is none.",
+		collect: func(s *sample, e *exposition) {
+			if !s.expiry.IsZero() {
+				e.value(float64(s.expiry.Unix()))
+			}
+		}},
 	single("respkv_connected_clients", "Client connections.",
 		func(s *sample) float64 { return float64(s.resp.Server.ConnectedClients) }),
 	single("respkv_blocked_clients", "Clients that wait in a blocking command.",

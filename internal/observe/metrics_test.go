@@ -20,7 +20,7 @@ func root(name string) string { return filepath.Join("..", "..", name) }
 // fullSample has a value for every metric, with texts that need escaping.
 func fullSample() *sample {
 	return &sample{
-		now: time.UnixMilli(2000), ready: true, cluster: testView(),
+		now: time.UnixMilli(2000), ready: true, cluster: testView(), expiry: time.Unix(4000, 0),
 		resp: resp.Statistics{
 			Version: `1.0 "x\y"`, Started: time.UnixMilli(500), Mode: "cluster",
 			Databases: []resp.DatabaseStatistics{{DB: 0, Keys: 3, Expires: 1}},

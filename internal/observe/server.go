@@ -52,6 +52,9 @@ func New(source Source, addr string, log *slog.Logger) *Observer {
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.metrics.make = func() []byte {
 		s := sample{now: time.Now(), resp: source.Statistics(), cluster: source.Cluster(), ready: source.Ready() == nil, process: readProcess()}
+		if notAfter, ok := source.Certificate(); ok {
+			s.expiry = notAfter
+		}
 		return s.write()
 	}
 	o.statuses.make = func() []byte { return encode(o.status()) }

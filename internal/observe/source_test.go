@@ -65,10 +65,11 @@ type source struct {
 	gauges resp.Statistics
 }
 
-func (s *source) Statistics() resp.Statistics { s.asked.Add(1); return s.gauges }
-func (s *source) Cluster() *View              { return s.view }
-func (s *source) Ready() error                { return s.ready }
-func (s *source) PProf() bool                 { return s.pprof }
+func (s *source) Statistics() resp.Statistics    { s.asked.Add(1); return s.gauges }
+func (s *source) Cluster() *View                 { return s.view }
+func (s *source) Ready() error                   { return s.ready }
+func (s *source) Certificate() (time.Time, bool) { return time.Time{}, false }
+func (s *source) PProf() bool                    { return s.pprof }
 func (s *source) Fetch(ctx context.Context, _ slotmap.NodeID) ([]byte, error) {
 	if s.fetch == nil {
 		return nil, errors.New("nobody is there")
