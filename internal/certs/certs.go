@@ -36,8 +36,12 @@ const (
 	maxCAFiles = 1000
 )
 
-// soon is how long before its end a certificate is worth a warning.
-const soon = 7 * 24 * time.Hour
+// soon is how long before its end a certificate is worth a warning, warnEvery
+// how often.
+const (
+	soon      = 7 * 24 * time.Hour
+	warnEvery = 24 * time.Hour
+)
 
 // Store is the certificate in use. Safe for concurrent use.
 type Store struct {
@@ -47,6 +51,7 @@ type Store struct {
 	mu       sync.Mutex // one change at a time; held while files are read
 	settings Settings
 	failed   [sha256.Size]byte // contents that could not be used, told once
+	warned   time.Time         // when the log was last told that the end is near
 }
 
 // material is what one state of the files gives.
@@ -90,12 +95,29 @@ func (s *Store) use(m *material) {
 		s.log.Info("TLS settings read again", "certificate", m.leaf.Subject.String())
 		return
 	}
-	level, left := slog.LevelInfo, time.Until(m.leaf.NotAfter)
-	if left < soon || time.Now().Before(m.leaf.NotBefore) {
-		level = slog.LevelWarn
+	s.log.Info("TLS certificate in use", "certificate", m.leaf.Subject.String(), "issuer", m.leaf.Issuer.String(),
+		"not_before", m.leaf.NotBefore, "not_after", m.leaf.NotAfter)
+	s.warned = time.Time{}
+	s.warn(time.Now())
+}
+
+// warn tells, once a day, of a certificate that others refuse or soon will. The
+// caller holds mu.
+func (s *Store) warn(now time.Time) {
+	leaf := s.current.Load().leaf
+	why := ""
+	switch {
+	case now.After(leaf.NotAfter):
+		why = "it has expired"
+	case now.Before(leaf.NotBefore):
+		why = "it is not valid yet"
+	case leaf.NotAfter.Sub(now) < soon:
+		why = "it will expire soon"
 	}
-	s.log.Log(context.Background(), level, "TLS certificate in use", "certificate", m.leaf.Subject.String(), "issuer", m.leaf.Issuer.String(),
-		"not_before", m.leaf.NotBefore, "not_after", m.leaf.NotAfter, "expired", left <= 0)
+	if why != "" && now.Sub(s.warned) >= warnEvery {
+		s.warned = now
+		s.log.Warn("the TLS certificate of this node needs to be renewed: "+why, "certificate", leaf.Subject.String(), "not_after", leaf.NotAfter)
+	}
 }
 
 // Reload reads the files again, changed or not.
@@ -137,9 +159,10 @@ func (s *Store) Watch(ctx context.Context, period time.Duration) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case now := <-tick.C:
 			s.mu.Lock()
 			s.follow(false)
+			s.warn(now)
 			s.mu.Unlock()
 		}
 	}

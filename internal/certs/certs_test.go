@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -204,7 +205,7 @@ func TestFilesAreFollowed(t *testing.T) {
 	copyFile(t, other.Cert, f.Cert)
 	look()
 	look()
-	if got := serial(t, store, ca); got != 11 || strings.Count(log.String(), "level=WARN") != 1 {
+	if got := serial(t, store, ca); got != 11 || strings.Count(log.String(), "TLS files cannot be used") != 1 {
 		t.Errorf("serial %d with a certificate that does not fit its key; log:\n%s", got, &log)
 	}
 	copyFile(t, other.Key, f.Key)
@@ -218,11 +219,11 @@ func TestFilesAreFollowed(t *testing.T) {
 	}
 	look()
 	look()
-	if got := serial(t, store, ca); got != 12 || strings.Count(log.String(), "level=WARN") != 1 {
+	if got := serial(t, store, ca); got != 12 || strings.Count(log.String(), "TLS files cannot be used") != 1 {
 		t.Errorf("serial %d without a file; log:\n%s", got, &log)
 	}
 	store.Reload() // asked for: told again
-	if strings.Count(log.String(), "level=WARN") != 2 {
+	if strings.Count(log.String(), "TLS files cannot be used") != 2 {
 		t.Errorf("log:\n%s", &log)
 	}
 	copyFile(t, other.Cert, f.Cert)
@@ -250,6 +251,31 @@ func copyFile(t *testing.T, from, to string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWarnsOfTheEnd: once a day, from a week before.
+func TestWarnsOfTheEnd(t *testing.T) {
+	ca := certstest.NewCA(t, "ours")
+	s := settings(ca, ca.Issue("node", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(30 * 24 * time.Hour) }))
+	var log bytes.Buffer
+	store, err := New(s, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings := 0
+	for hour := range 32 * 24 {
+		store.warn(time.Now().Add(time.Duration(hour) * time.Hour))
+	}
+	for _, words := range []string{"will expire soon", "has expired"} {
+		n := strings.Count(log.String(), words)
+		warnings += n
+		if n == 0 {
+			t.Errorf("%q is not in the log:\n%s", words, &log)
+		}
+	}
+	if warnings < 8 || warnings > 10 {
+		t.Errorf("%d warnings:\n%s", warnings, &log)
 	}
 }
 
