@@ -307,6 +307,17 @@ type Runtime struct {
 	TrustRefused               bool
 }
 
+// SetSecrets changes the secret among the nodes, for connections and gossip from
+// now on. The node has been started.
+func (n *Node) SetSecrets(secret, accept string) error {
+	c := Config{Secret: secret, SecretAccept: accept}
+	if err := n.transport.setSecrets(c.secrets()); err != nil {
+		return err
+	}
+	n.mux.SetSecrets(secret, accept)
+	return nil
+}
+
 // SetRuntime makes new settings hold, from the next command on.
 func (n *Node) SetRuntime(r Runtime) {
 	n.router.fullCoverage.Store(r.RequireFullCoverage)

@@ -476,7 +476,7 @@ func (d *Dispatcher) route(c *Ctx, again bool) bool {
 	if dec.Verdict == cluster.Here {
 		return true
 	}
-	c.redirect(redirection(dec, c.slot))
+	c.redirect(redirection(dec, c.slot, c.Client.TLS()))
 	return false
 }
 
@@ -492,10 +492,10 @@ func (c *Ctx) redirect(text string) {
 	c.reject(c.entry, text)
 }
 
-func redirection(dec cluster.Decision, slot uint16) string {
+func redirection(dec cluster.Decision, slot uint16, tls bool) string {
 	switch dec.Verdict {
 	case cluster.Moved, cluster.Ask:
-		host, port := dec.Addr(false)
+		host, port := dec.Addr(tls)
 		kind := "MOVED "
 		if dec.Verdict == cluster.Ask {
 			kind = "ASK "

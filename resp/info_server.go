@@ -31,7 +31,7 @@ func (d *Dispatcher) infoServer(w *infoWriter) {
 	w.int("process_id", int64(os.Getpid()))
 	w.str("process_supervised", "no")
 	w.str("run_id", d.runID)
-	w.int("tcp_port", int64(cfg.Server.Port))
+	w.int("tcp_port", int64(cfg.ClientPort()))
 	w.int("server_time_usec", now.UnixMicro())
 	uptime := int64(now.Sub(d.started).Seconds())
 	w.int("uptime_in_seconds", uptime)

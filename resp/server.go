@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tidwall/redcon"
+
+	"respkv/internal/throttle"
 )
 
 // ServerConfig is what the network layer is told at start.
@@ -59,6 +61,7 @@ type Server struct {
 
 	clientGrowth clientGrowth
 	peaks        replyPeaks
+	handshakes   throttle.Lines // of TLS, that failed
 	merged       *mergedListener
 
 	mu        sync.Mutex // guards below

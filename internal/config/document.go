@@ -8,10 +8,12 @@ import (
 // sections gives each section of config.yaml its heading.
 var sections = []struct{ name, title, about string }{
 	{"server", "Clients and listeners", "Listeners, connections and their limits."},
+	{"tls", "TLS", "Encryption and certificates, for clients and among nodes."},
 	{"", "Data directory", "Where the node keeps what must survive a restart."},
 	{"store", "Keyspace", "Databases, memory limit, expiry."},
 	{"cluster", "Cluster", "Members, placement, failover and routing. Used with cluster.enabled: true."},
 	{"replication", "Replication", "The log of recent writes and what replicas may miss."},
+	{"metrics", "Metrics and status page", "What the node shows of itself over HTTP."},
 	{"log", "Log", "The node's own log, on standard error."},
 }
 
@@ -111,7 +113,7 @@ func (k *Key) yamlValue(c *Config) string {
 			quoted[i] = quoteYAML(word)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case textValue, octal, outputLimits, keyspaceEvents:
+	case textValue, octal, outputLimits, keyspaceEvents, protocols, ciphers:
 		return quoteYAML(v.text())
 	case enum:
 		if v.text() == "no" || v.text() == "yes" {

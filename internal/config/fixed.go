@@ -23,6 +23,7 @@ var fixed = fixedParameters(
 		"daemonize", "no", "supervised", "no", "pidfile", "", "logfile", "", "syslog-enabled", "no",
 		"set-proc-title", "no", "always-show-logo", "no", "oom-score-adj", "no", "crash-memcheck-enabled", "no",
 		"server_cpulist", "", "bio_cpulist", "", "aof_rewrite_cpulist", "", "bgsave_cpulist", ""),
+	group("TLSv1.3 has no choice here", "tls-ciphersuites", ""),
 	group("there are no modules", "enable-module-command", "no"),
 	group("no parameter is protected", "enable-protected-configs", "no"),
 	group("signals hand the node's slots over, then end the process", "shutdown-on-sigint", "default", "shutdown-on-sigterm", "default"),

@@ -23,7 +23,7 @@ type Key struct {
 }
 
 // keys is every setting, in the order of config.yaml.
-var keys = join(serverKeys, tracingKeys, dataKeys, storeKeys, clusterKeys, replicationKeys, logKeys)
+var keys = join(serverKeys, tlsKeys, tracingKeys, dataKeys, storeKeys, clusterKeys, replicationKeys, metricsKeys, logKeys)
 
 var byName = func() map[string]*Key {
 	m := make(map[string]*Key, len(keys))
@@ -97,7 +97,7 @@ func (k *Key) IsBool() bool { _, ok := k.value(new(Config)).(boolean); return ok
 // where it looks like a number.
 func (k *Key) isQuoted() bool {
 	switch k.value(new(Config)).(type) {
-	case octal, textValue, keyspaceEvents, percentiles:
+	case octal, textValue, keyspaceEvents, percentiles, protocols, ciphers:
 		return true
 	}
 	return false

@@ -15,7 +15,7 @@ var serverKeys = []*Key{
 	{
 		Name: "server.port", Redis: []string{"port"}, Default: "6379",
 		value: intValue(func(c *Config) *int { return &c.Server.Port }, 0, 65535),
-		What:  "TCP port for clients. 0 opens none; then server.unixsocket is needed.",
+		What:  "TCP port for clients. 0 opens none; then tls.port or server.unixsocket is needed.",
 	},
 	{
 		Name: "server.unixsocket", Redis: []string{"unixsocket"}, Default: "",

@@ -273,7 +273,8 @@ func TestAgainstRedis(t *testing.T) {
 	}
 	var calls [][]string
 	// Keys whose limits differ on purpose, or that are protected in Redis.
-	special := map[string]bool{"dir": true, "hz": true, "bind": true, "port": true, "requirepass": true}
+	special := map[string]bool{"dir": true, "hz": true, "bind": true, "port": true, "requirepass": true,
+		"tls-protocols": true, "tls-ciphers": true}
 	for _, k := range Keys() {
 		for _, name := range k.Redis {
 			if special[name] || !k.Mutable {
