@@ -51,7 +51,7 @@ var (
 func Families() []Family {
 	return []Family{
 		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
-		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(), streamFamily(),
+		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(), streamFamily(), serverFamily(),
 	}
 }
 
