@@ -34,7 +34,7 @@ func serverFamily() Family {
 			Cmd("client|list", Lit("ID"), Texts("0", "x", "999999999")),
 			Cmd("client|kill", Words("ID ADDR LADDR TYPE USER SKIPME MAXAGE"), Texts("x", "0", "1:1", "pubsub")).With(Check{Kind: SameErrorCode}),
 			Cmd("memory|nosuch"),
-			Cmd("info", Words("modules cluster nosuch")),
+			Cmd("info", Words("modules cluster nosuch")).With(Check{Kind: SameFields, Fields: []string{"cluster_enabled"}}),
 			Cmd("get", Key),
 			Cmd("set", Key, Value),
 			Cmd("del", Key),
