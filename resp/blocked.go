@@ -26,6 +26,7 @@ type blockedClient struct {
 	// nil: CLIENT UNBLOCK leaves the command alone.
 	timedOut func(w *proto.Writer)
 	call     parkedCall
+	timed    bool // its time will be up
 }
 
 // background parks the client and runs work on a goroutine of its own; what
@@ -41,9 +42,10 @@ func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), 
 	if timeout <= 0 {
 		timeout = math.MaxInt64
 	}
+	timed := timeout < math.MaxInt64
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	client, blocked, version := c.Client, &c.d.blocked, c.W.Version()
-	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut, call: c.parkedCall()}
+	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut, call: c.parkedCall(), timed: timed}
 	blocked.add(b)
 	go func() {
 		defer blocked.remove(b)
@@ -78,6 +80,18 @@ func (s *blockedClients) drop(b *blockedClient) {
 	if s.byID[b.client.ID] == b {
 		delete(s.byID, b.client.ID)
 	}
+}
+
+// timed is how many clients wait for a limited time.
+func (s *blockedClients) timed() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.byID {
+		if b.timed {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *blockedClients) find(id uint64) *blockedClient {

@@ -180,7 +180,7 @@ func (c *Ctx) block(want waitFor) {
 		}
 	}
 	w.places = make([]*list.Element, len(w.keys))
-	w.blockedClient = blockedClient{client: client, park: client.Park(), cancel: w.forget, timedOut: want.timedOut, call: c.parkedCall()}
+	w.blockedClient = blockedClient{client: client, park: client.Park(), cancel: w.forget, timedOut: want.timedOut, call: c.parkedCall(), timed: want.timeoutMillis > 0}
 	if want.timeoutMillis > 0 {
 		// Before anybody can find w, and so stop the timer. Should it fire now,
 		// forget waits for our locks.

@@ -22,10 +22,12 @@ type cron struct {
 	paused   atomic.Bool // DEBUG PAUSE-CRON 1
 
 	// For INFO.
-	expireNanos atomic.Int64  // expire_cycle_cpu_milliseconds
-	capReached  atomic.Int64  // expired_time_cap_reached_count
-	stale       atomic.Uint64 // expired_stale_perc / 100, as float bits
-	memory      memorySampler
+	defragRunning atomic.Bool   // active_defrag_running
+	moved         atomic.Int64  // active_defrag_hits: records and segments
+	expireNanos   atomic.Int64  // expire_cycle_cpu_milliseconds
+	capReached    atomic.Int64  // expired_time_cap_reached_count
+	stale         atomic.Uint64 // expired_stale_perc / 100, as float bits
+	memory        memorySampler
 
 	// Of the cron's goroutine alone.
 	expireNext  int // shard where expiry goes on
@@ -284,5 +286,6 @@ func (c *cron) resetStats() {
 	c.expireNanos.Store(0)
 	c.capReached.Store(0)
 	c.stale.Store(0)
+	c.moved.Store(0)
 	c.memory.resetPeak()
 }

@@ -98,7 +98,8 @@ func (d *Dispatcher) infoClients(w *infoWriter) {
 	w.int("client_recent_max_input_buffer", input)
 	w.int("client_recent_max_output_buffer", output)
 	w.int("blocked_clients", int64(s.BlockedClients))
-	w.zeros("tracking_clients", "clients_in_timeout_table")
+	w.zeros("tracking_clients")
+	w.int("clients_in_timeout_table", d.blocked.timed())
 }
 
 func (d *Dispatcher) infoMemory(w *infoWriter) {
@@ -154,7 +155,11 @@ func (d *Dispatcher) infoMemory(w *infoWriter) {
 	w.int("mem_cluster_links", links)
 	w.zeros("mem_aof_buffer")
 	w.str("mem_allocator", "mmap+go")
-	w.zeros("active_defrag_running")
+	running := int64(0)
+	if c := &d.cron; c.defragRunning.Load() {
+		running = int64(100 * upkeepShare) // percent of a core at most
+	}
+	w.int("active_defrag_running", running)
 	pending, freed := d.store.LazyValues()
 	w.int("lazyfree_pending_objects", pending)
 	w.int("lazyfreed_objects", freed)
@@ -229,9 +234,10 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.int("pubsub_channels", int64(channels))
 	w.int("pubsub_patterns", int64(patterns))
 	w.int("pubsubshard_channels", int64(shardChannels))
+	w.int("active_defrag_hits", c.moved.Load())
 	w.zeros("latest_fork_usec", "total_forks",
 		"migrate_cached_sockets", "slave_expires_tracked_keys",
-		"active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
+		"active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
 		"total_active_defrag_time", "current_active_defrag_time",
 		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
 	w.int("total_error_replies", d.stats.errors.Load())

@@ -67,6 +67,7 @@ func Families() []Family {
 		sortFamily(),
 		streamFamily(),
 		aclFamily(),
+		serverFamily(),
 	}
 }
 
