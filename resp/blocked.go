@@ -20,6 +20,7 @@ type blockedClients struct {
 
 type blockedClient struct {
 	client *Client
+	entry  *entry // of the command
 	park   ParkID
 	cancel context.CancelFunc
 	// timedOut writes the reply that the command gives when its time is up.
@@ -42,7 +43,7 @@ func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	client, blocked, version := c.Client, &c.d.blocked, c.W.Version()
-	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut}
+	b := &blockedClient{client: client, entry: c.entry, park: client.Park(), cancel: cancel, timedOut: timedOut}
 	blocked.add(b)
 	go func() {
 		defer blocked.remove(b)
@@ -84,20 +85,27 @@ func (s *blockedClients) find(id uint64) *blockedClient {
 
 // unblock is CLIENT UNBLOCK. It returns false when there is no such client or
 // its command can't time out.
-func (s *blockedClients) unblock(id uint64, asError bool) bool {
-	b := s.find(id)
+func (d *Dispatcher) unblock(id uint64, asError bool) bool {
+	b := d.blocked.find(id)
 	if b == nil || b.timedOut == nil || !b.client.Claim(b.park) {
 		return false
 	}
 	w := proto.NewWriter(nil, b.client.Proto())
 	if asError {
 		w.Error(errUnblocked)
+		d.countFailed(b.entry, []byte(errUnblocked))
 	} else {
 		b.timedOut(w)
 	}
 	b.client.Resume(w.Bytes())
 	b.cancel()
 	return true
+}
+
+// countFailed counts an error as the reply of a command that had been waiting.
+func (d *Dispatcher) countFailed(e *entry, text []byte) {
+	e.stats.failed.Add(1)
+	d.stats.countError(text)
 }
 
 // disconnected ends the work of a client that is gone.

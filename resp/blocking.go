@@ -51,7 +51,6 @@ type waiter struct {
 	blockedClient
 	waitFor
 	d       *Dispatcher
-	entry   *entry
 	db      int
 	version int  // of the protocol
 	muted   bool // CLIENT REPLY: it gets no reply
@@ -160,7 +159,7 @@ func ownedKey(k store.Key) store.Key {
 func (c *Ctx) block(want waitFor) {
 	client := c.Client
 	w := &waiter{
-		waitFor: want, d: c.d, entry: c.entry, db: c.Tx.DB,
+		waitFor: want, d: c.d, db: c.Tx.DB,
 		version: c.W.Version(), muted: client.Reply != ReplyOn,
 	}
 	w.keys = make([]store.Key, 0, len(want.keys))
@@ -170,7 +169,7 @@ func (c *Ctx) block(want waitFor) {
 		}
 	}
 	w.places = make([]*list.Element, len(w.keys))
-	w.blockedClient = blockedClient{client: client, park: client.Park(), cancel: w.forget, timedOut: want.timedOut}
+	w.blockedClient = blockedClient{client: client, entry: c.entry, park: client.Park(), cancel: w.forget, timedOut: want.timedOut}
 	if want.timeoutMillis > 0 {
 		// Before anybody can find w, and so stop the timer. Should it fire now,
 		// forget waits for our locks.
@@ -319,6 +318,9 @@ func (d *Dispatcher) serveWaiter(c, in *Ctx, w *waiter, tx store.Tx, k store.Key
 	in.ready = in.ready[:0]
 	s := &c.served[len(c.served)-1]
 	s.reply, s.durable = in.W.Bytes(), in.pending
+	if len(s.reply) > 0 && s.reply[0] == '-' {
+		d.countFailed(w.entry, s.reply[1:])
+	}
 	in.pending = durableWrite{}
 }
 

@@ -231,10 +231,10 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	switch client.Reply {
 	case ReplyOff:
 		if muted { // else this command turned it off, and has said nothing since
-			c.W.Truncate(mark)
+			c.mute(mark)
 		}
 	case ReplySkip:
-		c.W.Truncate(mark)
+		c.mute(mark)
 		client.Reply = ReplyOn
 	}
 	return true
@@ -295,7 +295,7 @@ func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
 	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), false
-	c.keyPos, c.applied, c.dirty, c.keep, c.touched = 0, false, 0, false, false
+	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.pushEnd = 0, false, 0, false, false, 0
 	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
 }
 

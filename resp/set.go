@@ -279,6 +279,9 @@ func smove(c *Ctx) {
 		return
 	}
 	c.Dirty(1 + added)
+	if added == 0 {
+		c.touchIn(c.Tx.DB, c.Key(1)) // the destination stays as it was
+	}
 	c.NotifyTaken(NotifySet, "srem", c.Key(1), !source.Exists())
 	if added > 0 {
 		c.NotifyNew(fresh, c.Key(2))

@@ -312,8 +312,9 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 			d.stats.countError(reply[mark+1:])
 		}
 		if muted && client.Reply == ReplyOff {
-			c.W.Truncate(mark)
+			in.mute(mark)
 		}
+		c.pushEnd = max(c.pushEnd, in.pushEnd)
 		_, end := clock()
 		q.entry.stats.add(1, end.Sub(start))
 		start = end
