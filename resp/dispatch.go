@@ -294,7 +294,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
-	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), false
+	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), c.d.frozen()
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.pushEnd = 0, false, 0, false, false, 0
 	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
 }
@@ -473,7 +473,7 @@ func redirection(dec cluster.Decision, slot uint16) string {
 // It also decides whether keys past their deadline may be removed: only the
 // primary does that, replicas follow its effects.
 func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
-	c.Tx.KeepExpired = false
+	c.Tx.KeepExpired = d.frozen()
 	if d.routing == nil {
 		return nil, false
 	}
@@ -484,7 +484,7 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, again bool) {
 	case cluster.Reroute:
 		return nil, true
 	}
-	c.Tx.KeepExpired = !a.Owner
+	c.Tx.KeepExpired = c.Tx.KeepExpired || !a.Owner
 	return nil, false
 }
 

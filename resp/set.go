@@ -237,8 +237,7 @@ func srandMember(c *Ctx) {
 	if count < 0 {
 		s.Random(int(-count), reply)
 		if c.W.Len() >= most {
-			c.W.Truncate(mark)
-			c.W.Error(errReplyTooLarge)
+			c.refuseRandomReply(mark)
 			return
 		}
 	} else {

@@ -298,7 +298,7 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 		in.begin(q.entry, q.args)
 		in.Tx.AllLocked = x.all
 		if q.entry.keyed {
-			in.Tx.KeepExpired = c.Tx.KeepExpired
+			in.Tx.KeepExpired = in.Tx.KeepExpired || c.Tx.KeepExpired
 			var err error
 			if *pos, err = q.entry.cmd.AppendKeys((*pos)[:0], q.args); err == nil && len(*pos) > 0 {
 				in.locate(*pos, &x.shards)
