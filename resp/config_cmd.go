@@ -40,6 +40,15 @@ func configSet(c *Ctx) {
 	for i := 2; i < len(c.Args); i += 2 {
 		pairs = append(pairs, config.Pair{Name: string(c.Args[i]), Value: string(c.Args[i+1])})
 	}
+	if c.d.shared != nil {
+		c.configSetShared(pairs)
+		return
+	}
+	c.configSetOwn(pairs)
+}
+
+// configSetOwn changes settings of this node.
+func (c *Ctx) configSetOwn(pairs []config.Pair) {
 	before := c.d.config.Config().Store.MaxMemory
 	if err := c.d.config.Set(pairs); err != nil {
 		c.W.Error(errOf(err))
@@ -115,7 +124,8 @@ func (d *Dispatcher) observe() {
 		"store.lfu_log_factor", "store.lfu_decay_time",
 		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del",
 		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries",
-		"store.zset_max_listpack_entries", "store.zset_max_listpack_value", "store.list_max_listpack_size")
+		"store.zset_max_listpack_entries", "store.zset_max_listpack_value", "store.list_max_listpack_size",
+		"store.stream_node_max_entries", "store.stream_node_max_bytes")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
@@ -126,6 +136,7 @@ func (d *Dispatcher) observe() {
 	}, "server.notify_keyspace_events")
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
+	d.observeShared()
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {
@@ -147,6 +158,8 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		ZSetMaxListpackEntries: c.Store.ZSetMaxListpackEntries,
 		ZSetMaxListpackValue:   int(c.Store.ZSetMaxListpackValue),
 		ListMaxListpackSize:    c.Store.ListMaxListpackSize,
+		StreamNodeMaxEntries:   c.Store.StreamNodeMaxEntries,
+		StreamNodeMaxBytes:     int(c.Store.StreamNodeMaxBytes),
 	})
 }
 
