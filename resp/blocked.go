@@ -102,8 +102,8 @@ func (s *blockedClients) find(id uint64) *blockedClient {
 
 // unblock is CLIENT UNBLOCK. It returns false when there is no such client or
 // its command can't time out.
-func (s *blockedClients) unblock(id uint64, asError bool) bool {
-	b := s.find(id)
+func (d *Dispatcher) unblock(id uint64, asError bool) bool {
+	b := d.blocked.find(id)
 	if b == nil || b.timedOut == nil || !b.client.Claim(b.park) {
 		return false
 	}

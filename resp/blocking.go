@@ -54,7 +54,6 @@ type waiter struct {
 	blockedClient
 	waitFor
 	d       *Dispatcher
-	entry   *entry
 	db      int
 	version int  // of the protocol
 	muted   bool // CLIENT REPLY: it gets no reply
@@ -170,7 +169,7 @@ func ownedKey(k store.Key) store.Key {
 func (c *Ctx) block(want waitFor) {
 	client := c.Client
 	w := &waiter{
-		waitFor: want, d: c.d, entry: c.entry, db: c.Tx.DB,
+		waitFor: want, d: c.d, db: c.Tx.DB,
 		version: c.W.Version(), muted: client.Reply != ReplyOn,
 	}
 	w.keys = make([]store.Key, 0, len(want.keys))
@@ -325,10 +324,10 @@ func (d *Dispatcher) serveKey(c *Ctx, r readyKey, held *shardSet) {
 func (d *Dispatcher) serveWaiter(c, in *Ctx, w *waiter, tx store.Tx, k store.Key) {
 	// In the list first: a panic must not leave the client waiting for ever.
 	c.served = append(c.served, servedClient{w: w, reply: []byte("-" + errInternal + "\r\n")})
-	in.d, in.Client, in.Cmd, in.entry, in.Tx = d, w.client, w.entry.cmd, w.entry, tx
+	in.d, in.Client, in.Cmd, in.entry, in.Tx = d, w.client, w.call.entry.cmd, w.call.entry, tx
 	in.W = proto.NewWriter(nil, w.version)
 	in.slot, in.keep, in.dirty, in.pending = k.Slot, false, 0, durableWrite{}
-	in.write, in.touched = w.entry.write, false
+	in.write, in.touched = w.call.entry.write, false
 	in.argv, in.effects = in.argv[:0], in.effects[:0]
 	start := time.Now()
 	w.serve(in, k)
@@ -362,7 +361,7 @@ func (d *Dispatcher) resumeServed(s *servedClient) {
 	s.w.forget()
 	if len(s.reply) > 0 && s.reply[0] == '-' {
 		d.stats.countError(s.reply[1:])
-		s.w.entry.stats.failed.Add(1)
+		s.w.call.entry.stats.failed.Add(1)
 	}
 	if s.durable.replicas == 0 || s.w.muted {
 		s.w.resume(s.reply)
@@ -435,7 +434,7 @@ func (d *Dispatcher) claimMoved(shard int) (moved []servedClient) {
 		for e := q.Front(); e != nil; e = e.Next() {
 			at := e.Value.(waitPlace)
 			slot := at.w.keys[at.i].Slot
-			dec := d.routing.Route(slot, at.w.client.Has(FlagReadOnly), false, at.w.entry.write)
+			dec := d.routing.Route(slot, at.w.client.Has(FlagReadOnly), false, at.w.call.entry.write)
 			switch dec.Verdict {
 			case cluster.Here, cluster.Ask, cluster.TryAgain:
 				continue

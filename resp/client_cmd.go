@@ -167,7 +167,7 @@ func clientUnblock(c *Ctx) {
 		c.W.Error(errNotInteger)
 		return
 	}
-	if c.d.blocked.unblock(uint64(id), asError) {
+	if c.d.unblock(uint64(id), asError) {
 		c.W.Int(1)
 	} else {
 		c.W.Int(0)

@@ -165,11 +165,16 @@ func (c *Client) checkOutput(now time.Time) {
 	} else {
 		o.soft = time.Time{}
 	}
-	if !exceeded {
-		return
+	if exceeded {
+		c.cutOff(o.queued)
 	}
+}
+
+// cutOff closes a client that is past its output buffer limit. Call with out.mu
+// held.
+func (c *Client) cutOff(bytes int) {
 	c.server.stats.outputLimit.Add(1)
-	c.server.log.Warn("client closed: output buffer limit exceeded", "id", c.ID, "addr", c.addr, "bytes", o.queued)
+	c.server.log.Warn("client closed: output buffer limit exceeded", "id", c.ID, "addr", c.addr, "bytes", bytes)
 	c.abandonOutput()
 	c.Close()
 }
@@ -183,6 +188,25 @@ func (c *Client) outputLimit() *OutputLimit {
 		class = ClassPubSub
 	}
 	return &c.server.limits.Load().Output[class]
+}
+
+// closeOverLimit is cutOff for who does not hold out.mu.
+func (c *Client) closeOverLimit(bytes int) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.cutOff(bytes)
+}
+
+// uncountedReply is what Redis holds of a reply in a buffer that its limits leave
+// out.
+const uncountedReply = 16 << 10
+
+// repliesExceed says whether n bytes of replies are past the hard limit all by
+// themselves. Then they are not sent, even if the socket would take them: Redis
+// counts before it writes.
+func (c *Client) repliesExceed(n int) bool {
+	limit := c.outputLimit().HardBytes
+	return limit > 0 && int64(n) > limit+uncountedReply
 }
 
 // abandonOutput drops what is queued and whatever comes. Call with out.mu held.
@@ -212,6 +236,10 @@ func (c *Client) flush(fd int) {
 		c.server.stats.output.add(c.ID, len(b))
 		if peak := int64(len(b)); peak > c.info.replyPeak.Load() {
 			c.info.replyPeak.Store(peak)
+		}
+		if !o.closed && c.repliesExceed(len(b)) {
+			c.cutOff(len(b))
+			c.ending = true
 		}
 		if !o.closed && !o.writing {
 			b = c.send(fd, b)

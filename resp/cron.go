@@ -162,7 +162,7 @@ func (c *cron) expire(d *Dispatcher, period time.Duration) {
 	for i := 0; i < store.Shards && !hinted; i++ {
 		hinted = d.store.Hinted(i)
 	}
-	if withDeadline == 0 && !hinted {
+	if withDeadline == 0 && !hinted || d.frozen() {
 		return
 	}
 	effort := effortOf(d.config.Config().Store.ActiveExpireEffort, period)

@@ -49,6 +49,7 @@ type Ctx struct {
 	ready    []readyKey     // keys that somebody may wait for
 	served   []servedClient // those who waited and are to be resumed
 	later    []readyKey     // of ready: needs more locks
+	pushEnd  int            // in W, of what this command pushed to its own client
 	hits     int64
 	misses   int64
 	commands int64
@@ -92,6 +93,10 @@ func (c *Ctx) Replaying() bool { return c.applied }
 // DenyBlocking says that the command must not wait for anything: EXEC runs it,
 // under locks. A blocking command then replies as if its time were up.
 func (c *Ctx) DenyBlocking() bool { return c.inExec }
+
+// mute takes back the reply of this command, which begins at mark (CLIENT REPLY).
+// What its client got as a subscriber stays.
+func (c *Ctx) mute(mark int) { c.W.Truncate(max(mark, c.pushEnd)) }
 
 // Hit counts a lookup by a reading command for keyspace_hits and _misses.
 func (c *Ctx) Hit(found bool) {

@@ -256,10 +256,10 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	switch client.Reply {
 	case ReplyOff:
 		if muted { // else this command turned it off, and has said nothing since
-			c.W.Truncate(mark)
+			c.mute(mark)
 		}
 	case ReplySkip:
-		c.W.Truncate(mark)
+		c.mute(mark)
 		client.Reply = ReplyOn
 	}
 	return true
@@ -326,8 +326,9 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
-	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), false
+	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), c.d.frozen()
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.silent = 0, false, 0, false, false, false
+	c.pushEnd = 0
 	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
 }
 
@@ -514,7 +515,7 @@ func redirection(dec cluster.Decision, slot uint16, tls bool) string {
 // It also decides whether keys past their deadline may be removed: only the
 // primary does that, replicas follow its effects.
 func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, reroute bool) {
-	c.Tx.KeepExpired = d.server.Paused() != PauseOff // nothing expires meanwhile
+	c.Tx.KeepExpired = d.frozen()
 	if d.routing == nil {
 		return nil, false
 	}

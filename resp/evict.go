@@ -389,7 +389,7 @@ func (d *Dispatcher) evictInBackground() {
 			b.running = false
 			b.mu.Unlock()
 		}()
-		for d.evictStep() == evictMore {
+		for !d.frozen() && d.evictStep() == evictMore {
 			select {
 			case <-quit:
 				return

@@ -16,6 +16,10 @@ func (d *Dispatcher) heldBack(client *Client, e *entry) bool {
 	return client.ParkPaused(PauseWrite)
 }
 
+// frozen says whether CLIENT PAUSE keeps the data as it is: keys past their
+// deadline are gone for who asks, but nothing is removed, nor evicted.
+func (d *Dispatcher) frozen() bool { return d.server.Paused() != PauseOff }
+
 // pausedByWrites says whether CLIENT PAUSE WRITE holds the command: writes, and
 // what replicates or runs scripts that may write.
 func (e *entry) pausedByWrites() bool {

@@ -209,6 +209,7 @@ func (m *message) pushTo(client *Client) {
 	// of EXEC, though, which it would tear apart.
 	if m.self != nil && m.self.Client == client && !m.self.inExec {
 		client.W.Raw(*encoded)
+		m.self.pushEnd = client.W.Len()
 		return
 	}
 	client.Push(*encoded)

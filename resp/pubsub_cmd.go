@@ -38,6 +38,7 @@ func (c *Ctx) confirm(kind string, name []byte, count int) {
 		c.W.Bulk(name)
 	}
 	c.W.Int(int64(count))
+	c.pushEnd = c.W.Len()
 }
 
 func subscribe(c *Ctx) {

@@ -300,7 +300,7 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 		in.begin(q.entry, q.args)
 		in.Tx.AllLocked = x.all
 		if q.entry.keyed {
-			in.Tx.KeepExpired = c.Tx.KeepExpired
+			in.Tx.KeepExpired = in.Tx.KeepExpired || c.Tx.KeepExpired
 			var err error
 			if *pos, err = q.entry.cmd.AppendKeys((*pos)[:0], q.args); err == nil && len(*pos) > 0 {
 				in.locate(*pos, &x.shards)
@@ -316,8 +316,9 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 			d.stats.countError(reply[mark+1:])
 		}
 		if muted && client.Reply == ReplyOff {
-			c.W.Truncate(mark)
+			in.mute(mark)
 		}
+		c.pushEnd = max(c.pushEnd, in.pushEnd)
 		_, end := clock()
 		d.account(q.entry, client, q.args, 1, end.Sub(start))
 		start = end

@@ -137,8 +137,13 @@ func (t Template) generate(s *Source) Command {
 // mutate now and then breaks a command: an argument too many or too few, or
 // two exchanged.
 func mutate(s *Source, c Command) Command {
-	// With fewer arguments SPOP chooses at random.
-	if s.IntN(50) != 0 || strings.EqualFold(c.Args[0], "spop") {
+	if s.IntN(50) != 0 {
+		return c
+	}
+	switch strings.ToLower(c.Args[0]) {
+	case "spop", "sort", "sort_ro":
+		// With fewer arguments SPOP chooses at random, and SORT may leave a set in
+		// no particular order.
 		return c
 	}
 	args := slices.Clone(c.Args)
