@@ -85,7 +85,7 @@ func (n *Node) tellLoss() {
 }
 
 // request asks the controller, again while there is none or it is busy.
-func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID) error {
+func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID, slots ...slotmap.Range) error {
 	answer := make(chan string, 1)
 	n.requestMu.Lock()
 	n.requestID++
@@ -117,7 +117,7 @@ func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID)
 		case <-again.C:
 			n.post(func() {
 				if to := n.agent.Controller(); to != "" {
-					(&nodeEnv{n}).Send(to, &control.Request{ID: id, Op: op, Node: about})
+					(&nodeEnv{n}).Send(to, &control.Request{ID: id, Op: op, Node: about, Slots: slots})
 				}
 			})
 			again.Reset(n.timing.Renew)
@@ -257,16 +257,49 @@ func (n *Node) Leave(ctx context.Context) error {
 	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
 }
 
-// Forget removes a node that is gone for good.
+// MoveSlots makes a member primary of slots, and with wait returns when it is;
+// else when the controller has accepted. Placement leaves the slots where they
+// are until the members change.
+func (n *Node) MoveSlots(ctx context.Context, slots slotmap.Ranges, to slotmap.NodeID, wait bool) error {
+	if n.Map().Node(to) == nil {
+		return fmt.Errorf("%w: %s", ErrUnknownNode, to)
+	}
+	for {
+		if err := n.request(ctx, control.OpMove, to, slots...); err != nil || !wait {
+			return err
+		}
+		// A controller that is new has not heard of it: asked again.
+		some, cancel := context.WithTimeout(ctx, 2*n.cfg.NodeTimeout)
+		err := n.waitMap(some, func(m *slotmap.Map) bool { return len(slots.Subtract(m.PrimaryOf(to))) == 0 })
+		cancel()
+		if err == nil || ctx.Err() != nil || n.ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// KeepSlots ends moves that MoveSlots asked for. Slots that are being handed
+// over already still move.
+func (n *Node) KeepSlots(ctx context.Context, slots slotmap.Ranges) error {
+	return n.request(ctx, control.OpKeep, n.id, slots...)
+}
+
+// Forget removes a node that is gone for good; one that is there and primary of
+// nothing leaves. One that was forgotten before is no error.
 func (n *Node) Forget(ctx context.Context, id slotmap.NodeID) error {
 	m := n.Map()
 	switch {
 	case id == n.id:
 		return ErrForgetSelf
+	case m.IsForgotten(id):
+		return nil
 	case m.Node(id) == nil:
 		return fmt.Errorf("%w: %s", ErrUnknownNode, id)
 	}
-	return n.request(ctx, control.OpForget, id)
+	if err := n.request(ctx, control.OpForget, id); err != nil {
+		return err
+	}
+	return n.waitMap(ctx, func(m *slotmap.Map) bool { return m.IsForgotten(id) })
 }
 
 // Failover makes this node primary of what it replicates. It returns when the
@@ -286,7 +319,7 @@ func (n *Node) Failover(ctx context.Context, mode FailoverMode) error {
 // for a new node ID, which a node that left gets in any case. The node is
 // closed afterwards; the process has to start it again.
 func (n *Node) Reset(ctx context.Context, _ bool) error {
-	if m := n.Map(); m.Formed() && len(m.Nodes()) > 1 {
+	if m := n.Map(); m.Formed() && len(m.Nodes()) > 1 && m.Node(n.id) != nil {
 		return n.Leave(ctx)
 	}
 	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
