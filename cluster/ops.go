@@ -305,14 +305,51 @@ func (n *Node) Forget(ctx context.Context, id slotmap.NodeID) error {
 // Failover makes this node primary of what it replicates. It returns when the
 // controller has accepted; the change shows in the map.
 func (n *Node) Failover(ctx context.Context, mode FailoverMode) error {
-	if len(n.Map().ReplicaOf(n.id)) == 0 {
+	slots, term := n.Map().ReplicaOf(n.id), n.raft.term()
+	if len(slots) == 0 {
 		return ErrNotReplica
 	}
 	op := control.OpTakeover
 	if mode != FailoverPlanned {
 		op = control.OpForce
 	}
-	return n.request(ctx, op, n.id)
+	err := n.request(ctx, op, n.id)
+	if err == nil {
+		n.goRun(func() { n.insist(op, slots, term) })
+	}
+	return err
+}
+
+// insistFor bounds, in node timeouts, how long a take-over is asked for again.
+const insistFor = 30
+
+// insist asks again for a take-over when there has been an election since: a
+// controller remembers nothing of the one before, and a forced take-over of what
+// the controller itself has ends its term.
+func (n *Node) insist(op control.Op, slots slotmap.Ranges, term uint64) {
+	ctx, cancel := context.WithTimeout(n.ctx, insistFor*n.cfg.NodeTimeout)
+	defer cancel()
+	tick := time.NewTicker(n.timing.Renew)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if slots = slots.Intersect(n.Map().ReplicaOf(n.id)); len(slots) == 0 {
+			return
+		}
+		now := n.raft.term()
+		if now == term {
+			continue
+		}
+		term = now
+		if err := n.request(ctx, op, n.id); err != nil {
+			n.log.Debug("take-over asked for again", "error", err)
+			return
+		}
+	}
 }
 
 // Reset is CLUSTER RESET: a member leaves its cluster as Leave does. hard asks

@@ -39,6 +39,15 @@ func (c *Controller) takeOver(id slotmap.NodeID, force bool) string {
 	return ""
 }
 
+// rest plans the handoff of what a forced take-over has left with a primary that
+// lives: who forced it was slow to tell its positions.
+func (c *Controller) rest(primary, by slotmap.NodeID) {
+	left := c.m.Where(func(a *slotmap.Assignment) bool { return a.Primary == primary && a.HasReplica(by) })
+	if len(left) > 0 {
+		c.wish(&wish{from: primary, to: by, slots: left})
+	}
+}
+
 // moveTo plans the move of slots to a node, from wherever they are. Asked again,
 // it changes nothing; the last one who asks for a slot gets it.
 func (c *Controller) moveTo(n *slotmap.Node, slots slotmap.Ranges) string {
