@@ -21,6 +21,7 @@ func init() {
 		"cluster|nodes":                 clusterNodes,
 		"cluster|info":                  clusterInfo,
 		"cluster|myid":                  func(c *Ctx) { c.W.BulkString(string(c.d.routing.ID())) },
+		"cluster|myshardid":             func(c *Ctx) { c.W.BulkString(string(c.d.routing.ID())) }, // roles are per slot: a node is a shard
 		"cluster|keyslot":               func(c *Ctx) { c.W.Int(int64(hashslot.Slot(c.Args[2]))) },
 		"cluster|countkeysinslot":       clusterCountKeys,
 		"cluster|getkeysinslot":         clusterGetKeys,
@@ -34,6 +35,7 @@ func init() {
 		"cluster|failover":              clusterFailover,
 		"cluster|leave":                 clusterLeave,
 		"cluster|setslot":               clusterSetSlot,
+		"cluster|migrateslots":          clusterMigrateSlots,
 		"cluster|addslots":              clusterAddSlots,
 		"cluster|addslotsrange":         clusterAddSlots,
 		"cluster|delslots":              clusterDelSlots,

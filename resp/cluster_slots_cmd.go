@@ -28,8 +28,7 @@ func (c *Ctx) parseSlot(arg []byte) (uint16, bool) {
 
 // slotArgs reads slots, or first and last of ranges of them, or replies with the
 // error. Each slot is named once.
-func (c *Ctx) slotArgs(ranges bool) (slots []uint16, ok bool) {
-	args := c.Args[2:]
+func (c *Ctx) slotArgs(args [][]byte, ranges bool) (slots []uint16, ok bool) {
 	if ranges && len(args)%2 != 0 {
 		c.W.Error(errArity(c.Cmd.Name))
 		return nil, false
@@ -69,7 +68,7 @@ func (c *Ctx) slotArgs(ranges bool) (slots []uint16, ok bool) {
 // clusterAddSlots: CLUSTER ADDSLOTS slot ..., ADDSLOTSRANGE first last ....
 func clusterAddSlots(c *Ctx) {
 	name := c.Cmd.BaseName()
-	slots, ok := c.slotArgs(name == "addslotsrange")
+	slots, ok := c.slotArgs(c.Args[2:], name == "addslotsrange")
 	if !ok {
 		return
 	}
@@ -86,7 +85,7 @@ func clusterAddSlots(c *Ctx) {
 // clusterDelSlots: CLUSTER DELSLOTS slot ..., DELSLOTSRANGE first last ....
 func clusterDelSlots(c *Ctx) {
 	name := c.Cmd.BaseName()
-	slots, ok := c.slotArgs(name == "delslotsrange")
+	slots, ok := c.slotArgs(c.Args[2:], name == "delslotsrange")
 	if !ok {
 		return
 	}
@@ -157,5 +156,32 @@ func clusterSetSlot(c *Ctx) {
 	}
 	c.changeCluster(moveSlotTimeout, "SETSLOT", func(ctx context.Context) error {
 		return routing.MoveSlots(ctx, slots, to, wait)
+	})
+}
+
+// clusterMigrateSlots: CLUSTER MIGRATESLOTS SLOTSRANGE first last ... NODE node.
+// Many slots in few moves, from wherever they are; OK when they have moved.
+func clusterMigrateSlots(c *Ctx) {
+	last := len(c.Args) - 2
+	if !isWord(c.Args[2], "slotsrange") || !isWord(c.Args[last], "node") || last < 5 {
+		c.W.Error(errSyntax)
+		return
+	}
+	list, ok := c.slotArgs(c.Args[3:last], true)
+	if !ok {
+		return
+	}
+	to, routing := slotmap.NodeID(c.Args[last+1]), c.d.routing
+	if routing.Map().Node(to) == nil {
+		c.W.Error(errUnknownNode(c.Args[last+1]))
+		return
+	}
+	var slots slotmap.Ranges
+	for _, slot := range list {
+		slots = append(slots, slotmap.Range{First: slot, Last: slot})
+	}
+	slots = slots.Normalize()
+	c.changeCluster(0, "MIGRATESLOTS", func(ctx context.Context) error {
+		return routing.MoveSlots(ctx, slots, to, true)
 	})
 }

@@ -64,12 +64,16 @@ func TestSetSlotMoves(t *testing.T) {
 		{"cluster setslot 9000 importing " + string(other), "begin to move 9000 to " + string(self)},
 		{"cluster setslot 9000 node " + string(self), "move 9000 to " + string(self)},
 		{"cluster setslot 9000 stable", "keep 9000"},
+		{"cluster migrateslots slotsrange 5 9 20 20 node " + string(other), "move 5-9 20 to " + string(other)},
 	} {
 		c.check(test.line, "+OK\r\n")
 		if did := <-r.did; did != test.did {
 			t.Errorf("%s: did %s, want %s", test.line, did, test.did)
 		}
 	}
+	c.check("cluster migrateslots slotsrange 5 9 20 node "+string(other), "-ERR wrong number of arguments for 'cluster|migrateslots' command\r\n")
+	c.check("cluster migrateslots slots 5 9 node "+string(other), "-ERR syntax error\r\n")
+	c.check("cluster migrateslots slotsrange 5 9 node nobody", "-ERR Unknown node nobody\r\n")
 	// It is there already, also for one who asks the node that had it.
 	c.check("cluster setslot 9000 migrating "+string(other), "+OK\r\n")
 	c.check("cluster setslot 9000 migrating "+string(self), "-ERR I'm not the owner of hash slot 9000\r\n")

@@ -105,6 +105,10 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 	answer := func(err string) { c.env.Send(from, &Response{ID: r.ID, Err: err}) }
 	n := c.m.Node(r.Node)
 	if n == nil {
+		if c.m.IsForgotten(r.Node) && (r.Op == OpForget || r.Op == OpLeave) {
+			answer("") // the one who asks has not heard of it yet
+			return
+		}
 		answer("unknown node")
 		return
 	}
