@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"respkv/cluster"
+	"respkv/internal/threads"
 	"respkv/store"
 )
 
@@ -67,6 +68,9 @@ func (c *Ctx) flushEverything(first, end int) {
 		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
 		st.FlushDB(db)
+	}
+	for shard := range store.Shards {
+		c.d.abandonKeys(shard, first, end, func(store.Key) bool { return true })
 	}
 }
 
@@ -162,6 +166,7 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 		case a.Gate == cluster.Run && a.Owner:
 			mine = append(mine, slot)
 			d.touchSlot(slot, f.first, f.end)
+			d.abandonKeys(f.shard, f.first, f.end, func(k store.Key) bool { return k.Slot == slot })
 		case d.routing.Map().Slot(slot).Primary == d.routing.ID():
 			f.leaseLost = true
 		}
@@ -304,6 +309,8 @@ func (r *reclaimer) start(st *store.Store) {
 	r.running = true
 	stop := r.stop
 	r.done.Go(func() {
+		threads.Begin()
+		defer threads.End()
 		for more := true; more; more = r.next() {
 			reclaim(st, false, stop)
 		}

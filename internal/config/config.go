@@ -57,6 +57,7 @@ type Server struct {
 	EnableDebugCommand      LocalAccess
 	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
 	Hz                      int           // background rounds a second
+	Threads                 int           // 0: by trial
 	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
 }
 
@@ -81,6 +82,8 @@ type Store struct {
 	ZSetMaxListpackEntries int
 	ZSetMaxListpackValue   int64 // bytes
 	ListMaxListpackSize    int   // elements, or -1..-5: sizes
+	StreamNodeMaxEntries   int   // 0: no limit
+	StreamNodeMaxBytes     int64 // 0: no limit
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.

@@ -167,7 +167,8 @@ CONFIG GET and CONFIG SET use Redis's parameter names, and the name of the setti
 where Redis has none. CONFIG SET with several parameters changes all of them or none.
 CONFIG REWRITE writes the running values into the file the node was started with and
 keeps its comments and order. ` + "`save` (empty) and `appendonly` (no)" + ` are answered as well and
-have no other value: nothing is saved to disk in this version.
+have no other value: nothing is saved to disk in this version. Nor has ` + "`list-compress-depth`" + ` (0):
+nodes of lists are not compressed.
 
 ### Settings of the whole cluster
 

@@ -105,6 +105,13 @@ var serverKeys = []*Key{
 		Lower: "Less CPU while idle; expired keys that nobody reads stay longer.",
 	},
 	{
+		Name: "server.threads", Default: "0",
+		value: intValue(func(c *Config) *int { return &c.Server.Threads }, 0, 1024),
+		What:  "Threads that may run commands at the same time. 0: as many as serve the present load best, found by trial, from one to all cores that the process may use (or the GOMAXPROCS of the environment).",
+		Raise: "Pipelined and heavy commands of many clients get more cores.",
+		Lower: "Fewer wake-ups of threads: on few cores, shared with clients, single commands cost less.",
+	},
+	{
 		Name: "server.shutdown_timeout", Redis: []string{"shutdown-timeout"}, Default: "10s", Mutable: true,
 		value: durationValue(func(c *Config) *time.Duration { return &c.Server.ShutdownTimeout }, time.Second, 0, math.MaxInt32),
 		What:  "Longest time that SIGTERM, SIGINT and SHUTDOWN spend handing this node's primaries over before the process ends anyway. 0: no hand-over.",

@@ -105,8 +105,8 @@ type storeHooks struct{ dispatcher *resp.Dispatcher }
 
 func (h *storeHooks) Expired(db int, k store.Key) { h.dispatcher.Expired(db, k) }
 
-func (h *storeHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
-	h.dispatcher.FieldsExpired(db, k, fields)
+func (h *storeHooks) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
+	h.dispatcher.FieldsExpired(db, k, fields, all)
 }
 
 // ShutdownRequested is closed when a client sent SHUTDOWN.
@@ -195,6 +195,10 @@ func (n *Node) Server() *resp.Server { return n.server }
 
 // Cluster is the cluster side, nil for a standalone node.
 func (n *Node) Cluster() *cluster.Node { return n.cluster }
+
+// Commands is how many commands of clients were executed since the process
+// started, or CONFIG RESETSTAT.
+func (n *Node) Commands() int64 { return n.dispatcher.Commands() }
 
 // Store is the keyspace.
 func (n *Node) Store() *store.Store { return n.store }
