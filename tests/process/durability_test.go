@@ -239,3 +239,54 @@ func replicaSlots(t *testing.T, n, asked *harness.Node) []int {
 	}
 	return slots
 }
+
+// TestLossBudgetWithoutReplica: a slot whose replica is away takes no more writes
+// than the budget allows, also once the link to it is given up.
+func TestLossBudgetWithoutReplica(t *testing.T) {
+	c := harness.StartCluster(t, 3, 1, "--replication.link_timeout=500ms")
+	ctx := context.Background()
+	frozen := c.Nodes[2]
+	primary := c.Nodes[0]
+	shared := replicaSlots(t, frozen, primary)
+	own := make(map[int]bool)
+	for _, slot := range primary.PrimarySlots(primary) {
+		own[slot] = true
+	}
+	slot := -1
+	for _, s := range shared {
+		if own[s] {
+			slot = s
+		}
+	}
+	if slot < 0 {
+		primary = c.Nodes[1]
+		for _, s := range primary.PrimarySlots(primary) {
+			if !own[s] {
+				slot = s // its replica is not node 0 then: three nodes, one replica
+			}
+		}
+	}
+	client := primary.Client()
+	if err := client.ConfigSet(ctx, "replication.max_lag_ms", "300").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Set(ctx, keyIn(slot), 1, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	frozen.Freeze()
+	defer frozen.Thaw()
+	// Not one write is enough: the link has to be given up meanwhile.
+	refused := func() error {
+		err := client.Set(ctx, keyIn(slot), 1, 0).Err()
+		if err == nil || !strings.HasPrefix(err.Error(), "NOREPLICAS") {
+			return fmt.Errorf("a write without a replica: %v", err)
+		}
+		return nil
+	}
+	harness.Eventually(t, 20*time.Second, func() error {
+		if info := client.Info(ctx, "replication").Val(); strings.Contains(info, fmt.Sprintf("port=%d,", frozen.Port)) {
+			return fmt.Errorf("the link is still there")
+		}
+		return refused()
+	})
+}
