@@ -1,6 +1,9 @@
 package resp
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Wire error texts of the commands on connections, the server and the cluster.
 // See errors.go; those that speak of what Redis does not have are our own.
@@ -91,6 +94,37 @@ func errBusPort(arg []byte) string {
 func errNodeAddress(host, port []byte) string {
 	return "ERR Invalid node address specified: " + cut(host, shownArg) + ":" + cut(port, shownArg)
 }
+
+const (
+	errSlotRange = "ERR Invalid or out of range slot"
+	errSetSlot   = "ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP"
+)
+
+func errSlotTwice(slot uint16) string {
+	return "ERR Slot " + strconv.Itoa(int(slot)) + " specified multiple times"
+}
+
+func errSlotBusy(slot uint16) string {
+	return "ERR Slot " + strconv.Itoa(int(slot)) + " is already busy"
+}
+
+func errSlotUnassigned(slot uint16) string {
+	return "ERR Slot " + strconv.Itoa(int(slot)) + " is already unassigned"
+}
+
+func errSlotOrder(first, last uint16) string {
+	return "ERR start slot number " + strconv.Itoa(int(first)) + " is greater than end slot number " + strconv.Itoa(int(last))
+}
+
+func errSlotOwner(slot uint16) string {
+	return "ERR I'm already the owner of hash slot " + strconv.Itoa(int(slot))
+}
+
+func errNotSlotOwner(slot uint16) string {
+	return "ERR I'm not the owner of hash slot " + strconv.Itoa(int(slot))
+}
+
+func errNoSuchNode(arg []byte) string { return "ERR I don't know about node " + cut(arg, shownArg) }
 
 // errClusterNotBuilt refuses a sub-command and says what to use instead.
 func errClusterNotBuilt(sub, instead string) string {

@@ -169,7 +169,7 @@ var replicationKeys = []*Key{
 	{
 		Name: "replication.max_lag_ms", Default: "0", Mutable: true, Shared: true,
 		value: millisValue(func(c *Config) *time.Duration { return &c.Replication.MaxLag }, 0, math.MaxInt32),
-		What:  "Loss budget in time: writes to a slot whose replicas are all further behind are slowed, then refused with NOREPLICAS. 0: off.",
+		What:  "Loss budget in time: writes to a slot whose replicas are all further behind, or have been missing for longer, are slowed, then refused with NOREPLICAS. 0: off.",
 		Raise: "A failover may lose more; slow replicas disturb less.",
 		Lower: "A failover loses less; writes are refused sooner.",
 	},
