@@ -234,10 +234,10 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.int("pubsub_channels", int64(channels))
 	w.int("pubsub_patterns", int64(patterns))
 	w.int("pubsubshard_channels", int64(shardChannels))
-	w.int("active_defrag_hits", c.moved.Load())
 	w.zeros("latest_fork_usec", "total_forks",
-		"migrate_cached_sockets", "slave_expires_tracked_keys",
-		"active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
+		"migrate_cached_sockets", "slave_expires_tracked_keys")
+	w.int("active_defrag_hits", c.moved.Load())
+	w.zeros("active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
 		"total_active_defrag_time", "current_active_defrag_time",
 		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
 	w.int("total_error_replies", d.stats.errors.Load())
