@@ -25,13 +25,13 @@ func (c *checker) stream(sh *shard, o *streamObject) (cells, index, external int
 		}
 		c.cell(&o.owner, ref(value[0]), size)
 		cells += int64(cellSize(size))
-		n, _, ok := validStreamBlock(p, id)
+		n, ok := validStreamBlock(p)
 		if live += n; !ok || len(p)+streamSpare-2 > int(b.cap) {
 			c.t.Errorf("block %v of %d bytes in %d is not well-formed: %v", id, len(p), b.cap, ok)
 		}
 	})
-	if live != o.count || o.first != o.edge(false) {
-		c.t.Errorf("stream: %d entries, counted %d; first %v, counted %v", live, o.count, o.edge(false), o.first)
+	if live != o.count || o.first != o.edge() {
+		c.t.Errorf("stream: %d entries, counted %d; first %v, counted %v", live, o.count, o.edge(), o.first)
 	}
 	for _, g := range o.groups {
 		owned := 0
