@@ -23,7 +23,7 @@ func TestIDTree(t *testing.T) {
 	o, tree := g.o, &g.pending
 	a := s.arena
 	var ids []StreamID
-	id := func() StreamID { return StreamID{rng.Uint64N(300), rng.Uint64N(100)} }
+	id := func() StreamID { return StreamID{rng.Uint64N(300), rng.Uint64N(300)} }
 	check := func() {
 		t.Helper()
 		c := &checker{t: t, s: s, runs: map[*heap]map[runID]int{}, seen: map[ref]bool{}}
@@ -35,11 +35,15 @@ func TestIDTree(t *testing.T) {
 			i++
 		})
 	}
-	for round := range 30 {
-		grow := round%10 < 6
-		for range 1000 {
+	for round := range 60 {
+		grow := round%3 < 2
+		operations := 4000
+		if !grow {
+			operations = 1 + rng.IntN(60)
+		}
+		for range operations {
 			id := id()
-			if grow && round%3 == 0 && len(ids) > 0 { // appended in order
+			if grow && round%9 == 0 && len(ids) > 0 { // appended in order
 				id, _ = ids[len(ids)-1].Next()
 			}
 			i, found := slices.BinarySearchFunc(ids, id, StreamID.Compare)
@@ -58,9 +62,11 @@ func TestIDTree(t *testing.T) {
 				}
 				value[0] = id.Ms ^ id.Seq
 				ids = slices.Insert(ids, i, id)
-			case i < len(ids):
-				tree.removeID(&o.owner, ids[i])
-				ids = slices.Delete(ids, i, i+1)
+			default: // entries that are neighbours, so that nodes become small
+				for _, gone := range ids[i:min(i+rng.IntN(200), len(ids))] {
+					tree.removeID(&o.owner, gone)
+				}
+				ids = slices.Delete(ids, i, min(i+len(ids)-tree.count, len(ids)))
 			}
 		}
 		check()
