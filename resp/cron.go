@@ -127,6 +127,8 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 	}
 	d.reclaimGarbage() // what expired, or a replica's effects left
 	d.redirectBlocked()
+	d.saveIfDue(now)
+	d.migration.closeIdle(now)
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
 

@@ -44,6 +44,10 @@ type Dispatcher struct {
 	groups    effectGroups
 	cron      cron
 	reclaimer reclaimer // of flushed keys and large values
+	gate      changeGate
+	saver     saver
+	functions functionHooks
+	migration migration
 
 	shutdown func(ShutdownOptions) error
 	version  string
@@ -251,6 +255,10 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 		return true
 	}
 	c.begin(e, args)
+	if d.saver.misconf.Load() && (e.write || e.cmd.Name == "ping") && d.writesDenied() {
+		c.reject(e, errMisconf)
+		return true
+	}
 	state := client.Flags()
 	if state&FlagMulti != 0 && !e.in.unqueued {
 		return d.enqueue(c, b)
@@ -330,7 +338,9 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 		d.store.LockShard(shard)
 		wait, again := d.admit(c)
 		if !again {
-			break
+			if wait, again = d.mayChange(c, 1); !again {
+				break
+			}
 		}
 		d.store.UnlockShard(shard)
 		if wait != nil {
@@ -371,7 +381,9 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 		shards.lock(d.store)
 		wait, again := d.admit(c)
 		if !again {
-			break
+			if wait, again = d.mayChange(c, pos...); !again {
+				break
+			}
 		}
 		shards.unlock(d.store)
 		if wait != nil {

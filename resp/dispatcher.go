@@ -47,6 +47,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		batches: sync.Pool{New: newBatch},
 	}
 	d.memory.init()
+	d.saver.init(d.started)
 	if err := d.bind(); err != nil {
 		return nil, err
 	}
@@ -65,6 +66,8 @@ func (d *Dispatcher) Attach(s *Server) {
 // started.
 func (d *Dispatcher) Close() {
 	d.cron.stop()
+	d.saver.stop()
+	d.migration.close()
 	d.evictor.close()
 	d.reclaimer.close()
 }

@@ -160,6 +160,7 @@ func swapDB(c *Ctx) {
 		c.d.store.LockAll()
 		defer c.d.store.UnlockAll()
 	}
+	c.d.keysLost()
 	c.d.swapWatched(int(a), int(b))
 	c.d.store.SwapDB(int(a), int(b))
 	c.signalDatabases(int(a), int(b))

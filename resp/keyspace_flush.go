@@ -63,6 +63,7 @@ func (c *Ctx) flushEverything(first, end int) {
 		st.LockAll()
 		defer st.UnlockAll()
 	}
+	c.d.keysLost()
 	for db := first; db < end; db++ {
 		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
@@ -154,6 +155,7 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 		d.store.LockShard(f.shard)
 		defer d.store.UnlockShard(f.shard)
 	}
+	d.keysLost()
 	var mine, later []uint16
 	for _, slot := range f.todo {
 		switch a := d.routing.Admit(slot, true); {

@@ -20,6 +20,8 @@ type scriptedNode struct {
 	shutdown func(context.Context) error
 }
 
+func (n *scriptedNode) Saving() bool { return false }
+
 func (n *scriptedNode) Shutdown(ctx context.Context) error { return n.shutdown(ctx) }
 func (n *scriptedNode) Done() <-chan struct{}              { return n.done }
 func (n *scriptedNode) ShutdownRequested() <-chan struct{} { return n.request }

@@ -26,8 +26,9 @@ import (
 // keep it and read it from any goroutine. Slices in it must not be written.
 type Config struct {
 	Server      Server
-	DataDir     string // data_dir: node identity, Raft state; relative to the working directory
+	DataDir     string // data_dir: node identity, Raft state, saved data; relative to the working directory
 	Store       Store
+	Persistence Persistence
 	Cluster     Cluster
 	Replication Replication
 	Log         Log
@@ -82,6 +83,25 @@ type Store struct {
 	ZSetMaxListpackValue   int64 // bytes
 	ListMaxListpackSize    int   // elements, or -1..-5: sizes
 }
+
+// Persistence holds the settings of what is on disk.
+type Persistence struct {
+	Load                   string // file to load at start; "": none
+	Save                   []SavePoint
+	DBFilename             string // in DataDir
+	RDBCompression         bool
+	RDBChecksum            bool
+	StopWritesOnSaveErrors bool
+}
+
+// SavePoint asks for a save once there were so many changes in that time.
+type SavePoint struct {
+	Seconds int64
+	Changes int64
+}
+
+// SaveFile is the path of the file that is saved to.
+func (c *Config) SaveFile() string { return filepath.Join(c.DataDir, c.Persistence.DBFilename) }
 
 // Cluster holds the settings of membership, placement, failover and routing.
 type Cluster struct {
@@ -181,6 +201,7 @@ func (c *Config) Clone() *Config {
 	d := *c
 	d.Server.Bind = append([]string(nil), c.Server.Bind...)
 	d.Cluster.Seeds = append([]string(nil), c.Cluster.Seeds...)
+	d.Persistence.Save = append([]SavePoint(nil), c.Persistence.Save...)
 	return &d
 }
 
@@ -194,7 +215,13 @@ func (c *Config) Validate() error {
 	if c.Server.Port == 0 && c.Server.UnixSocket == "" {
 		bad("server.port", "a node needs a TCP port or server.unixsocket")
 	}
+	if name := c.Persistence.DBFilename; name == "" || name != filepath.Base(name) || name == "." || name == ".." {
+		bad("persistence.dbfilename", "can't be a path, just a filename")
+	}
 	if c.Cluster.Enabled {
+		if c.Persistence.Load != "" {
+			bad("persistence.load", "a node of a cluster gets its data from the others: load the file into a standalone node, and move its keys with MIGRATE or redis-cli --cluster import")
+		}
 		switch {
 		case c.Server.Port == 0:
 			bad("server.port", "cluster mode needs a TCP port")

@@ -102,7 +102,7 @@ func (k *Key) yamlValue(c *Config) string {
 			quoted[i] = quoteYAML(word)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case textValue, octal, outputLimits, keyspaceEvents:
+	case textValue, octal, outputLimits, keyspaceEvents, savePoints:
 		return quoteYAML(v.text())
 	case enum:
 		if v.text() == "no" || v.text() == "yes" {
@@ -163,8 +163,8 @@ commas or spaces between them in flags and variables.
 CONFIG GET and CONFIG SET use Redis's parameter names, and the name of the setting
 where Redis has none. CONFIG SET with several parameters changes all of them or none.
 CONFIG REWRITE writes the running values into the file the node was started with and
-keeps its comments and order. ` + "`save` (empty) and `appendonly` (no)" + ` are answered as well and
-have no other value: nothing is saved to disk in this version.
+keeps its comments and order. ` + "`appendonly` (no) and `sanitize-dump-payload` (yes)" + ` are answered as
+well and have no other value.
 `)
 	for _, section := range sections {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", section.title, section.about)

@@ -21,7 +21,7 @@ type Key struct {
 }
 
 // keys is every setting, in the order of config.yaml.
-var keys = join(serverKeys, dataKeys, storeKeys, clusterKeys, replicationKeys, logKeys)
+var keys = join(serverKeys, dataKeys, storeKeys, persistenceKeys, clusterKeys, replicationKeys, logKeys)
 
 var byName = func() map[string]*Key {
 	m := make(map[string]*Key, len(keys))

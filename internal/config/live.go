@@ -64,8 +64,8 @@ type Pair struct{ Name, Value string }
 // fixed are parameters that Redis has and that can have one value only here.
 // They are answered because tools ask for them, and because it is the truth.
 var fixed = []Pair{
-	{"save", ""}, // nothing is saved to disk
 	{"appendonly", "no"},
+	{"sanitize-dump-payload", "yes"},
 }
 
 // parameters are what CONFIG calls the key: Redis's name, or the path name where

@@ -86,6 +86,11 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 	if err != nil {
 		return nil, err
 	}
+	if path := cfg.Persistence.Load; path != "" {
+		if err := n.dispatcher.LoadFile(path); err != nil {
+			return nil, err
+		}
+	}
 	n.dispatcher.Attach(n.server)
 	if n.cluster != nil {
 		if err := n.startCluster(); err != nil {
@@ -128,6 +133,7 @@ const drainTime = time.Second
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.end.Do(func() {
 		if n.cluster != nil {
+			n.saveAtEnd() // while there is something of this node's own
 			if err := n.cluster.Shutdown(ctx); err != nil {
 				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
 			}
@@ -139,12 +145,25 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		if err := n.server.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			n.err = fmt.Errorf("closing the client port: %w", err)
 		}
+		if n.cluster == nil {
+			n.saveAtEnd() // with all that was answered
+		}
 		n.close()
 		close(n.done)
 	})
 	<-n.done
 	return n.err
 }
+
+func (n *Node) saveAtEnd() {
+	if err := n.dispatcher.SaveAtEnd(); err != nil {
+		n.err = err
+	}
+}
+
+// Saving says whether the keyspace is being written to disk, which the end of the
+// process is to wait for.
+func (n *Node) Saving() bool { return n.dispatcher.Saving() }
 
 // Kill ends the node as a crash would: no goodbye to clients or cluster. Tests
 // use it.

@@ -19,8 +19,12 @@ func AppendLen(dst []byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, len64), n)
 }
 
-// minCompressed is the length from which a string is worth compressing.
-const minCompressed = 21
+// Lengths of strings that are worth compressing, and that are compressed at all: who
+// writes them holds a lock, some 3 ms for the longest.
+const (
+	minCompressed = 21
+	maxCompressed = 512 << 10
+)
 
 // AppendString appends a string: as an integer of up to four bytes where its text
 // is that of one, compressed if that is wanted and saves anything, or as it is.
@@ -28,7 +32,7 @@ func AppendString(dst, s []byte, compress bool) []byte {
 	if n, ok := shortInt(s); ok {
 		return appendShortInt(dst, n)
 	}
-	if compress && len(s) >= minCompressed {
+	if compress && len(s) >= minCompressed && len(s) <= maxCompressed {
 		if packed, ok := lzfCompress(nil, s, len(s)-4); ok {
 			dst = append(dst, lenEnc<<6|encLZF)
 			dst = AppendLen(dst, uint64(len(packed)))
@@ -67,6 +71,9 @@ func appendShortInt(dst []byte, n int32) []byte {
 	}
 	return binary.LittleEndian.AppendUint32(append(dst, lenEnc<<6|encInt32), uint32(n))
 }
+
+// AppendStringHead appends what comes before the n bytes of a string.
+func AppendStringHead(dst []byte, n int) []byte { return AppendLen(dst, uint64(n)) }
 
 // AppendScore appends the score of a member, as TypeZSet2 has it.
 func AppendScore(dst []byte, score float64) []byte {

@@ -33,46 +33,54 @@ type FileSink interface {
 
 const magic = "REDIS"
 
-// ReadFile reads a whole file from in. Databases are below databases, no string is
-// longer than limit. Errors tell the offset; those of sink and of in are wrapped.
-// progress, if not nil, is called now and then with the bytes read so far.
-func ReadFile(in io.Reader, databases int, limit uint64, sink FileSink, progress func(read int64)) error {
-	f := fileReader{reader: reader{stream: in, limit: limit}, databases: databases, sink: sink}
+// FileOptions say what a file may hold.
+type FileOptions struct {
+	Databases int
+	MaxString uint64 // bytes
+	Checksum  bool   // it must be right, where the file has one
+}
+
+// ReadFile reads a whole file from in and returns how many bytes it read. Errors tell
+// the offset; those of sink and of in are wrapped.
+func ReadFile(in io.Reader, o FileOptions, sink FileSink) (read int64, err error) {
+	f := fileReader{reader: reader{stream: in, limit: o.MaxString}, FileOptions: o, sink: sink}
+	if f.head() {
+		f.reset()
+		for f.next() {
+		}
+	}
+	return f.off, f.err
+}
+
+// head reads how a file begins.
+func (f *fileReader) head() bool {
 	var head [9]byte
 	f.read(head[:])
 	if f.err != nil {
-		return f.err
+		return false
 	}
-	if string(head[:5]) != magic {
+	version, err := strconv.Atoi(string(head[len(magic):]))
+	switch {
+	case string(head[:len(magic)]) != magic:
 		f.off = 0
 		f.fail("not an RDB file: it does not begin with %s", magic)
-		return f.err
-	}
-	version, err := strconv.Atoi(string(head[5:]))
-	if err != nil || version < 1 || version > MaxVersion {
+	case err != nil || version < 1 || version > MaxVersion:
 		f.off = int64(len(magic))
-		f.fail("format version %q is not 1 to %d", head[5:], MaxVersion)
-		return f.err
+		f.fail("format version %q is not 1 to %d", head[len(magic):], MaxVersion)
 	}
 	f.version = version
-	f.reset()
-	for n := 0; f.next(); n++ {
-		if progress != nil && n%1024 == 0 {
-			progress(f.off)
-		}
-	}
-	return f.err
+	return f.err == nil
 }
 
 type fileReader struct {
 	reader
-	sink      FileSink
-	databases int
-	version   int
-	key       Key
-	name      []byte
-	aux       []byte
-	scratch   [2][]byte
+	FileOptions
+	sink    FileSink
+	version int
+	key     Key
+	name    []byte
+	aux     []byte
+	scratch [2][]byte
 }
 
 func (f *fileReader) reset() {
@@ -108,8 +116,8 @@ func (f *fileReader) next() bool {
 		f.key.Idle = int64(min(f.count(), 1<<40))
 	case opSelectDB:
 		db := f.count()
-		if f.err == nil && db >= uint64(f.databases) {
-			f.fail("database %d: there are %d here", db, f.databases)
+		if f.err == nil && db >= uint64(f.Databases) {
+			f.fail("database %d: there are %d here", db, f.Databases)
 			return false
 		}
 		f.key.DB = int(db)
@@ -173,7 +181,7 @@ func (f *fileReader) checksum() {
 	}
 	sum := f.sum
 	f.reader.read(f.buf[:8])
-	if want := binary.LittleEndian.Uint64(f.buf[:]); f.err == nil && want != 0 && want != sum {
+	if want := binary.LittleEndian.Uint64(f.buf[:]); f.err == nil && f.Checksum && want != 0 && want != sum {
 		f.fail("wrong checksum: %016x instead of %016x", want, sum)
 	}
 }
