@@ -35,6 +35,7 @@ type cron struct {
 	nextMemory  time.Time
 	nextUpkeep  time.Time
 	nextCompact time.Time
+	nextPing    time.Time // to replicas of Redis's protocol
 }
 
 const (
@@ -129,6 +130,7 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 	d.redirectBlocked()
 	d.saveIfDue(now)
 	d.migration.closeIdle(now)
+	d.pingReplicas(now)
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
 

@@ -48,6 +48,7 @@ type Dispatcher struct {
 	saver     saver
 	functions functionHooks
 	migration migration
+	feed      replicaFeed
 
 	shutdown func(ShutdownOptions) error
 	version  string
@@ -511,6 +512,9 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 	}
 	d.reclaimGarbage()
 	c.signalWritten()
+	if d.feed.used.Load() > 0 {
+		d.feedEffects(c)
+	}
 	if d.repl == nil || c.applied {
 		return
 	}

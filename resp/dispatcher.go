@@ -81,6 +81,7 @@ func (d *Dispatcher) Connected(client *Client) {
 // Disconnected implements Executor.
 func (d *Dispatcher) Disconnected(client *Client) {
 	d.blocked.disconnected(client)
+	d.feed.remove(client)
 	if s, ok := client.Session.(*session); ok {
 		d.unwatch(client, s)
 		d.unsubscribeAll(client, s)
@@ -100,6 +101,7 @@ type session struct {
 	multi   *transaction // being queued; nil: none
 	watches []*watch
 	subs    subscriptions
+	replica replicaOptions // what REPLCONF said
 }
 
 const slotWords = 16384 / 64
@@ -127,6 +129,7 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 		d.touchExpired(db, k)
 	}
 	d.publishEvent(class, event, db, k.Name)
+	d.feedEffect(db, wordDel, k.Name)
 	if d.repl == nil {
 		return
 	}
@@ -136,10 +139,14 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 // FieldsExpired logs the removal of hash fields past their deadline. It
 // implements store.Hooks and is called with the lock of the key's shard held.
 func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte) {
-	if d.repl == nil {
+	if d.repl == nil && d.feed.used.Load() == 0 {
 		return
 	}
-	d.repl.Append(k.Slot, db, 0, append([][]byte{wordHDel, k.Name}, fields...))
+	effect := append([][]byte{wordHDel, k.Name}, fields...)
+	d.feedEffect(db, effect...)
+	if d.repl != nil {
+		d.repl.Append(k.Slot, db, 0, effect)
+	}
 }
 
 func randomID() string {

@@ -1,5 +1,7 @@
 package resp
 
+import "strconv"
+
 // Wire error texts of DUMP, RESTORE, MIGRATE and of what is on disk. See errors.go.
 const (
 	errBusyKey    = "BUSYKEY Target key name already exists."
@@ -17,4 +19,20 @@ const (
 	errMigrateConnect = "IOERR error or timeout connecting to the client"
 	errMigrateWrite   = "IOERR error or timeout writing to target instance"
 	errMigrateRead    = "IOERR error or timeout reading to target instance"
+
+	errSyncPending = "ERR SYNC and PSYNC are invalid with pending output"
+	errSyncCluster = "ERR SYNC and PSYNC of the stream of writes are for standalone nodes: in a cluster, replicas are placed by themselves (cluster.replicas). REPLCONF rdb-only 1 before SYNC gives the snapshot alone"
+	errRDBOnly     = "ERR value is out of range, must be between 0 and 1"
 )
+
+func errReplicaAddress(n int) string {
+	return "ERR REPLCONF ip-address provided by replica instance is too long: " + strconv.Itoa(n) + " bytes"
+}
+
+func errRDBFilter(arg []byte) string {
+	return "ERR Unsupported rdb-filter-only option: " + cut(arg, shownArg)
+}
+
+func errReplConf(arg []byte) string {
+	return "ERR Unrecognized REPLCONF option: " + cut(arg, shownArg)
+}

@@ -67,6 +67,7 @@ func (c *Ctx) flushEverything(first, end int) {
 	for db := first; db < end; db++ {
 		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
+		c.d.feedEffect(db, wordFlushDB)
 		st.FlushDB(db)
 	}
 }

@@ -62,7 +62,7 @@ func (f File) Save(ctx context.Context, s *Snapshot, path string) (err error) {
 			err = fmt.Errorf("saving to %s: %w", path, err)
 		}
 	}()
-	err = f.fill(ctx, s, out)
+	err = Fill(ctx, s, out)
 	if err == nil {
 		err = out.Sync()
 	}
@@ -78,8 +78,9 @@ func (f File) Save(ctx context.Context, s *Snapshot, path string) (err error) {
 	return err
 }
 
-// fill writes the snapshot, anew if need be.
-func (f File) fill(ctx context.Context, s *Snapshot, out Output) error {
+// Fill writes a snapshot that was begun to an empty file, anew if keys were flushed
+// meanwhile.
+func Fill(ctx context.Context, s *Snapshot, out Output) error {
 	for attempt := 1; ; attempt++ {
 		err := s.Write(ctx, &syncingWriter{out: out})
 		if !errors.Is(err, ErrInterrupted) || attempt == attempts {

@@ -62,6 +62,8 @@ type Snapshot struct {
 	// Whole has large values written under one hold of their shard's lock: for when
 	// they never stand still long enough.
 	Whole bool
+	// NoKeys: functions only.
+	NoKeys bool
 	// AllLocked: the caller of Begin and Write holds the locks of all shards.
 	AllLocked bool
 
@@ -105,7 +107,7 @@ func (s *Snapshot) Write(ctx context.Context, out io.Writer) (err error) {
 	if err := s.head(); err != nil {
 		return err
 	}
-	for shard := range store.Shards {
+	for shard := 0; shard < store.Shards && !s.NoKeys; shard++ {
 		for done := false; !done; {
 			done = cut.Step(shard, stepKeys)
 			if err := s.settle(ctx, cut, done && shard == store.Shards-1); err != nil {
@@ -165,7 +167,7 @@ func (s *Snapshot) head() error {
 		}
 	}
 	for db := range s.Store.Databases() {
-		if n := s.Store.DBSize(db); n > 0 {
+		if n := s.Store.DBSize(db); n > 0 && !s.NoKeys {
 			b = rdb.AppendResizeDB(rdb.AppendSelectDB(b, db), n, s.Store.Expires(db))
 		}
 	}
