@@ -297,6 +297,10 @@ type Runtime struct {
 	RequireFullCoverage bool
 	AllowReadsWhenDown  bool
 	ReplicaMaxLag       time.Duration
+
+	MoveConcurrency, MoveSlots int
+	MoveTimeout, ReturnTimeout time.Duration
+	TrustRefused               bool
 }
 
 // SetRuntime makes new settings hold, from the next command on.
@@ -304,4 +308,18 @@ func (n *Node) SetRuntime(r Runtime) {
 	n.router.fullCoverage.Store(r.RequireFullCoverage)
 	n.router.readsDown.Store(r.AllowReadsWhenDown)
 	n.replicaMaxLag.Store(r.ReplicaMaxLag.Milliseconds())
+	n.post(func() {
+		n.ctl.SetPolicy(func(p *control.Policy) {
+			p.MoveConcurrency, p.MoveSlots, p.MoveTimeout = r.MoveConcurrency, r.MoveSlots, r.MoveTimeout
+			p.ReturnTimeout, p.TrustRefused = r.ReturnTimeout, r.TrustRefused
+		})
+	})
+}
+
+// SetReplicas makes the whole cluster keep that many replicas of each slot. To
+// be called on every node: whichever leads sees to it.
+func (n *Node) SetReplicas(replicas int) {
+	n.post(func() {
+		n.ctl.SetPolicy(func(p *control.Policy) { p.Replicas, p.SetReplicas = replicas, true })
+	})
 }

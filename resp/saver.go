@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,9 +142,15 @@ type snapshotGate struct{ d *Dispatcher }
 func (g snapshotGate) Begin(cut *store.Cut) { g.d.gate.begin(cut) }
 func (g snapshotGate) End()                 { g.d.gate.end() }
 
+// saveFile is the path of the file that is saved to.
+func (d *Dispatcher) saveFile() string {
+	cfg := d.config.Config()
+	return filepath.Join(cfg.DataDir, cfg.Persistence.DBFilename)
+}
+
 // saveNow writes a snapshot that was begun to the file, and notes what became of it.
 func (d *Dispatcher) saveNow(ctx context.Context, run *snapshotRun, background bool) error {
-	path := d.config.Config().SaveFile()
+	path := d.saveFile()
 	err := d.saver.file.Save(ctx, run.Snapshot, path)
 	took := time.Since(run.started)
 	d.saver.note(run, err, took, background)
@@ -359,6 +366,6 @@ func (d *Dispatcher) Reload(allLocked, save, flush bool) error {
 	}
 	l := d.Loader()
 	l.AllLocked, l.Replace = true, !flush
-	_, err := l.LoadFile(d.config.Config().SaveFile())
+	_, err := l.LoadFile(d.saveFile())
 	return err
 }

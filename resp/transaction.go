@@ -230,7 +230,7 @@ func execute(c *Ctx) {
 		return
 	}
 	b := d.batches.Get().(*batch)
-	defer d.release(b)
+	defer d.release(b, 0)
 	x := c.plan(m, s.watches, b.pos)
 	if x.crossed {
 		c.redirect(errCrossSlot)

@@ -58,6 +58,7 @@ type Server struct {
 	EnableDebugCommand      LocalAccess
 	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
 	Hz                      int           // background rounds a second
+	Threads                 int           // 0: by trial
 	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
 }
 
@@ -99,9 +100,6 @@ type SavePoint struct {
 	Seconds int64
 	Changes int64
 }
-
-// SaveFile is the path of the file that is saved to.
-func (c *Config) SaveFile() string { return filepath.Join(c.DataDir, c.Persistence.DBFilename) }
 
 // Cluster holds the settings of membership, placement, failover and routing.
 type Cluster struct {

@@ -49,15 +49,27 @@ func savePointsValue(field func(*Config) *[]SavePoint) func(*Config) value {
 
 var errSavePoints = errors.New("Invalid save parameters")
 
+// setRedis splits at each space, as Redis does: two of them have an empty word between
+// them, which is 0.
 func (v savePoints) setRedis(s string) error {
-	words := strings.Fields(s)
+	if s == "" {
+		*v.p = nil
+		return nil
+	}
+	return v.parse(strings.Split(s, " "))
+}
+
+func (v savePoints) parse(words []string) error {
 	if len(words)%2 != 0 {
 		return errSavePoints
 	}
 	var points []SavePoint
 	for ; len(words) > 0; words = words[2:] {
 		seconds, err1 := strconv.ParseInt(words[0], 10, 64)
-		changes, err2 := strconv.ParseInt(words[1], 10, 32)
+		changes, err2 := int64(0), error(nil)
+		if words[1] != "" {
+			changes, err2 = strconv.ParseInt(words[1], 10, 32)
+		}
 		if err1 != nil || err2 != nil || seconds < 1 || changes < 0 {
 			return errSavePoints
 		}
@@ -66,7 +78,7 @@ func (v savePoints) setRedis(s string) error {
 	*v.p = points
 	return nil
 }
-func (v savePoints) set(s string) error { return v.setRedis(s) }
+func (v savePoints) set(s string) error { return v.parse(strings.Fields(s)) }
 func (v savePoints) text() string {
 	words := make([]string, len(*v.p))
 	for i, p := range *v.p {
