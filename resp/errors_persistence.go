@@ -22,7 +22,7 @@ const (
 
 	errSyncPending = "ERR SYNC and PSYNC are invalid with pending output"
 	errSyncCluster = "ERR SYNC and PSYNC of the stream of writes are for standalone nodes: in a cluster, replicas are placed by themselves (cluster.replicas). REPLCONF rdb-only 1 before SYNC gives the snapshot alone"
-	errRDBOnly     = "ERR value is out of range, must be between 0 and 1"
+	errRDBOnly     = "ERR value is out of range, value must between 0 and 1"
 )
 
 func errReplicaAddress(n int) string {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"respkv/internal/persistence"
@@ -144,6 +145,9 @@ func (r *migrateRequest) release() {
 func (r *migrateRequest) run(ctx context.Context) (text string) {
 	for attempt := 0; ; attempt++ {
 		conn, err := r.d.migration.take(ctx, r.target, r.timeout)
+		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) {
+			return errMigrateWrite // as Redis, which finds out when it writes
+		}
 		if err != nil {
 			return errMigrateConnect
 		}
