@@ -49,9 +49,9 @@ type Node struct {
 // node accepts clients; a clustered node may still be looking for its cluster.
 //
 // version is the program's own, for INFO.
-func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err error) {
+func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err error) {
 	cfg := live.Config()
-	n = &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
