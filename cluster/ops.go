@@ -22,6 +22,10 @@ func (n *Node) Route(slot uint16, readonly, _, write bool) Decision {
 	return n.router.route(slot, readonly, write)
 }
 
+// Mine reports whether Route answers Here as long as the lease is valid: the
+// slot is this node's by the map, and open. Admit looks at the lease.
+func (n *Node) Mine(slot uint16) bool { return n.router.mine(slot) }
+
 // Admit looks again under the lock of the slot's shard, right before the
 // command runs.
 func (n *Node) Admit(slot uint16, write bool) Admission { return n.router.admit(slot, write) }

@@ -137,15 +137,24 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 	}
 	d.publishEvent(class, event, db, k.Name)
 	d.feedEffect(db, wordDel, k.Name)
+	d.abandon(db, k)
 	if d.repl == nil {
 		return
 	}
 	d.appendEffect(k.Slot, db, [][]byte{wordDel, k.Name})
 }
 
-// FieldsExpired logs the removal of hash fields past their deadline. It
-// implements store.Hooks and is called with the lock of the key's shard held.
-func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte) {
+// FieldsExpired logs the removal of hash fields past their deadline; all: the
+// hash goes with them. It implements store.Hooks and is called with the lock of
+// the key's shard held.
+func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
+	if d.watches.used() {
+		d.touch(db, k)
+	}
+	d.publishEvent(NotifyHash, "hexpired", db, k.Name)
+	if all {
+		d.publishEvent(NotifyGeneric, "del", db, k.Name)
+	}
 	if d.repl == nil && d.feed.used.Load() == 0 {
 		return
 	}

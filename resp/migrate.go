@@ -300,6 +300,9 @@ func (d *Dispatcher) deleteMigrated(db int, k store.Key) {
 		return
 	}
 	d.stats.dirty.Add(1)
+	if d.watches.used() {
+		d.touch(db, k)
+	}
 	d.removed(db, k, NotifyGeneric, "del")
 	d.reclaimGarbage()
 }

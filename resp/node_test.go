@@ -30,8 +30,8 @@ type forwardedHooks struct{ d *Dispatcher }
 
 func (h *forwardedHooks) Expired(db int, k store.Key) { h.d.Expired(db, k) }
 
-func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
-	h.d.FieldsExpired(db, k, fields)
+func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
+	h.d.FieldsExpired(db, k, fields, all)
 }
 
 // newTestNode returns a node with one client. routing nil: a standalone node.
@@ -112,6 +112,7 @@ type storedKey struct {
 	encoding store.Encoding
 	value    [20]byte // digest
 	deadline int64
+	payload  string // of a stream, whose groups the digest leaves out
 }
 
 // dump returns everything in the store, ordered.
@@ -128,7 +129,12 @@ func (n *testNode) dump() []storedKey {
 			for _, name := range n.store.SlotKeys(db, slot, 1<<30) {
 				k := store.MakeKey(name)
 				encoding, _ := tx.Encoding(k)
-				all = append(all, storedKey{db, string(name), encoding, tx.DigestValue(k), tx.Deadline(k)})
+				key := storedKey{db, string(name), encoding, tx.DigestValue(k), tx.Deadline(k), ""}
+				if encoding == store.EncodingStream {
+					payload, _, _ := tx.DumpValue(k, nil)
+					key.payload = string(payload[5:]) // behind the access time
+				}
+				all = append(all, key)
 			}
 		}
 	}
@@ -292,6 +298,8 @@ func (r *testRouting) Route(slot uint16, readonly, _, write bool) cluster.Decisi
 	}
 	return cluster.Decision{Verdict: cluster.Moved, Node: r.m.Node(a.Primary)}
 }
+
+func (r *testRouting) Mine(slot uint16) bool { return r.m.Slot(slot).Primary == self }
 
 func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 	r.mu.Lock()

@@ -114,7 +114,7 @@ func (d *Dispatcher) enqueue(c *Ctx, b *batch) (consumed bool) {
 				c.reject(e, errCrossSlot)
 				return true
 			}
-			if !d.route(c) {
+			if !d.route(c, true) {
 				return true
 			}
 		}
@@ -237,7 +237,7 @@ func execute(c *Ctx) {
 		return
 	}
 	for {
-		if d.routing != nil && x.keyed && !d.route(c) {
+		if d.routing != nil && x.keyed && !d.route(c, true) {
 			return
 		}
 		x.lock(d.store)

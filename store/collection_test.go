@@ -34,7 +34,7 @@ type modelField struct {
 func (m *collectionModel) Expired(int, Key) { m.t.Fatal("no key has a deadline") }
 
 // FieldsExpired: what is removed must be due.
-func (m *collectionModel) FieldsExpired(db int, k Key, fields [][]byte) {
+func (m *collectionModel) FieldsExpired(db int, k Key, fields [][]byte, all bool) {
 	c := m.dbs[db][string(k.Name)]
 	if c == nil {
 		m.t.Fatalf("fields %q of %q expired, which is not there", fields, k.Name)
@@ -44,6 +44,9 @@ func (m *collectionModel) FieldsExpired(db int, k Key, fields [][]byte) {
 			m.t.Fatalf("field %q of %q expired, model has %v %v", f, k.Name, v, ok)
 		}
 		delete(c.fields, string(f))
+	}
+	if all != (len(c.fields) == 0) {
+		m.t.Fatalf("%q is said to be empty: %v; model has %d fields", k.Name, all, len(c.fields))
 	}
 	m.tidy(db, string(k.Name))
 }
@@ -130,7 +133,7 @@ func (m *collectionModel) step() {
 	case n < 93:
 		m.s.CompactStep(k.Shard(), 100)
 	case n < 94:
-		m.s.SetLimits([]Limits{DefaultLimits(), {4, 10, 5, 4, 10, -2}, {ListMaxListpackSize: 3}, {1000, 1000, 1000, 1000, 1000, -5}}[m.rng.Intn(4)])
+		m.s.SetLimits([]Limits{DefaultLimits(), {4, 10, 5, 4, 10, -2, 3, 100}, {ListMaxListpackSize: 3}, {1000, 1000, 1000, 1000, 1000, -5, 0, 0}}[m.rng.Intn(4)])
 	case n < 95:
 		m.tx.DB = m.rng.Intn(2)
 	default:

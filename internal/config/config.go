@@ -83,6 +83,8 @@ type Store struct {
 	ZSetMaxListpackEntries int
 	ZSetMaxListpackValue   int64 // bytes
 	ListMaxListpackSize    int   // elements, or -1..-5: sizes
+	StreamNodeMaxEntries   int   // 0: no limit
+	StreamNodeMaxBytes     int64 // 0: no limit
 }
 
 // Persistence holds the settings of what is on disk.

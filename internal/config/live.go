@@ -68,6 +68,7 @@ type Pair struct{ Name, Value string }
 var fixed = []Pair{
 	{"appendonly", "no"},
 	{"sanitize-dump-payload", "yes"},
+	{"list-compress-depth", "0"}, // nodes of lists are not compressed
 }
 
 // parameters are what CONFIG calls the key: Redis's name, or the path name where

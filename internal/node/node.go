@@ -110,8 +110,8 @@ type storeHooks struct{ dispatcher *resp.Dispatcher }
 
 func (h *storeHooks) Expired(db int, k store.Key) { h.dispatcher.Expired(db, k) }
 
-func (h *storeHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
-	h.dispatcher.FieldsExpired(db, k, fields)
+func (h *storeHooks) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
+	h.dispatcher.FieldsExpired(db, k, fields, all)
 }
 
 // ShutdownRequested is closed when a client sent SHUTDOWN.
