@@ -139,6 +139,11 @@ func (v *Value) Len() int {
 	return n
 }
 
+// Stream returns a stream to read.
+func (v *Value) Stream() *Stream {
+	return &Stream{it: item{sh: v.sh, rec: v.rec, found: true, live: true}}
+}
+
 // Large says whether the value is held as an object, which Elements and Nodes walk
 // in steps.
 func (v *Value) Large() bool { return v.rec.large() }

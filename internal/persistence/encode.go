@@ -28,6 +28,9 @@ func typeOf(v *store.Value) rdb.Type {
 		}
 		return rdb.TypeZSet2
 	}
+	if v.Type() == store.TypeStream {
+		return rdb.TypeStreamListpacks2
+	}
 	switch dated := v.Dated(); {
 	case small && dated:
 		return rdb.TypeHashListpackEx
@@ -63,6 +66,8 @@ func appendHead(dst []byte, t rdb.Type, v *store.Value, compress bool) (_ []byte
 			return appendNode(rdb.AppendLen(dst, 1), entries, n, compress), true
 		}
 		return rdb.AppendLen(dst, uint64(v.NodeCount())), false
+	case rdb.TypeStreamListpacks2:
+		return rdb.AppendLen(dst, uint64(v.Stream().Info().Blocks)), false
 	case rdb.TypeHashMetadata:
 		dst = rdb.AppendMillis(dst, fieldBase)
 	}
@@ -107,6 +112,11 @@ func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool) []byte {
 		for first, done := true, false; !done; first = false {
 			done = v.Nodes(first, stepBytes, func(entries []byte, n int) { dst = appendNode(dst, entries, n, compress) })
 		}
+	case t == rdb.TypeStreamListpacks2:
+		for from, more := (store.StreamID{}), true; more; {
+			dst, from, more = appendBlocks(dst, v.Stream(), from, compress)
+		}
+		dst = appendStreamRest(dst, v.Stream())
 	default:
 		each := func(e store.Element) { dst = appendElement(dst, t, &e, compress) }
 		for cursor := v.Elements(0, stepElements, each); cursor != 0; {

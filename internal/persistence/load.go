@@ -112,7 +112,7 @@ func (s *fileSink) Done(err error) error {
 		return nil
 	}
 	access := store.Access{Idle: s.key.Idle, Freq: s.key.Freq}
-	if err := s.value.im.Store(&s.tx, s.value.key, s.key.Deadline, access); err != nil {
+	if err := s.value.Store(&s.tx, s.value.key, s.key.Deadline, access); err != nil {
 		return fmt.Errorf("key %.100q: %w", s.key.Name, err)
 	}
 	s.loaded.Keys++

@@ -19,7 +19,10 @@ var (
 func CheckPayload(payload []byte) error { return rdb.Check(payload) }
 
 // Restored is a value made of a payload, not in the keyspace yet.
-type Restored struct{ im *store.Import }
+type Restored struct {
+	im     *store.Import
+	stream *store.StreamImport
+}
 
 // Restore makes the value of a payload that CheckPayload has accepted, to be stored at
 // k. The lock of its shard is held up to Store or Close; no string is longer than
@@ -28,8 +31,11 @@ type Restored struct{ im *store.Import }
 func Restore(tx *store.Tx, k store.Key, payload []byte, limit int64) (Restored, error) {
 	sink := importSink{tx: tx, key: k}
 	err := rdb.ReadPayload(payload, uint64(limit), &sink)
+	if err == nil && sink.stream != nil {
+		err = sink.stream.Check()
+	}
 	if err == nil {
-		return Restored{sink.im}, nil
+		return sink.Restored, nil
 	}
 	sink.close()
 	if badData(err) {
@@ -48,17 +54,28 @@ func badData(err error) bool {
 // none. Errors: those of store.Import.Store; then nothing has changed, and Close is
 // to be called.
 func (r Restored) Store(tx *store.Tx, k store.Key, deadline int64, access store.Access) error {
+	if r.stream != nil {
+		return r.stream.Store(tx, k, deadline, access)
+	}
 	return r.im.Store(tx, k, deadline, access)
 }
 
 // Close drops a value that is not stored.
-func (r Restored) Close() { r.im.Close() }
+func (r Restored) Close() {
+	if r.im != nil {
+		r.im.Close()
+	}
+	if r.stream != nil {
+		r.stream.Close()
+	}
+}
 
 // importSink makes a value of what it is given. It implements rdb.Sink.
 type importSink struct {
 	tx  *store.Tx
 	key store.Key
-	im  *store.Import
+	Restored
+	consumer *store.StreamConsumer
 }
 
 var kinds = map[rdb.Kind]store.Type{
@@ -75,6 +92,10 @@ func (s *importSink) String(value []byte) error {
 
 // Begin implements rdb.Sink.
 func (s *importSink) Begin(k rdb.Kind, n uint64) error {
+	if k == rdb.KindStream {
+		s.stream = s.tx.NewStreamImport(s.key)
+		return nil
+	}
 	s.im = s.tx.NewImport(s.key, kinds[k])
 	return s.im.Expect(n)
 }
@@ -96,8 +117,6 @@ func (s *importSink) Field(field, value []byte, deadline int64) error {
 }
 
 func (s *importSink) close() {
-	if s.im != nil {
-		s.im.Close()
-		s.im = nil
-	}
+	s.Close()
+	s.Restored = Restored{}
 }

@@ -314,6 +314,7 @@ type largeWriter struct {
 	t      rdb.Type
 	id     store.ValueID
 	cursor uint64
+	block  store.StreamID // of a stream: where to go on
 	done   bool
 }
 
@@ -341,6 +342,12 @@ func (w *largeWriter) step(v *store.Value) {
 		w.done = v.Nodes(first, stepBytes, func(entries []byte, n int) {
 			w.b = appendNode(w.b, entries, n, w.s.Compress)
 		})
+	case rdb.TypeStreamListpacks2:
+		more := false
+		if w.b, w.block, more = appendBlocks(w.b, v.Stream(), w.block, w.s.Compress); !more {
+			w.b = appendStreamRest(w.b, v.Stream())
+			w.done = true
+		}
 	default:
 		w.cursor = v.Elements(w.cursor, stepElements, func(e store.Element) {
 			w.b = appendElement(w.b, w.t, &e, w.s.Compress)

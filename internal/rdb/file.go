@@ -234,6 +234,13 @@ func (discard) Element([]byte) error              { return nil }
 func (discard) Scored([]byte, float64) error      { return nil }
 func (discard) Field([]byte, []byte, int64) error { return nil }
 
+func (discard) StreamBlock(StreamID, []byte, int) error         { return nil }
+func (discard) StreamState(*StreamState) error                  { return nil }
+func (discard) StreamGroup([]byte, StreamID, int64, bool) error { return nil }
+func (discard) StreamPending(StreamID, int64, int64) error      { return nil }
+func (discard) StreamConsumer([]byte, int64, int64) error       { return nil }
+func (discard) StreamOwned(StreamID) error                      { return nil }
+
 // The parts of a file that are no keys.
 
 // AppendHeader appends the beginning of a file.

@@ -33,6 +33,7 @@ type Sink interface {
 	Scored(member []byte, score float64) error
 	// Field is one of a hash. deadline is 0 for none.
 	Field(field, value []byte, deadline int64) error
+	StreamSink
 }
 
 // valueReader reads one value.
@@ -115,6 +116,9 @@ func (v *valueReader) read(t Type) (n uint64) {
 		return v.quicklist(t)
 	case TypeModule, TypeModule2:
 		v.fail("a value of a module")
+	case TypeStreamListpacks, TypeStreamListpacks2, TypeStreamListpacks3:
+		v.readStream(t)
+		return 1
 	default:
 		v.fail("unknown type %d", t)
 	}
