@@ -35,6 +35,7 @@ func init() { // here, because HELP refers to the list
 		{"log", "<message>", "Writes a message to the server's log.", 1, false, debugLog},
 		{"object", "<key>", "Shows how the value of a key is stored.", 1, false, debugObject},
 		{"protocol", "<type>", "Replies with a value of that type of the protocol.", 1, false, debugProtocol},
+		{"reload", "[MERGE] [NOFLUSH] [NOSAVE]", "Saves the data set, empties it and loads it again.", 0, true, debugReload},
 		{"set-active-expire", "<0|1>", "Stops and starts the removal of expired keys that nobody reads.", 1, false, debugSetActiveExpire},
 		{"sleep", "<seconds>", "Stops all commands on keys for that long; decimals are allowed.", 1, false, debugSleep},
 		{"help", "", "Lists the sub-commands of DEBUG.", 0, false, debugHelp},
