@@ -59,8 +59,9 @@ type saveRecord struct {
 }
 
 var (
-	errSaving   = errors.New("a snapshot is under way")
-	errShutdown = errors.New("the node is being shut down")
+	errSaving    = errors.New("a snapshot is under way")
+	errShutdown  = errors.New("the node is being shut down")
+	errSaveEnded = errors.New("ended: the end of the node, or a save that cannot wait, came before")
 )
 
 func (s *saver) init(now time.Time) {
@@ -153,6 +154,10 @@ func (d *Dispatcher) saveNow(ctx context.Context, run *snapshotRun, background b
 	path := d.saveFile()
 	err := d.saver.file.Save(ctx, run.Snapshot, path)
 	took := time.Since(run.started)
+	if errors.Is(err, errSaveEnded) {
+		d.log.Info("saving was ended for another save")
+		return err // no failure of the disk
+	}
 	d.saver.note(run, err, took, background)
 	if err != nil {
 		d.log.Error("saving failed", "error", err)
@@ -233,7 +238,7 @@ func (s *saver) stop() {
 	s.mu.Lock()
 	s.closed = true
 	if s.running != nil {
-		s.running.cancel(errShutdown)
+		s.running.cancel(errSaveEnded)
 	}
 	s.mu.Unlock()
 	s.done.Wait()
@@ -244,7 +249,7 @@ func (s *saver) abort() {
 	s.mu.Lock()
 	run := s.running
 	if run != nil {
-		run.cancel(errShutdown)
+		run.cancel(errSaveEnded)
 	}
 	s.mu.Unlock()
 	if run != nil {
