@@ -103,6 +103,7 @@ func fillKeyspace(t *testing.T, c *redis.Client, n int) {
 			pipe.SAdd(ctx, "large set", fmt.Sprint("member ", i))
 			pipe.ZAdd(ctx, "large zset", redis.Z{Score: float64(i) / 3, Member: fmt.Sprint("member ", i)})
 			pipe.HSet(ctx, "large hash", fmt.Sprint("field ", i), strings.Repeat("w", 50))
+			pipe.XAdd(ctx, &redis.XAddArgs{Stream: "large stream", ID: fmt.Sprint(i+1, "-1"), Values: []any{"field", i, "other", "text"}})
 			pipe.SAdd(ctx, fmt.Sprint("ints", i%100), i)
 			pipe.ZAdd(ctx, fmt.Sprint("z", i%100), redis.Z{Score: float64(i), Member: i})
 			pipe.RPush(ctx, fmt.Sprint("l", i%100), i, "text")
@@ -110,6 +111,8 @@ func fillKeyspace(t *testing.T, c *redis.Client, n int) {
 				pipe.Expire(ctx, fmt.Sprint("s", i), 1000*time.Hour)
 			}
 		}
+		pipe.XGroupCreate(ctx, "large stream", "readers", "0")
+		pipe.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "readers", Consumer: "ann", Streams: []string{"large stream", ">"}, Count: 100, Block: -1})
 		pipe.Set(ctx, "large string", strings.Repeat("0123456789abcdef", 100000), 0)
 		pipe.Do(ctx, "select", 0)
 		if _, err := pipe.Exec(ctx); err != nil {
@@ -185,6 +188,8 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 				writer.LPop(ctx, "large list")
 				writer.ZIncrBy(ctx, "large zset", 1, fmt.Sprint("member ", i))
 				writer.Append(ctx, "large string", "x")
+				writer.XDel(ctx, "large stream", fmt.Sprint(i+1, "-1"))
+				writer.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "readers", Consumer: "bob", Streams: []string{"large stream", ">"}, Count: 1, Block: -1})
 				pipe := writer.TxPipeline()
 				pipe.Incr(ctx, "a")
 				pipe.HSet(ctx, "large hash", "new", i)
