@@ -315,6 +315,10 @@ func (d *Dispatcher) serveKey(c *Ctx, r readyKey, held *shardSet) {
 		claimed := w.client.Claim(w.park)
 		d.waiting.remove(w, at.i)
 		if claimed {
+			d.willChange(r.db, r.key)
+			if w.target.Name != nil {
+				d.willChange(r.db, w.target)
+			}
 			d.serveWaiter(c, &b.ctx, w, tx, r.key)
 		}
 	}

@@ -48,6 +48,11 @@ type Dispatcher struct {
 	groups    effectGroups
 	cron      cron
 	reclaimer reclaimer // of flushed keys and large values
+	gate      changeGate
+	saver     saver
+	functions functionHooks
+	migration migration
+	feed      replicaFeed
 
 	tracing  tracing
 	slowlog  slowLog
@@ -284,6 +289,10 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 		return true
 	}
 	c.begin(e, args)
+	if d.saver.misconf.Load() && (e.write || e.cmd.Name == "ping") && d.writesDenied() {
+		c.reject(e, errMisconf)
+		return true
+	}
 	state := client.Flags()
 	if c.user = client.user.Load().User(); !c.user.Unrestricted && !d.permitted(c) {
 		return true
@@ -374,7 +383,9 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 		d.store.LockShard(shard)
 		wait, reroute := d.admit(c)
 		if !reroute {
-			break
+			if wait, reroute = d.mayChange(c, 1); !reroute {
+				break
+			}
 		}
 		d.store.UnlockShard(shard)
 		if wait != nil {
@@ -418,7 +429,9 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 		shards.lock(d.store)
 		wait, reroute := d.admit(c)
 		if !reroute {
-			break
+			if wait, reroute = d.mayChange(c, pos...); !reroute {
+				break
+			}
 		}
 		shards.unlock(d.store)
 		if wait != nil {
@@ -555,6 +568,9 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 	}
 	d.reclaimGarbage()
 	c.signalWritten()
+	if d.feed.used.Load() > 0 {
+		d.feedEffects(c)
+	}
 	if d.repl == nil || c.applied {
 		return
 	}

@@ -160,8 +160,10 @@ func swapDB(c *Ctx) {
 		c.d.store.LockAll()
 		defer c.d.store.UnlockAll()
 	}
+	c.d.keysLost()
 	c.d.swapWatched(int(a), int(b))
 	c.d.store.SwapDB(int(a), int(b))
+	c.d.feedEffect(c.Tx.DB, c.Args...)
 	c.signalDatabases(int(a), int(b))
 	if !c.Tx.AllLocked {
 		held := allShards()

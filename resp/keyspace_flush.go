@@ -64,9 +64,11 @@ func (c *Ctx) flushEverything(first, end int) {
 		st.LockAll()
 		defer st.UnlockAll()
 	}
+	c.d.keysLost()
 	for db := first; db < end; db++ {
 		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
+		c.d.feedEffect(db, wordFlushDB)
 		st.FlushDB(db)
 	}
 	for shard := range store.Shards {
@@ -158,6 +160,7 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 		d.store.LockShard(f.shard)
 		defer d.store.UnlockShard(f.shard)
 	}
+	d.keysLost()
 	var mine, later []uint16
 	for _, slot := range f.todo {
 		switch a := d.routing.Admit(slot, true); {

@@ -249,6 +249,9 @@ func execute(c *Ctx) {
 			wait, again = d.admit(c)
 		}
 		if !again {
+			wait, again = x.mayChange(d, c.Client.DB())
+		}
+		if !again {
 			break
 		}
 		x.unlock(d.store)

@@ -69,6 +69,11 @@ func (im *StreamImport) SetState(last, maxDeleted StreamID, added uint64) error 
 	return nil
 }
 
+// Distance is how many entries there were up to id, counted from the first one ever
+// added, or UnknownRead: what AddGroup wants, for formats that do not tell. The state
+// was set.
+func (im *StreamImport) Distance(id StreamID) int64 { return im.o.distance(id) }
+
 // Len is the number of entries added.
 func (im *StreamImport) Len() int { return im.o.count }
 
@@ -121,8 +126,9 @@ func (im *StreamImport) Own(c *StreamConsumer, id StreamID) error {
 	return im.g.Assign(id, c, p.Time, p.Count)
 }
 
-// check is what Store wants of the whole.
-func (im *StreamImport) check() error {
+// Check says whether the whole is a stream: Store will not find it malformed. Error:
+// ErrBadPayload.
+func (im *StreamImport) Check() error {
 	if im.unowned > 0 {
 		return ErrBadPayload
 	}
@@ -132,15 +138,15 @@ func (im *StreamImport) check() error {
 // Store makes the stream the value of k, in place of what is there; a deadline
 // <= 0 is none. Errors: ErrBadPayload, ErrOutOfMemory, ErrKeyTooLong; then nothing
 // has changed, and Close is due.
-func (im *StreamImport) Store(tx *Tx, k Key, deadline int64) error {
-	if err := im.check(); err != nil {
+func (im *StreamImport) Store(tx *Tx, k Key, deadline int64, access Access) error {
+	if err := im.Check(); err != nil {
 		return err
 	}
 	if deadline <= 0 {
 		deadline = noDeadline
 	}
 	it := tx.look(k)
-	if err := tx.setObject(&it, k, TypeStream, EncodingStream, im.o, deadline, tx.newAccess()); err != nil {
+	if err := tx.setObject(&it, k, TypeStream, EncodingStream, im.o, deadline, tx.accessOf(access)); err != nil {
 		return err
 	}
 	im.o = nil

@@ -53,7 +53,7 @@ func TestStreamImport(t *testing.T) {
 	if im.Len() != info.Length {
 		t.Errorf("%d entries, want %d", im.Len(), info.Length)
 	}
-	must(im.Store(m.tx, to, 0))
+	must(im.Store(m.tx, to, 0, NoAccess))
 	im.Close()
 	want, _, _ := m.tx.DumpValue(m.k, nil)
 	got, _, _ := m.tx.DumpValue(to, nil)
@@ -90,7 +90,7 @@ func TestStreamImportRefuses(t *testing.T) {
 		"group twice":        func(im *StreamImport) error { return im.AddGroup([]byte("g"), one, 1) },
 		"entries read":       func(im *StreamImport) error { return im.AddGroup([]byte("h"), one, -2) },
 		"pending twice":      func(im *StreamImport) error { return im.AddPending(one, 1, 1) },
-		"pending of nobody":  func(im *StreamImport) error { return im.Store(tx, k, 0) },
+		"pending of nobody":  func(im *StreamImport) error { return im.Store(tx, k, 0, NoAccess) },
 		"group before owner": func(im *StreamImport) error { return im.AddGroup([]byte("h"), one, 1) },
 		"owned, not pending": func(im *StreamImport) error { return im.Own(im.g.Consumer([]byte("c")), StreamID{9, 9}) },
 		"owned twice": func(im *StreamImport) error {

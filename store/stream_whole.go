@@ -181,7 +181,7 @@ func (im *StreamImport) read(r *streamReader) error {
 	if r.bad || len(r.data) > 0 {
 		return ErrBadPayload
 	}
-	return im.check()
+	return im.Check()
 }
 
 func (im *StreamImport) readGroup(r *streamReader) error {

@@ -27,8 +27,9 @@ import (
 type Config struct {
 	Server      Server
 	TLS         TLS
-	DataDir     string // data_dir: node identity, Raft state; relative to the working directory
+	DataDir     string // data_dir: node identity, Raft state, saved data; relative to the working directory
 	Store       Store
+	Persistence Persistence
 	Cluster     Cluster
 	Replication Replication
 	Metrics     Metrics
@@ -98,6 +99,22 @@ type Store struct {
 	ListMaxListpackSize    int   // elements, or -1..-5: sizes
 	StreamNodeMaxEntries   int   // 0: no limit
 	StreamNodeMaxBytes     int64 // 0: no limit
+}
+
+// Persistence holds the settings of what is on disk.
+type Persistence struct {
+	Load                   string // file to load at start; "": none
+	Save                   []SavePoint
+	DBFilename             string // in DataDir
+	RDBCompression         bool
+	RDBChecksum            bool
+	StopWritesOnSaveErrors bool
+}
+
+// SavePoint asks for a save once there were so many changes in that time.
+type SavePoint struct {
+	Seconds int64
+	Changes int64
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.
@@ -230,6 +247,7 @@ func (c *Config) Clone() *Config {
 	d.Server.Users = append([]string(nil), c.Server.Users...)
 	d.Server.RenameCommands = append([]string(nil), c.Server.RenameCommands...)
 	d.Cluster.Seeds = append([]string(nil), c.Cluster.Seeds...)
+	d.Persistence.Save = append([]SavePoint(nil), c.Persistence.Save...)
 	return &d
 }
 
@@ -246,7 +264,13 @@ func (c *Config) Validate() error {
 	if c.Server.ACLFile != "" && len(c.Server.Users) > 0 {
 		bad("server.aclfile", "users are either in this file or in server.users")
 	}
+	if name := c.Persistence.DBFilename; name == "" || name != filepath.Base(name) || name == "." || name == ".." {
+		bad("persistence.dbfilename", "can't be a path, just a filename")
+	}
 	if c.Cluster.Enabled {
+		if c.Persistence.Load != "" {
+			bad("persistence.load", "a node of a cluster gets its data from the others: load the file into a standalone node, and move its keys with MIGRATE or redis-cli --cluster import")
+		}
 		switch {
 		case c.ClientPort() == 0:
 			bad("server.port", "cluster mode needs a TCP port")

@@ -158,7 +158,7 @@ var dataKeys = []*Key{
 	{
 		Name: "data_dir", Redis: []string{"dir"}, Default: "data",
 		value: pathValue(func(c *Config) *string { return &c.DataDir }),
-		What:  "Directory for the node's identity and the cluster's state. A node started with the same directory is the same node; one with an empty directory is a new one. Two nodes never share one. A standalone node writes nothing there.",
+		What:  "Directory for the node's identity and the cluster's state. A node started with the same directory is the same node; one with an empty directory is a new one. Two nodes never share one. A standalone node writes nothing there but what is saved (persistence.dbfilename).",
 	},
 }
 
