@@ -40,6 +40,7 @@ type Node struct {
 	router *router
 	raft   *raftGroup
 	fsm    *fsm
+	feed   *valueFeed
 	gossip *memberlist.Memberlist
 
 	formation *control.Formation // only the goroutine of runMembership
@@ -48,7 +49,10 @@ type Node struct {
 	agent     *control.Agent
 	ctl       *control.Controller
 	mapNotify chan struct{}
-	events    chan Event
+	// valueAnswers are awaited by those that propose shared values; loop only.
+	valueAnswers map[uint64]chan valueAnswer
+	proposing    chan struct{} // one for each that is under way
+	events       chan Event
 
 	// gossipMu guards what gossip says; it may be taken inside memberlist's
 	// callbacks, and nothing else is locked while it is held.
@@ -107,6 +111,7 @@ func New(opts Options) (*Node, error) {
 		log: log.With("node", id.Short()), id: id, boot: boot,
 		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan Event, 1024),
 		seen: map[string]gossipMember{}, requests: map[uint64]chan string{},
+		feed: newValueFeed(), valueAnswers: map[uint64]chan valueAnswer{}, proposing: make(chan struct{}, maxProposing),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.router = newRouter(id, boot, &cfg)
@@ -159,7 +164,7 @@ func (n *Node) Start() (err error) {
 		return err
 	}
 	n.myMeta.Host, n.myMeta.Port = host, port
-	n.fsm = newFSM(func() { signal(n.mapNotify) }, n.fail)
+	n.fsm = newFSM(n.feed, func() { signal(n.mapNotify) }, n.fail)
 	mem := newMemory(receiveBytes)
 	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log)
 	n.peers.receive, n.peers.broken = n.receive, n.LinkBroken
@@ -167,6 +172,7 @@ func (n *Node) Start() (err error) {
 	if err = n.openFormation(); err != nil {
 		return err
 	}
+	n.feed.deliver()
 	env := &nodeEnv{n}
 	n.agent = control.NewAgent(env, n.timing, n.self, slotmap.New())
 	n.ctl = control.NewController(env, n.timing, control.Policy{
@@ -181,14 +187,15 @@ func (n *Node) Start() (err error) {
 	}
 	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged, heard: n.contacts.heard}
 	n.goRun(n.runLoop)
-	n.goRun(n.runMaps)
 	n.goRun(n.runLeadership)
 	n.goRun(n.runEvents)
+	n.goRun(n.runSaveValues)
 	n.mux.Serve()
 	n.gossip, err = memberlist.Create(gossipConfig(&n.cfg, gossipName(n.id, n.boot), transport, delegate, n.log))
 	if err != nil {
 		return fmt.Errorf("gossip: %w", err)
 	}
+	n.goRun(n.runMaps) // the map tells gossip about the cluster: gossip is there now
 	n.goRun(n.runMembership)
 	n.log.Info("cluster port open", "address", n.mux.Addr().String(), "announced", net.JoinHostPort(host, strconv.Itoa(port)), "id", string(n.id))
 	return nil
@@ -312,7 +319,9 @@ func (n *Node) publishCounters() {
 	}
 }
 
-// runMaps makes the data plane and the gates follow the log.
+// runMaps makes the observers of shared values, the data plane and the gates
+// follow the log. A map comes after the values that were in the log before it:
+// a node knows them before it serves a slot.
 func (n *Node) runMaps() {
 	var version uint64
 	for {
@@ -322,6 +331,7 @@ func (n *Node) runMaps() {
 		case <-n.mapNotify:
 		}
 		m := n.fsm.latest.Load()
+		n.feed.deliver()
 		if m.Version() == version {
 			continue
 		}

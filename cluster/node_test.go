@@ -78,6 +78,8 @@ type testNodes struct {
 	nodes []*Node
 	seeds []string
 	log   *slog.Logger // nil: none, or what CLUSTER_TEST_LOG asks for
+
+	prepare func(*Node) // called before a node starts
 }
 
 func (c *testNodes) start(i, port int, change func(*Config)) *Node {
@@ -107,6 +109,9 @@ func (c *testNodes) start(i, port int, change func(*Config)) *Node {
 		c.t.Fatal(err)
 	}
 	plane.id, plane.boot = n.ID(), n.Boot()
+	if c.prepare != nil {
+		c.prepare(n)
+	}
 	if err := n.Start(); err != nil {
 		c.t.Fatal(err)
 	}

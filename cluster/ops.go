@@ -22,6 +22,10 @@ func (n *Node) Route(slot uint16, readonly, _, write bool) Decision {
 	return n.router.route(slot, readonly, write)
 }
 
+// Mine reports whether Route answers Here as long as the lease is valid: the
+// slot is this node's by the map, and open. Admit looks at the lease.
+func (n *Node) Mine(slot uint16) bool { return n.router.mine(slot) }
+
 // Admit looks again under the lock of the slot's shard, right before the
 // command runs.
 func (n *Node) Admit(slot uint16, write bool) Admission { return n.router.admit(slot, write) }
@@ -297,6 +301,10 @@ type Runtime struct {
 	RequireFullCoverage bool
 	AllowReadsWhenDown  bool
 	ReplicaMaxLag       time.Duration
+
+	MoveConcurrency, MoveSlots int
+	MoveTimeout, ReturnTimeout time.Duration
+	TrustRefused               bool
 }
 
 // SetRuntime makes new settings hold, from the next command on.
@@ -304,4 +312,18 @@ func (n *Node) SetRuntime(r Runtime) {
 	n.router.fullCoverage.Store(r.RequireFullCoverage)
 	n.router.readsDown.Store(r.AllowReadsWhenDown)
 	n.replicaMaxLag.Store(r.ReplicaMaxLag.Milliseconds())
+	n.post(func() {
+		n.ctl.SetPolicy(func(p *control.Policy) {
+			p.MoveConcurrency, p.MoveSlots, p.MoveTimeout = r.MoveConcurrency, r.MoveSlots, r.MoveTimeout
+			p.ReturnTimeout, p.TrustRefused = r.ReturnTimeout, r.TrustRefused
+		})
+	})
+}
+
+// SetReplicas makes the whole cluster keep that many replicas of each slot. To
+// be called on every node: whichever leads sees to it.
+func (n *Node) SetReplicas(replicas int) {
+	n.post(func() {
+		n.ctl.SetPolicy(func(p *control.Policy) { p.Replicas, p.SetReplicas = replicas, true })
+	})
 }

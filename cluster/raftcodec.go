@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"respkv/cluster/shared"
 	"respkv/cluster/slotmap"
 )
 
@@ -57,7 +58,7 @@ const (
 	maxRaftServers = 1100    // of a configuration: the map's nodes and some
 	maxRaftNumber  = 1 << 62 // terms and indexes: counting on from them must not overflow
 	maxRaftError   = 1 << 10 // an error text
-	maxRaftEntry   = 4 << 20 // data of one entry; slotmap has the same limit
+	maxRaftEntry   = 4 << 20 // data of one entry; slotmap has the same limit, shared a lower one
 )
 
 var errRaftMessage = errors.New("bad raft message")
@@ -300,7 +301,7 @@ func decodeRaftRequest(from slotmap.NodeID, data []byte) (any, error) {
 		m.LastLogTerm = r.number(maxRaftNumber, "last term")
 		c := r.servers()
 		m.ConfigurationIndex = r.number(maxRaftNumber, "configuration index")
-		m.Size = int64(r.number(slotmap.MaxSnapshot, "snapshot size"))
+		m.Size = int64(r.number(maxStateSnapshot, "snapshot size"))
 		if m.SnapshotVersion < 1 || m.LastLogIndex == 0 || m.ConfigurationIndex > m.LastLogIndex || m.LastLogTerm > m.Term {
 			r.fail("snapshot")
 		}
@@ -362,9 +363,12 @@ func (r *raftReader) check(e *raft.Log, index, term uint64) {
 	}
 	switch e.Type {
 	case raft.LogCommand:
-		err := jsonBounded(e.Data)
+		var err error
+		if !shared.IsEntry(e.Data) {
+			err = jsonBounded(e.Data)
+		}
 		if err == nil {
-			_, err = slotmap.Decode(e.Data)
+			_, err = decodeEntry(e.Data)
 		}
 		if err != nil {
 			r.cause = err

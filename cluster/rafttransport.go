@@ -379,7 +379,19 @@ func (t *raftTransport) known(id slotmap.NodeID) bool {
 	return state != nil && (*state).IsServer(id)
 }
 
-// receiveSnapshot reads a snapshot of the map and makes sure that it is one. The
+// checkSnapshot looks at a snapshot from the network as Restore will.
+func checkSnapshot(data []byte) error {
+	m, _, err := splitSnapshot(data)
+	if err == nil {
+		err = jsonBounded(m)
+	}
+	if err == nil {
+		_, _, err = decodeSnapshot(data)
+	}
+	return err
+}
+
+// receiveSnapshot reads a snapshot and makes sure that it is one. The
 // caller gives the token of t.snapshot back.
 func (t *raftTransport) receiveSnapshot(conn net.Conn, req *raft.InstallSnapshotRequest) (*frame, error) {
 	_ = conn.SetDeadline(time.Now().Add(t.snapshotTime(req.Size)))
@@ -390,10 +402,7 @@ func (t *raftTransport) receiveSnapshot(conn net.Conn, req *raft.InstallSnapshot
 	}
 	f, err := readBytes(conn, req.Size, t.mem, 2)
 	if err == nil {
-		if err = jsonBounded(f.data); err == nil {
-			_, err = slotmap.DecodeSnapshot(f.data)
-		}
-		if err != nil {
+		if err = checkSnapshot(f.data); err != nil {
 			f.free()
 		}
 	}

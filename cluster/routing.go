@@ -269,17 +269,25 @@ func (r *router) route(slot uint16, readonly, write bool) Decision {
 	return t.moved(slot)
 }
 
+// mine is route without the clock, for the slots of which that is all the answer
+// depends on.
+func (r *router) mine(slot uint16) bool {
+	t := r.current.Load()
+	return t.flags[slot]&(slotMine|slotClosed) == slotMine && (t.covered || !r.fullCoverage.Load())
+}
+
 func (r *router) admit(slot uint16, write bool) Admission {
 	t := r.current.Load()
 	flags := t.flags[slot]
-	if !r.serving() && (write || !r.readsDown.Load()) {
+	serving := r.serving()
+	if !serving && (write || !r.readsDown.Load()) {
 		return Admission{Gate: Reroute}
 	}
 	switch {
 	case flags&(slotMine|slotClosed) == slotMine|slotClosed:
 		return Admission{Gate: Paused, Wait: t.wait}
 	case flags&slotMine != 0:
-		return Admission{Gate: Run, Owner: r.serving()}
+		return Admission{Gate: Run, Owner: serving}
 	case flags&slotComing != 0 || write && flags&slotAwaited != 0:
 		return Admission{Gate: Paused, Wait: t.wait}
 	case flags&slotCopy != 0 && !write:

@@ -33,6 +33,9 @@ func TestWritesAwaitFailover(t *testing.T) {
 	r.closing(m)
 	r.opened()
 	look := func(write bool) (Verdict, Gate) {
+		if r.mine(7) != (r.route(7, false, true).Verdict == Here && r.admit(7, true).Gate == Run) {
+			t.Errorf("mine is %v", r.mine(7))
+		}
 		return r.route(7, !write, write).Verdict, r.admit(7, write).Gate
 	}
 	if v, _ := look(true); v != Moved {
@@ -57,5 +60,10 @@ func TestWritesAwaitFailover(t *testing.T) {
 	r.opened()
 	if v, g := look(true); v != Here || g != Run {
 		t.Fatalf("promoted: %v, gate %d", v, g)
+	}
+	// Without the lease only admit, then route, know better.
+	r.lease(0)
+	if v, g := r.route(7, false, true).Verdict, r.admit(7, true).Gate; !r.mine(7) || v != ClusterDown || g != Reroute {
+		t.Fatalf("lease lost: mine %v, %v, gate %d", r.mine(7), v, g)
 	}
 }

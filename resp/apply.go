@@ -24,7 +24,7 @@ func (d *Dispatcher) Apply(slot uint16, db int, args [][]byte, after func()) err
 // see all of them or none. It implements replication.Applier.
 func (d *Dispatcher) ApplyGroup(slot uint16, n int, effect func(i int) (db int, args [][]byte), after func(i int)) error {
 	b := d.batches.Get().(*batch)
-	defer d.release(b)
+	defer d.release(b, 0)
 	shard := store.ShardOf(slot)
 	d.store.LockShard(shard)
 	defer d.store.UnlockShard(shard)

@@ -105,6 +105,7 @@ var (
 	wordLeft       = []byte("LEFT")
 	wordRPop       = []byte("RPOP")
 	wordRPopLPush  = []byte("RPOPLPUSH")
+	wordRPush      = []byte("RPUSH")
 	wordRight      = []byte("RIGHT")
 	wordFlushDB    = []byte("FLUSHDB")
 	wordKeepTTL    = []byte("KEEPTTL")

@@ -275,7 +275,7 @@ func (d *Dispatcher) serveKey(c *Ctx, r readyKey, held *shardSet) {
 		return
 	}
 	b := d.batches.Get().(*batch)
-	defer d.release(b)
+	defer d.release(b, 0)
 	var next *list.Element
 	for e := q.Front(); e != nil; e = next {
 		next = e.Next()

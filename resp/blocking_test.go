@@ -109,6 +109,45 @@ func TestBlockedWokenBy(t *testing.T) {
 	got("swapdb")
 }
 
+// Whatever makes a sorted set appear wakes who waits for it; a list does not.
+func TestBlockedOnSortedSet(t *testing.T) {
+	for _, s := range []struct{ before, line string }{
+		{"", "zadd {k} 1 v"},
+		{"", "zincrby {k} 1 v"},
+		{"", "geoadd {k} 1 1 v"},
+		{"zadd {k}2 1 v", "rename {k}2 {k}"},
+		{"zadd {k}2 1 v", "copy {k}2 {k}"},
+		{"zadd {k}2 1 v", "zunionstore {k} 1 {k}2"},
+		{"zadd {k}2 1 v", "zinterstore {k} 1 {k}2"},
+		{"zadd {k}2 1 v", "zdiffstore {k} 1 {k}2"},
+		{"zadd {k}2 1 v", "zrangestore {k} {k}2 0 -1"},
+		{"geoadd {k}2 1 1 v", "geosearchstore {k} {k}2 frommember v byradius 1 m"},
+		{"geoadd {k}2 1 1 v", "georadius {k}2 1 1 1 km store {k}"},
+		{"geoadd {k}2 1 1 v", "georadiusbymember {k}2 v 1 km storedist {k}"},
+		{"zadd {k} 1 v", "move {k} 0"},
+		{"zadd {k} 1 v", "swapdb 0 1"},
+	} {
+		t.Run(s.line, func(t *testing.T) {
+			n := serveNode(t, servedOptions{})
+			giver, c := n.dial(t), n.dial(t)
+			if strings.HasPrefix(s.line, "move") || strings.HasPrefix(s.line, "swapdb") {
+				giver.check("select 1", "+OK\r\n")
+			}
+			if s.before != "" {
+				giver.call(strings.Fields(s.before)...)
+			}
+			c.send(wireCommand("BZMPOP", "0", "2", "{k}3", "{k}", "MAX"))
+			n.awaitBlocked(t, 1)
+			giver.call("rpush", "{k}3", "x")
+			giver.call(strings.Fields(s.line)...)
+			if got := c.wire(); !strings.Contains(got, "$3\r\n{k}\r\n*1\r\n*2\r\n$1\r\nv\r\n") {
+				t.Errorf("got %q", got)
+			}
+			n.awaitUnused(t)
+		})
+	}
+}
+
 // A move to a key of another shard, and on from there.
 func TestBlockedMoveAcrossShards(t *testing.T) {
 	n := serveNode(t, servedOptions{})

@@ -40,6 +40,15 @@ func configSet(c *Ctx) {
 	for i := 2; i < len(c.Args); i += 2 {
 		pairs = append(pairs, config.Pair{Name: string(c.Args[i]), Value: string(c.Args[i+1])})
 	}
+	if c.d.shared != nil {
+		c.configSetShared(pairs)
+		return
+	}
+	c.configSetOwn(pairs)
+}
+
+// configSetOwn changes settings of this node.
+func (c *Ctx) configSetOwn(pairs []config.Pair) {
 	before := c.d.config.Config().Store.MaxMemory
 	if err := c.d.config.Set(pairs); err != nil {
 		c.W.Error(errOf(err))
@@ -63,6 +72,7 @@ func configRewrite(c *Ctx) {
 
 func configResetStat(c *Ctx) {
 	d := c.d
+	d.passCounts(c)
 	d.stats.reset()
 	for _, e := range d.entries {
 		if e != nil {
@@ -125,6 +135,7 @@ func (d *Dispatcher) observe() {
 	}, "server.notify_keyspace_events")
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
+	d.observeShared()
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {

@@ -5,13 +5,20 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"respkv/internal/threads"
 )
 
 // rawSupported: connections with a socket of their own are driven from within
 // the poller's callback.
 const rawSupported = true
+
+// longTurn is how many reads in a row make a turn long: others wait for it, if
+// there is one thread.
+const longTurn = 16
 
 // serveRaw drives the connection within one callback of its RawConn: on each
 // wake it reads, executes and writes directly on the descriptor, and holds no
@@ -45,7 +52,10 @@ func (c *Client) pump(fd int) (wait bool) {
 	if c.in.held() && !c.process(b, fd) {
 		return false
 	}
-	for {
+	for turns := 1; ; turns++ {
+		if turns%longTurn == 0 {
+			threads.Stalled()
+		}
 		if c.state.Load() != stateOpen {
 			return false
 		}
@@ -53,14 +63,14 @@ func (c *Client) pump(fd int) (wait bool) {
 		if room == nil {
 			return false
 		}
-		n, err := unix.Read(fd, room)
-		if err == unix.EINTR {
+		n, errno := readNow(fd, room)
+		if errno == unix.EINTR {
 			continue
 		}
-		if err == unix.EAGAIN {
+		if errno == unix.EAGAIN {
 			return true
 		}
-		if n <= 0 {
+		if errno != 0 || n <= 0 {
 			return false
 		}
 		c.received(n)
@@ -73,18 +83,32 @@ func (c *Client) pump(fd int) (wait bool) {
 	}
 }
 
+// readNow and writeNow are read and write on a descriptor that does not block.
+// They do not tell the scheduler of the system call, as package unix does: that
+// prepares for a call that lasts, and costs about as much as the dispatch of a
+// command. b is not empty.
+func readNow(fd int, b []byte) (n int, errno syscall.Errno) {
+	r, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(r), errno
+}
+
+func writeNow(fd int, b []byte) (n int, errno syscall.Errno) {
+	r, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	return int(r), errno
+}
+
 // writeFD writes without blocking: n bytes were taken; ok is false when the
 // connection is broken.
 func writeFD(fd int, b []byte) (n int, ok bool) {
 	for n < len(b) {
-		m, err := unix.Write(fd, b[n:])
-		if err == unix.EINTR {
+		m, errno := writeNow(fd, b[n:])
+		if errno == unix.EINTR {
 			continue
 		}
-		if err == unix.EAGAIN {
+		if errno == unix.EAGAIN {
 			return n, true
 		}
-		if err != nil {
+		if errno != 0 {
 			return n, false
 		}
 		n += m

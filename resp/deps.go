@@ -12,6 +12,9 @@ import (
 type Routing interface {
 	// Route decides before any lock is taken.
 	Route(slot uint16, readonly, asking, write bool) cluster.Decision
+	// Mine says whether Route would answer Here if the lease is valid, which
+	// Admit looks at: the slot is this node's and open.
+	Mine(slot uint16) bool
 	// Admit looks again with the lock of the slot's shard held: a handoff or a
 	// lost lease since Route shows here.
 	Admit(slot uint16, write bool) cluster.Admission

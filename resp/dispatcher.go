@@ -20,6 +20,9 @@ type DispatcherOptions struct {
 	Routing Routing
 	// Replicator is the replication; nil: nothing is replicated.
 	Replicator Replicator
+	// Shared is what the nodes of the cluster have in common; nil: a standalone
+	// node.
+	Shared Shared
 	// Config is the configuration, and what CONFIG changes.
 	Config *config.Live
 	// Shutdown begins to end the node; called by SHUTDOWN. It does not wait.
@@ -41,7 +44,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		o.Logger = slog.Default()
 	}
 	d := &Dispatcher{
-		store: o.Store, routing: o.Routing, repl: o.Replicator, config: o.Config,
+		store: o.Store, routing: o.Routing, repl: o.Replicator, shared: o.Shared, config: o.Config,
 		log: o.Logger, shutdown: o.Shutdown, version: cmp.Or(o.Version, "unknown"),
 		started: time.Now(), runID: randomID(),
 		batches: sync.Pool{New: newBatch},
@@ -68,6 +71,10 @@ func (d *Dispatcher) Close() {
 	d.evictor.close()
 	d.reclaimer.close()
 }
+
+// Commands returns how many commands of clients were executed since the start,
+// or CONFIG RESETSTAT. Safe for concurrent use.
+func (d *Dispatcher) Commands() int64 { return d.stats.commands.Load() }
 
 // Connected implements Executor.
 func (d *Dispatcher) Connected(client *Client) {
@@ -130,9 +137,17 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 	d.appendEffect(k.Slot, db, [][]byte{wordDel, k.Name})
 }
 
-// FieldsExpired logs the removal of hash fields past their deadline. It
-// implements store.Hooks and is called with the lock of the key's shard held.
-func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte) {
+// FieldsExpired logs the removal of hash fields past their deadline; all: the
+// hash goes with them. It implements store.Hooks and is called with the lock of
+// the key's shard held.
+func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
+	if d.watches.used() {
+		d.touch(db, k)
+	}
+	d.publishEvent(NotifyHash, "hexpired", db, k.Name)
+	if all {
+		d.publishEvent(NotifyGeneric, "del", db, k.Name)
+	}
 	if d.repl == nil {
 		return
 	}

@@ -111,6 +111,15 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"SET k v EX 100"}, "PERSIST k", []string{"PERSIST k"}},
 		{[]string{"SET k v"}, "PERSIST k", nil},
 	},
+	"sort": {
+		{[]string{"RPUSH {k}1 3 1 2", "SET {k}2 x"}, "SORT {k}1 STORE {k}2", []string{"DEL {k}2", "RPUSH {k}2 1 2 3"}},
+		{[]string{"SADD {k}1 b a c"}, "SORT {k}1 BY nosort STORE {k}2 DESC LIMIT 0 2", []string{"DEL {k}2", "RPUSH {k}2 c b"}},
+		{[]string{"SET {k}2 x"}, "SORT {k}1 STORE {k}2", []string{"DEL {k}2"}},
+		{[]string{"RPUSH {k}1 3 1 2"}, "SORT {k}1 BY nosort LIMIT 0 1 STORE {k}1", []string{"DEL {k}1", "RPUSH {k}1 3"}},
+		{[]string{"RPUSH {k}1 3 1 2"}, "SORT {k}1", nil},
+		{[]string{"RPUSH {k}1 x"}, "SORT {k}1 STORE {k}2", nil},
+		{nil, "SORT {k}1 STORE {k}2", nil},
+	},
 	"flushdb": {
 		{[]string{"SET {k}1 a", "SET {k}2 b", "SET other c"}, "FLUSHDB", []string{"FLUSHDB", "FLUSHDB"}},
 		{nil, "FLUSHDB ASYNC", nil},
@@ -225,6 +234,12 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"ZADD {z}2 1 a 2 b 3 c"}, "ZMPOP 2 {z}1 {z}2 MIN COUNT 2", []string{"ZREM {z}2 a b"}},
 		{nil, "ZMPOP 1 z MIN", nil},
 	},
+	"bzpopmin": {
+		{[]string{"ZADD {z}2 1 a 2 b"}, "BZPOPMIN {z}1 {z}2 0", []string{"ZREM {z}2 a"}},
+		{nil, "BZPOPMIN z x", nil},
+	},
+	"bzpopmax": {{[]string{"ZADD z 1 a 2 b"}, "BZPOPMAX z 0", []string{"ZREM z b"}}},
+	"bzmpop":   {{[]string{"ZADD {z}2 1 a 2 b 3 c"}, "BZMPOP 0 2 {z}1 {z}2 MAX COUNT 2", []string{"ZREM {z}2 c b"}}},
 	"zremrangebyrank": {
 		{[]string{"ZADD z 1 a 2 b 3 c"}, "ZREMRANGEBYRANK z 0 -2", []string{"ZREMRANGEBYRANK z 0 -2"}},
 		{[]string{"ZADD z 1 a"}, "ZREMRANGEBYRANK z 5 9", nil},

@@ -105,6 +105,9 @@ const (
 	errNotHLL        = "WRONGTYPE Key is not a valid HyperLogLog string value."
 	errBrokenHLL     = "INVALIDOBJ Corrupted HLL object detected"
 	errHLLNotSparse  = "ERR HLL encoding is not sparse"
+	errSortBy        = "ERR BY option of SORT denied in cluster mode."
+	errSortGet       = "ERR GET option of SORT denied in cluster mode."
+	errSortScore     = "ERR One or more scores can't be converted into double"
 	errHLLNoKey      = "ERR The specified key does not exist"
 	errSlotsInFlight = "TRYAGAIN Slots of this node are being handed over"
 )

@@ -89,6 +89,10 @@ func errClusterNotBuilt(sub, instead string) string {
 	return "ERR CLUSTER " + strings.ToUpper(sub) + " is not supported: " + instead
 }
 
+// errNotConfirmed answers a change of what the cluster shares, which no majority
+// has confirmed in time.
+const errNotConfirmed = "CLUSTERDOWN The cluster did not confirm the change in time: it may still take effect"
+
 func errClusterTimeout(err error) string {
 	return "ERR the cluster did not answer in time: " + errorSafe(err.Error())
 }

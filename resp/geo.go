@@ -101,8 +101,13 @@ options:
 	if !ok {
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	r, err := z.Add(flags, members...)
 	c.Dirty(r.Added + r.Updated)
+	if r.Added+r.Updated > 0 {
+		c.NotifyNew(fresh, c.Key(1))
+		c.Notify(NotifyZSet, "zadd", c.Args[1])
+	}
 	if r.Added+r.Updated > 0 && c.logged() {
 		effect := [][]byte{wordZAdd, c.Args[1]}
 		add := func(m store.Scored) { effect = append(effect, store.AppendScore(nil, m.Score), m.Member) }

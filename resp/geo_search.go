@@ -309,6 +309,7 @@ func (o *geoOptions) store(c *Ctx, places []found) {
 			return
 		}
 	}
+	fresh := c.Fresh(k)
 	changed, err := r.Store(&c.Tx, k)
 	if err != nil {
 		c.StoreError(err)
@@ -319,6 +320,11 @@ func (o *geoOptions) store(c *Ctx, places []found) {
 		return
 	}
 	c.Dirty(max(1, len(places)))
+	event := "georadiusstore"
+	if o.isSearch() {
+		event = "geosearchstore"
+	}
+	c.NotifyStored(NotifyZSet, event, k, len(places), fresh)
 	if !c.logged() {
 		return
 	}

@@ -40,7 +40,7 @@ func (c *Ctx) hash() (h store.Hash, ok bool) {
 // readHash is hash for a reading command.
 func (c *Ctx) readHash() (h store.Hash, ok bool) {
 	h, err := c.Tx.Hash(c.Key(1))
-	c.Hit(h.Exists() || err != nil)
+	c.Looked(c.Key(1), h.Exists() || err != nil)
 	if err != nil {
 		c.StoreError(err)
 		return h, false
@@ -58,8 +58,12 @@ func hset(c *Ctx) {
 	if !ok {
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	added, done, err := h.Set(c.Args[2:]...)
 	c.Dirty(done)
+	if done > 0 {
+		c.notifyHash("hset", fresh)
+	}
 	if err != nil {
 		if done > 0 && c.logged() {
 			c.Effect(c.words(wordHSet, c.Args[1:2+2*done])...)
@@ -72,6 +76,12 @@ func hset(c *Ctx) {
 		return
 	}
 	c.W.Int(int64(added))
+}
+
+// notifyHash tells of a change to the hash at the first key.
+func (c *Ctx) notifyHash(event string, fresh bool) {
+	c.NotifyNew(fresh, c.Key(1))
+	c.Notify(NotifyHash, event, c.Args[1])
 }
 
 // words is an effect of a word and arguments.
@@ -88,11 +98,13 @@ func hsetNX(c *Ctx) {
 		c.W.Int(0)
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	if _, _, err := h.Set(c.Args[2:]...); err != nil {
 		c.StoreError(err)
 		return
 	}
 	c.Dirty(1)
+	c.notifyHash("hset", fresh)
 	// Not as sent: on a replica the field may still be there, past its
 	// deadline.
 	if c.logged() {
@@ -191,7 +203,7 @@ func hdel(c *Ctx) {
 	for _, field := range c.Args[2:] {
 		found, stored, err := h.Delete(field)
 		if err != nil {
-			changes.log(c, 0)
+			changes.log(c, &h, 0)
 			c.StoreError(err)
 			return
 		}
@@ -202,7 +214,7 @@ func hdel(c *Ctx) {
 			n++
 		}
 	}
-	changes.log(c, 0)
+	changes.log(c, &h, 0)
 	c.W.Int(n)
 }
 
@@ -220,12 +232,14 @@ func hincrBy(c *Ctx) {
 	if !ok {
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	n, err := h.IncrBy(c.Args[2], delta)
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
 	c.Dirty(1)
+	c.notifyHash("hincrby", fresh)
 	if h.HasDeadlines() {
 		// On a replica the field may still have an old value, past its
 		// deadline.
@@ -247,12 +261,14 @@ func hincrByFloat(c *Ctx) {
 	if !ok {
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	sum, err := h.IncrByFloat(c.Args[2], c.Args[3])
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
 	c.Dirty(1)
+	c.notifyHash("hincrbyfloat", fresh)
 	c.fieldEffect(&h, c.Args[2], sum)
 	c.W.Bulk(sum)
 }

@@ -48,12 +48,22 @@ func (c *Ctx) fields(i, each int) (fields [][]byte, ok bool) {
 	return fields, true
 }
 
-// fieldChanges collects what a command did to fields, to replicate it: those
-// that got one and the same deadline, those that lost theirs, those removed.
+// fieldChanges collects what a command did to fields, to replicate it and tell of
+// it: those that got one and the same deadline, those that lost theirs, those
+// removed.
 type fieldChanges struct{ dated, undated, removed [][]byte }
 
-func (f *fieldChanges) log(c *Ctx, at int64) {
+func (f *fieldChanges) log(c *Ctx, h *store.Hash, at int64) {
 	c.Dirty(len(f.dated) + len(f.undated) + len(f.removed))
+	if len(f.dated) > 0 {
+		c.notifyHash("hexpire", false)
+	}
+	if len(f.undated) > 0 {
+		c.notifyHash("hpersist", false)
+	}
+	if len(f.removed) > 0 {
+		c.NotifyTaken(NotifyHash, "hdel", c.Key(1), !h.Exists())
+	}
 	if !c.logged() {
 		return
 	}
@@ -123,7 +133,7 @@ func hexpire(c *Ctx, unit int64, relative bool) {
 		}
 		c.W.Int(int64(result))
 	}
-	changes.log(c, at)
+	changes.log(c, &h, at)
 }
 
 func (c *Ctx) setFieldDeadline(h *store.Hash, field []byte, at int64, condition expireCondition, changes *fieldChanges) (store.FieldResult, error) {
@@ -199,7 +209,7 @@ func hpersist(c *Ctx) {
 		}
 		c.W.Int(int64(result))
 	}
-	changes.log(c, 0)
+	changes.log(c, &h, 0)
 }
 
 func hgetDel(c *Ctx) {
@@ -225,7 +235,7 @@ func hgetDel(c *Ctx) {
 		}
 		changes.removed = append(changes.removed, field)
 	}
-	changes.log(c, 0)
+	changes.log(c, &h, 0)
 }
 
 // fieldOptions are the options before FIELDS of HGETEX and HSETEX.
@@ -299,7 +309,7 @@ func hgetEx(c *Ctx) {
 			break
 		}
 	}
-	changes.log(c, o.at)
+	changes.log(c, &h, o.at)
 }
 
 func hsetEx(c *Ctx) {
@@ -329,9 +339,16 @@ func hsetEx(c *Ctx) {
 	if at == 0 {
 		at = -1
 	}
+	fresh := c.Fresh(c.Key(1))
 	_, done, err := h.SetAt(at, o.keepTTL, pairs...)
 	pairs = pairs[:2*done]
 	c.Dirty(done)
+	if done > 0 {
+		c.notifyHash("hset", fresh)
+		if o.at != 0 {
+			c.notifyHash("hexpire", false)
+		}
+	}
 	if done > 0 && c.logged() {
 		count := decimal(int64(done))
 		switch {
@@ -363,7 +380,7 @@ func (c *Ctx) removeFields(h *store.Hash, pairs [][]byte) {
 			changes.removed = append(changes.removed, pairs[i])
 		}
 	}
-	changes.log(c, 0)
+	changes.log(c, h, 0)
 	if err != nil {
 		c.StoreError(err)
 		return

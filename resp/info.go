@@ -42,6 +42,7 @@ var infoSections = []infoSection{
 }
 
 func info(c *Ctx) {
+	c.d.passCounts(c)
 	w := infoWriter{allLocked: c.Tx.AllLocked}
 	for i := range infoSections {
 		s := &infoSections[i]

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"respkv/cluster"
+	"respkv/internal/threads"
 	"respkv/store"
 )
 
@@ -304,6 +305,8 @@ func (r *reclaimer) start(st *store.Store) {
 	r.running = true
 	stop := r.stop
 	r.done.Go(func() {
+		threads.Begin()
+		defer threads.End()
 		for more := true; more; more = r.next() {
 			reclaim(st, false, stop)
 		}

@@ -38,7 +38,7 @@ func (c *Ctx) list() (l store.List, ok bool) {
 // readList is list for a reading command.
 func (c *Ctx) readList() (l store.List, ok bool) {
 	l, err := c.Tx.OpenList(c.Key(1))
-	c.Hit(l.Exists() || err != nil)
+	c.Looked(c.Key(1), l.Exists() || err != nil)
 	if err != nil {
 		c.StoreError(err)
 		return l, false
@@ -55,8 +55,13 @@ func push(c *Ctx, front, existing bool) {
 		c.W.Int(0)
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	done, err := l.Push(front, c.Args[2:]...)
 	c.Dirty(done)
+	if done > 0 {
+		c.NotifyNew(fresh, c.Key(1))
+		c.Notify(NotifyList, pushEvent(front), c.Args[1])
+	}
 	if err != nil {
 		if done > 0 && c.logged() {
 			c.Effect(c.words(c.Args[0], c.Args[1:2+done])...)
@@ -65,6 +70,20 @@ func push(c *Ctx, front, existing bool) {
 		return
 	}
 	c.W.Int(int64(l.Len()))
+}
+
+func pushEvent(front bool) string {
+	if front {
+		return "lpush"
+	}
+	return "rpush"
+}
+
+func popEvent(front bool) string {
+	if front {
+		return "lpop"
+	}
+	return "rpop"
 }
 
 func pop(c *Ctx, front bool) {
@@ -88,16 +107,18 @@ func pop(c *Ctx, front bool) {
 		c.W.NullArray()
 	case !l.Exists():
 		c.W.Null()
+	case count == 0:
+		c.W.Array(0)
 	case counted:
-		c.replyPopped(c.W.Len(), &l, front, int(min(count, int64(l.Len()))))
+		c.replyPopped(c.W.Len(), c.Key(1), &l, front, int(min(count, int64(l.Len()))))
 	default:
-		c.popOne(c.W.Len(), &l, front)
+		c.popOne(c.W.Len(), c.Key(1), &l, front)
 	}
 }
 
-// popOne takes the element at an end of l and replies with it. If that fails the
-// reply, which begins at mark, is the error.
-func (c *Ctx) popOne(mark int, l *store.List, front bool) bool {
+// popOne takes the element at an end of l, the list at k, and replies with it. If
+// that fails the reply, which begins at mark, is the error.
+func (c *Ctx) popOne(mark int, k store.Key, l *store.List, front bool) bool {
 	i := 0
 	if !front {
 		i = l.Len() - 1
@@ -109,11 +130,12 @@ func (c *Ctx) popOne(mark int, l *store.List, front bool) bool {
 		return false
 	}
 	c.Dirty(1)
+	c.NotifyTaken(NotifyList, popEvent(front), k, !l.Exists())
 	return true
 }
 
 // replyPopped is popOne for count elements, as an array in the order of popping.
-func (c *Ctx) replyPopped(mark int, l *store.List, front bool, count int) bool {
+func (c *Ctx) replyPopped(mark int, k store.Key, l *store.List, front bool, count int) bool {
 	first := 0
 	if !front {
 		first = l.Len() - count
@@ -125,6 +147,7 @@ func (c *Ctx) replyPopped(mark int, l *store.List, front bool, count int) bool {
 		return false
 	}
 	c.Dirty(count)
+	c.NotifyTaken(NotifyList, popEvent(front), k, !l.Exists())
 	return true
 }
 
@@ -201,6 +224,7 @@ func linsert(c *Ctx) {
 		c.W.Int(-1)
 	default:
 		c.Dirty(1)
+		c.Notify(NotifyList, "linsert", c.Args[1])
 		c.W.Int(int64(l.Len()))
 	}
 }
@@ -228,6 +252,7 @@ func lset(c *Ctx) {
 		return
 	}
 	c.Dirty(1)
+	c.Notify(NotifyList, "lset", c.Args[1])
 	c.W.OK()
 }
 
@@ -293,6 +318,9 @@ func ltrim(c *Ctx) {
 		c.StoreError(err)
 		return
 	}
+	if n > 0 {
+		c.NotifyTaken(NotifyList, "ltrim", c.Key(1), !l.Exists())
+	}
 	c.W.OK()
 }
 
@@ -311,6 +339,9 @@ func lrem(c *Ctx) {
 		return
 	}
 	c.Dirty(removed)
+	if removed > 0 {
+		c.NotifyTaken(NotifyList, "lrem", c.Key(1), !l.Exists())
+	}
 	c.W.Int(int64(removed))
 }
 

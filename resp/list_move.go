@@ -78,6 +78,7 @@ func (c *Ctx) replyMoved(m listMove) bool {
 		at = source.Len() - 1
 	}
 	value := append([]byte{}, source.Index(at)...)
+	fresh := c.Fresh(m.to)
 	// The destination first: it may fail for want of memory.
 	if _, err = target.Push(m.toFront, value); err == nil {
 		if bytes.Equal(m.from.Name, m.to.Name) && m.toFront {
@@ -92,6 +93,9 @@ func (c *Ctx) replyMoved(m listMove) bool {
 		return false
 	}
 	c.Dirty(1)
+	c.NotifyNew(fresh, m.to)
+	c.Notify(NotifyList, pushEvent(m.toFront), m.to.Name)
+	c.NotifyTaken(NotifyList, popEvent(m.fromFront), m.from, !source.Exists())
 	c.W.Bulk(value)
 	return true
 }
@@ -168,7 +172,7 @@ func (p multiPop) replyKeyAndMany(c *Ctx, k store.Key, l *store.List) {
 	n := int(min(p.count, int64(l.Len())))
 	c.W.Array(2)
 	c.W.Bulk(k.Name)
-	if c.replyPopped(mark, l, p.front, n) && c.logged() {
+	if c.replyPopped(mark, k, l, p.front, n) && c.logged() {
 		c.Effect(popWord(p.front), k.Name, decimal(int64(n)))
 	}
 }
@@ -180,9 +184,10 @@ func lmpop(c *Ctx) {
 	}
 }
 
-// waitForList is what the blocking commands on lists have in common.
-func (c *Ctx) waitForList(first, end int, timeout int64) waitFor {
-	w := waitFor{typ: store.TypeList, timeoutMillis: timeout, timedOut: (*proto.Writer).NullArray}
+// waitForKeys is what the blocking commands on lists and sorted sets have in
+// common.
+func (c *Ctx) waitForKeys(typ store.Type, first, end int, timeout int64) waitFor {
+	w := waitFor{typ: typ, timeoutMillis: timeout, timedOut: (*proto.Writer).NullArray}
 	for i := first; i < end; i++ {
 		w.keys = append(w.keys, c.Key(i))
 	}
@@ -199,7 +204,7 @@ func blockingPop(c *Ctx, front bool) {
 		mark := c.W.Len()
 		c.W.Array(2)
 		c.W.Bulk(k.Name)
-		if c.popOne(mark, l, front) && c.logged() {
+		if c.popOne(mark, k, l, front) && c.logged() {
 			c.Effect(popWord(front), k.Name)
 		}
 	}
@@ -210,7 +215,7 @@ func blockingPop(c *Ctx, front bool) {
 		c.W.NullArray()
 		return
 	}
-	w := c.waitForList(1, last, timeout)
+	w := c.waitForKeys(store.TypeList, 1, last, timeout)
 	w.serve = serveList(reply)
 	c.block(w)
 }
@@ -240,7 +245,7 @@ func blmpop(c *Ctx) {
 		c.W.NullArray()
 		return
 	}
-	w := c.waitForList(p.first, p.end, timeout)
+	w := c.waitForKeys(store.TypeList, p.first, p.end, timeout)
 	w.serve = serveList(p.replyKeyAndMany)
 	c.block(w)
 }
@@ -288,7 +293,7 @@ func (c *Ctx) blockingMove(m listMove, timeout int64, effect func(c *Ctx, m list
 	case !c.mayBlock():
 		c.W.Null()
 	default:
-		w := c.waitForList(1, 2, timeout)
+		w := c.waitForKeys(store.TypeList, 1, 2, timeout)
 		m.to = ownedKey(m.to)
 		w.target = m.to
 		w.serve = func(c *Ctx, k store.Key) {

@@ -30,8 +30,8 @@ type forwardedHooks struct{ d *Dispatcher }
 
 func (h *forwardedHooks) Expired(db int, k store.Key) { h.d.Expired(db, k) }
 
-func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
-	h.d.FieldsExpired(db, k, fields)
+func (h *forwardedHooks) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
+	h.d.FieldsExpired(db, k, fields, all)
 }
 
 // newTestNode returns a node with one client. routing nil: a standalone node.
@@ -292,6 +292,8 @@ func (r *testRouting) Route(slot uint16, readonly, _, write bool) cluster.Decisi
 	}
 	return cluster.Decision{Verdict: cluster.Moved, Node: r.m.Node(a.Primary)}
 }
+
+func (r *testRouting) Mine(slot uint16) bool { return r.m.Slot(slot).Primary == self }
 
 func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 	r.mu.Lock()

@@ -95,6 +95,26 @@ func (c *Ctx) NotifyNew(fresh bool, k store.Key) {
 	}
 }
 
+// NotifyTaken tells that something was taken from the value of k and, if the
+// value went with it, that k was removed.
+func (c *Ctx) NotifyTaken(class NotifyClass, event string, k store.Key, gone bool) {
+	c.Notify(class, event, k.Name)
+	if gone {
+		c.Notify(NotifyGeneric, "del", k.Name)
+	}
+}
+
+// NotifyStored tells of a command that made a value of n elements for k, or,
+// without any, removed what was there. fresh: see NotifyNew.
+func (c *Ctx) NotifyStored(class NotifyClass, event string, k store.Key, n int, fresh bool) {
+	if n == 0 {
+		c.Notify(NotifyGeneric, "del", k.Name)
+		return
+	}
+	c.NotifyNew(fresh, k)
+	c.Notify(class, event, k.Name)
+}
+
 // Looked counts a lookup of k by a reading command, as Hit does, and tells of
 // one that found nothing.
 func (c *Ctx) Looked(k store.Key, found bool) {

@@ -28,6 +28,8 @@ func (r *movableRouting) Route(slot uint16, readonly, asking, write bool) cluste
 	return r.now().Route(slot, readonly, asking, write)
 }
 
+func (r *movableRouting) Mine(slot uint16) bool { return r.now().Mine(slot) }
+
 func (r *movableRouting) Admit(slot uint16, write bool) cluster.Admission {
 	return r.now().Admit(slot, write)
 }

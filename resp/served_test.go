@@ -30,6 +30,7 @@ type servedNode struct {
 type servedOptions struct {
 	routing Routing
 	repl    Replicator
+	shared  Shared
 	change  func(*config.Config)
 }
 
@@ -47,7 +48,7 @@ func serveNode(t testing.TB, o servedOptions) *servedNode {
 		t.Fatal(err)
 	}
 	n.d, err = NewDispatcher(DispatcherOptions{
-		Store: n.store, Routing: o.routing, Replicator: o.repl, Config: n.live, Version: "1.2.3",
+		Store: n.store, Routing: o.routing, Replicator: o.repl, Shared: o.shared, Config: n.live, Version: "1.2.3",
 		Shutdown: func(o ShutdownOptions) error { n.shutdown <- o; return nil },
 	})
 	if err != nil {

@@ -34,7 +34,7 @@ func (c *Ctx) set() (s store.Set, ok bool) {
 // readSet is set for a reading command.
 func (c *Ctx) readSet() (s store.Set, ok bool) {
 	s, err := c.Tx.OpenSet(c.Key(1))
-	c.Hit(s.Exists() || err != nil)
+	c.Looked(c.Key(1), s.Exists() || err != nil)
 	if err != nil {
 		c.StoreError(err)
 		return s, false
@@ -47,8 +47,13 @@ func sadd(c *Ctx) {
 	if !ok {
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	added, done, err := s.Add(c.Args[2:]...)
 	c.Dirty(added)
+	if added > 0 {
+		c.NotifyNew(fresh, c.Key(1))
+		c.Notify(NotifySet, "sadd", c.Args[1])
+	}
 	if err != nil {
 		if added > 0 && c.logged() {
 			c.Effect(c.words(wordSAdd, c.Args[1:2+done])...)
@@ -71,7 +76,7 @@ func srem(c *Ctx) {
 			if c.logged() {
 				c.Effect(c.words(wordSRem, c.Args[1:2+i])...)
 			}
-			c.Dirty(removed)
+			c.notifyRemoved(&s, removed)
 			c.StoreError(err)
 			return
 		}
@@ -79,8 +84,17 @@ func srem(c *Ctx) {
 			removed++
 		}
 	}
-	c.Dirty(removed)
+	c.notifyRemoved(&s, removed)
 	c.W.Int(int64(removed))
+}
+
+// notifyRemoved counts and tells of members that were removed from the set at
+// the first key.
+func (c *Ctx) notifyRemoved(s *store.Set, removed int) {
+	c.Dirty(removed)
+	if removed > 0 {
+		c.NotifyTaken(NotifySet, "srem", c.Key(1), !s.Exists())
+	}
 }
 
 func smembers(c *Ctx) {
@@ -131,11 +145,11 @@ func spop(c *Ctx) {
 			return
 		}
 	}
-	s, ok := c.readSet()
+	s, ok := c.set()
 	if !ok {
 		return
 	}
-	if !s.Exists() {
+	if !s.Exists() || count == 0 {
 		if counted {
 			c.W.Set(0)
 		} else {
@@ -148,11 +162,14 @@ func spop(c *Ctx) {
 		s.Random(1, func(m []byte) bool { member = append(member, m...); return true })
 		c.W.Bulk(member)
 		c.pop(&s, [][]byte{member})
+		c.NotifyTaken(NotifySet, "spop", c.Key(1), !s.Exists())
 		return
 	}
 	if n := int64(s.Len()); count >= n {
+		c.Hit(true) // the members are read, as by SMEMBERS
 		c.W.Set(int(n))
 		s.Each(func(member []byte) bool { c.W.Bulk(member); return true })
+		c.Notify(NotifySet, "spop", c.Args[1])
 		c.remove(c.Key(1))
 		return
 	}
@@ -168,6 +185,7 @@ func spop(c *Ctx) {
 		c.pop(&s, members[:n])
 		members = members[n:]
 	}
+	c.Notify(NotifySet, "spop", c.Args[1])
 }
 
 // pop removes members of the set at the first key, and replicates which.
@@ -246,8 +264,10 @@ func smove(c *Ctx) {
 		c.replyBool(found)
 		return
 	}
+	fresh := c.Fresh(c.Key(2))
 	// The destination first: it may fail for want of memory.
-	if _, _, err := target.Add(member); err != nil {
+	added, _, err := target.Add(member)
+	if err != nil {
 		c.StoreError(err)
 		return
 	}
@@ -258,6 +278,11 @@ func smove(c *Ctx) {
 		c.StoreError(err)
 		return
 	}
-	c.Dirty(1)
+	c.Dirty(1 + added)
+	c.NotifyTaken(NotifySet, "srem", c.Key(1), !source.Exists())
+	if added > 0 {
+		c.NotifyNew(fresh, c.Key(2))
+		c.Notify(NotifySet, "sadd", c.Args[2])
+	}
 	c.W.Int(1)
 }

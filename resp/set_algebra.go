@@ -23,9 +23,25 @@ func (c *Ctx) keys(first, end int) []store.Key {
 	return list
 }
 
+// lookedAll counts lookups of keys by a command that reads them one after the
+// other, and stops at the first of a type that it does not take.
+func (c *Ctx) lookedAll(keys []store.Key, takes func(t store.Type) bool) {
+	for _, k := range keys {
+		t := c.Tx.Type(k)
+		c.Looked(k, t != store.TypeNone)
+		if t != store.TypeNone && !takes(t) {
+			return
+		}
+	}
+}
+
+func isSet(t store.Type) bool { return t == store.TypeSet }
+
 // combine is SUNION, SINTER and SDIFF.
 func combine(c *Ctx, op store.SetOp) {
-	r, err := c.Tx.Combine(op, c.keys(1, len(c.Args)))
+	keys := c.keys(1, len(c.Args))
+	c.lookedAll(keys, isSet)
+	r, err := c.Tx.Combine(op, keys)
 	if err != nil {
 		c.StoreError(err)
 		return
@@ -37,12 +53,14 @@ func combine(c *Ctx, op store.SetOp) {
 
 // combineStore is SUNIONSTORE, SINTERSTORE and SDIFFSTORE.
 func combineStore(c *Ctx, op store.SetOp) {
-	r, err := c.Tx.Combine(op, c.keys(2, len(c.Args)))
+	keys := c.keys(2, len(c.Args))
+	c.lookedAll(keys, isSet)
+	r, err := c.Tx.Combine(op, keys)
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
-	n := r.Len()
+	n, fresh := r.Len(), c.Fresh(c.Key(1))
 	changed, err := r.Store(&c.Tx, c.Key(1))
 	if err != nil {
 		c.StoreError(err)
@@ -50,6 +68,7 @@ func combineStore(c *Ctx, op store.SetOp) {
 	}
 	if changed {
 		c.Dirty(1)
+		c.NotifyStored(NotifySet, c.Cmd.Name, c.Key(1), n, fresh)
 	}
 	c.W.Int(int64(n))
 }
@@ -76,7 +95,9 @@ func sinterCard(c *Ctx) {
 			return
 		}
 	}
-	count, err := c.Tx.IntersectionLen(c.keys(2, end), int(limit))
+	keys := c.keys(2, end)
+	c.lookedAll(keys, isSet)
+	count, err := c.Tx.IntersectionLen(keys, int(limit))
 	if err != nil {
 		c.StoreError(err)
 		return

@@ -114,7 +114,7 @@ func (d *Dispatcher) enqueue(c *Ctx, b *batch) (consumed bool) {
 				c.reject(e, errCrossSlot)
 				return true
 			}
-			if !d.route(c) {
+			if !d.route(c, true) {
 				return true
 			}
 		}
@@ -230,14 +230,14 @@ func execute(c *Ctx) {
 		return
 	}
 	b := d.batches.Get().(*batch)
-	defer d.release(b)
+	defer d.release(b, 0)
 	x := c.plan(m, s.watches, b.pos)
 	if x.crossed {
 		c.redirect(errCrossSlot)
 		return
 	}
 	for {
-		if d.routing != nil && x.keyed && !d.route(c) {
+		if d.routing != nil && x.keyed && !d.route(c, true) {
 			return
 		}
 		x.lock(d.store)

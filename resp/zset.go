@@ -35,7 +35,7 @@ func (c *Ctx) zset(k store.Key) (z store.ZSet, ok bool) {
 // readZSet is zset for a reading command, at argument i.
 func (c *Ctx) readZSet(i int) (z store.ZSet, ok bool) {
 	z, err := c.Tx.OpenZSet(c.Key(i))
-	c.Hit(z.Exists() || err != nil)
+	c.Looked(c.Key(i), z.Exists() || err != nil)
 	if err != nil {
 		c.StoreError(err)
 		return z, false
@@ -108,6 +108,13 @@ func (o *zaddOptions) log(c *Ctx, r *store.ZAddResult) {
 	}
 }
 
+func (o *zaddOptions) event() string {
+	if o.flags&store.ZAddIncr != 0 {
+		return "zincr"
+	}
+	return "zadd"
+}
+
 // zadd is ZADD and ZINCRBY.
 func zadd(c *Ctx) {
 	var o zaddOptions
@@ -126,9 +133,14 @@ func zadd(c *Ctx) {
 	if !ok {
 		return
 	}
+	fresh := c.Fresh(c.Key(1))
 	r, err := z.Add(o.flags, members...)
 	changes := r.Added + r.Updated
 	c.Dirty(changes)
+	if changes > 0 {
+		c.NotifyNew(fresh, c.Key(1))
+		c.Notify(NotifyZSet, o.event(), c.Args[1])
+	}
 	if changes > 0 && c.logged() {
 		o.log(c, &r)
 	}
@@ -158,7 +170,7 @@ func zrem(c *Ctx) {
 			if removed > 0 && c.logged() {
 				c.Effect(c.words(wordZRem, c.Args[1:2+i])...)
 			}
-			c.Dirty(removed)
+			c.notifyZRemoved("zrem", &z, removed)
 			c.StoreError(err)
 			return
 		}
@@ -166,8 +178,17 @@ func zrem(c *Ctx) {
 			removed++
 		}
 	}
-	c.Dirty(removed)
+	c.notifyZRemoved("zrem", &z, removed)
 	c.W.Int(int64(removed))
+}
+
+// notifyZRemoved counts and tells of members that were removed from the sorted
+// set at the first key.
+func (c *Ctx) notifyZRemoved(event string, z *store.ZSet, removed int) {
+	c.Dirty(removed)
+	if removed > 0 {
+		c.NotifyTaken(NotifyZSet, event, c.Key(1), !z.Exists())
+	}
 }
 
 func zcard(c *Ctx) {

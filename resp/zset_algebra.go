@@ -33,13 +33,17 @@ func (c *Ctx) inputs(i int) (in *store.Inputs, end int, ok bool) {
 		return nil, 0, false
 	}
 	end = i + 1 + int(n)
-	in, err := c.Tx.OpenInputs(c.keys(i+1, end))
+	keys := c.keys(i+1, end)
+	c.lookedAll(keys, isSetOrZSet)
+	in, err := c.Tx.OpenInputs(keys)
 	if err != nil {
 		c.StoreError(err)
 		return nil, 0, false
 	}
 	return in, end, true
 }
+
+func isSetOrZSet(t store.Type) bool { return t == store.TypeSet || t == store.TypeZSet }
 
 // combineZSets is ZUNION, ZINTER, ZDIFF and those that store.
 func combineZSets(c *Ctx, op store.SetOp, stores bool) {

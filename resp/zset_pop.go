@@ -34,23 +34,23 @@ func zpop(c *Ctx, highest bool) {
 	}
 	// A single member comes flat in RESP3 too, unless it was asked for as one
 	// of several.
-	c.popZSet(&z, c.Args[1], highest, count, counted && c.W.RESP3())
-}
-
-// zpopBatch bounds the members of one effect of popping.
-const zpopBatch = 1024
-
-// popZSet removes up to count members from an end of the set at key, replies
-// with them and their scores, as pairs or in turn, and replicates which.
-func (c *Ctx) popZSet(z *store.ZSet, key []byte, highest bool, count int64, pairs bool) {
-	length := z.Len()
-	n := int(min(count, int64(length)))
-	mark := c.W.Len()
+	mark, n, pairs := c.W.Len(), int(min(count, int64(z.Len()))), counted && c.W.RESP3()
 	if pairs {
 		c.W.Array(n)
 	} else {
 		c.W.Array(2 * n)
 	}
+	c.popZSet(mark, c.Key(1), &z, highest, n, pairs)
+}
+
+// zpopBatch bounds the members of one effect of popping.
+const zpopBatch = 1024
+
+// popZSet removes n members from an end of the set at k, which has as many,
+// replies with them and their scores, as pairs or in turn, and replicates which.
+// If that fails the reply, which begins at mark, is the error.
+func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int, pairs bool) {
+	length := z.Len()
 	first := 0
 	if highest {
 		first = length - n
@@ -76,9 +76,14 @@ func (c *Ctx) popZSet(z *store.ZSet, key []byte, highest bool, count int64, pair
 		return
 	}
 	c.Dirty(n)
+	event := "zpopmin"
+	if highest {
+		event = "zpopmax"
+	}
+	c.NotifyTaken(NotifyZSet, event, k, !z.Exists())
 	for len(effect) > 0 {
 		m := min(len(effect), zpopBatch)
-		c.Effect(append([][]byte{wordZRem, key}, effect[:m]...)...)
+		c.Effect(append([][]byte{wordZRem, k.Name}, effect[:m]...)...)
 		effect = effect[m:]
 	}
 }
@@ -130,22 +135,35 @@ func (o *zmpopOptions) parse(c *Ctx, numKeys int) (ok bool) {
 	return true
 }
 
-func zmpop(c *Ctx) {
-	var o zmpopOptions
-	if !o.parse(c, 1) {
-		return
-	}
-	for i := o.first; i < o.end; i++ {
-		z, ok := c.zset(c.Key(i))
+// reply pops from the set at k, which exists, as ZMPOP replies.
+func (o zmpopOptions) reply(c *Ctx, k store.Key, z *store.ZSet) {
+	mark, n := c.W.Len(), int(min(o.count, int64(z.Len())))
+	c.W.Array(2)
+	c.W.Bulk(k.Name)
+	c.W.Array(n)
+	c.popZSet(mark, k, z, o.highest, n, true)
+}
+
+// firstZSet calls reply for the first key in the arguments from first up to
+// before end that exists. done: it replied, maybe with an error.
+func (c *Ctx) firstZSet(first, end int, reply func(c *Ctx, k store.Key, z *store.ZSet)) (done bool) {
+	for i := first; i < end; i++ {
+		k := c.Key(i)
+		z, ok := c.zset(k)
 		if !ok {
-			return
+			return true
 		}
 		if z.Exists() {
-			c.W.Array(2)
-			c.W.Bulk(c.Args[i])
-			c.popZSet(&z, c.Args[i], o.highest, o.count, true)
-			return
+			reply(c, k, &z)
+			return true
 		}
 	}
-	c.W.NullArray()
+	return false
+}
+
+func zmpop(c *Ctx) {
+	var o zmpopOptions
+	if o.parse(c, 1) && !c.firstZSet(o.first, o.end, o.reply) {
+		c.W.NullArray()
+	}
 }

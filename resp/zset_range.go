@@ -243,7 +243,7 @@ func zrangeStore(c *Ctx, o *zrangeOptions, z *store.ZSet) {
 
 // storeZSet makes r the value of the first key and replies with its size.
 func (c *Ctx) storeZSet(r *store.ZSetResult) {
-	n := r.Len()
+	n, fresh := r.Len(), c.Fresh(c.Key(1))
 	changed, err := r.Store(&c.Tx, c.Key(1))
 	if err != nil {
 		c.StoreError(err)
@@ -251,6 +251,7 @@ func (c *Ctx) storeZSet(r *store.ZSetResult) {
 	}
 	if changed {
 		c.Dirty(1)
+		c.NotifyStored(NotifyZSet, c.Cmd.Name, c.Key(1), n, fresh)
 	}
 	c.W.Int(int64(n))
 }
@@ -300,6 +301,6 @@ func zremRange(c *Ctx, kind rangeKind) {
 		c.StoreError(err)
 		return
 	}
-	c.Dirty(n)
+	c.notifyZRemoved(c.Cmd.Name, &z, n)
 	c.W.Int(int64(n))
 }

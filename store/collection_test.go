@@ -34,7 +34,7 @@ type modelField struct {
 func (m *collectionModel) Expired(int, Key) { m.t.Fatal("no key has a deadline") }
 
 // FieldsExpired: what is removed must be due.
-func (m *collectionModel) FieldsExpired(db int, k Key, fields [][]byte) {
+func (m *collectionModel) FieldsExpired(db int, k Key, fields [][]byte, all bool) {
 	c := m.dbs[db][string(k.Name)]
 	if c == nil {
 		m.t.Fatalf("fields %q of %q expired, which is not there", fields, k.Name)
@@ -44,6 +44,9 @@ func (m *collectionModel) FieldsExpired(db int, k Key, fields [][]byte) {
 			m.t.Fatalf("field %q of %q expired, model has %v %v", f, k.Name, v, ok)
 		}
 		delete(c.fields, string(f))
+	}
+	if all != (len(c.fields) == 0) {
+		m.t.Fatalf("%q is said to be empty: %v; model has %d fields", k.Name, all, len(c.fields))
 	}
 	m.tidy(db, string(k.Name))
 }

@@ -11,7 +11,7 @@ func (h *hookLog) Expired(db int, k Key) {
 	h.names = append(h.names, fmt.Sprintf("%d/%s", db, k.Name))
 }
 
-func (h *hookLog) FieldsExpired(db int, k Key, fields [][]byte) {
+func (h *hookLog) FieldsExpired(db int, k Key, fields [][]byte, all bool) {
 	h.names = append(h.names, fmt.Sprintf("%d/%s%q", db, k.Name, fields))
 }
 

@@ -257,7 +257,7 @@ func (h *Hash) expireLarge(budget int, res *ExpireResult) (looked int, next int6
 		for i := range due {
 			names[i] = due[i].name()
 		}
-		h.expired(names)
+		h.expired(names, len(due) == o.length())
 		res.Expired += len(due)
 		for i := range due {
 			p, _ := o.findRef(&o.index, elementTag(due[i].name()), due[i].ref)
@@ -298,19 +298,19 @@ func (h *Hash) expirePacked(res *ExpireResult) (looked int, next int64) {
 		return looked, next
 	}
 	if p.entries() == 0 {
-		h.expired(names)
+		h.expired(names, true)
 		h.it.sh.removeItem(&h.it)
 	} else if h.tx.setPacked(&h.it, h.k, TypeHash, EncodingListpackEx, p) != nil {
 		return looked, 0
 	} else {
-		h.expired(names)
+		h.expired(names, false)
 	}
 	res.Expired += len(names)
 	return looked, next
 }
 
-func (h *Hash) expired(names [][]byte) {
+func (h *Hash) expired(names [][]byte, all bool) {
 	if hooks := h.tx.Store.hooks; hooks != nil {
-		hooks.FieldsExpired(h.tx.DB, h.k, names)
+		hooks.FieldsExpired(h.tx.DB, h.k, names, all)
 	}
 }

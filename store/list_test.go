@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -265,6 +266,45 @@ func TestListLoadRefusesDamage(t *testing.T) {
 		damaged[n] ^= 1 << (n % 8)
 		if tx.LoadValue(MakeKey([]byte("x")), damaged, -1, true) == nil {
 			tx.DigestValue(MakeKey([]byte("x")))
+		}
+	}
+}
+
+// StoreList replaces whatever is there, in either form, and leaves nothing
+// behind.
+func TestStoreList(t *testing.T) {
+	s := openStore(t, Options{})
+	tx := &Tx{Store: s, Now: 1}
+	k := MakeKey([]byte("k"))
+	values := func(n int) (list [][]byte) {
+		for i := range n {
+			list = append(list, []byte(strconv.Itoa(i)))
+		}
+		return list
+	}
+	for _, n := range []int{0, 3, 5000, 10, 9000, 5000, 0, 1, 0} {
+		before := tx.Exists(k)
+		changed, err := tx.StoreList(k, values(n))
+		if err != nil || changed != (before || n > 0) {
+			t.Fatalf("%d: changed %v, error %v", n, changed, err)
+		}
+		l, err := tx.OpenList(k)
+		if err != nil || l.Len() != n || tx.Deadline(k) >= 0 {
+			t.Fatalf("%d: length %d, deadline %d, error %v", n, l.Len(), tx.Deadline(k), err)
+		}
+		if n == 0 {
+			continue
+		}
+		i := 0
+		l.Walk(0, false, func(value []byte) bool {
+			if string(value) != strconv.Itoa(i) {
+				t.Fatalf("%d: element %d is %q", n, i, value)
+			}
+			i++
+			return true
+		})
+		if _, err := tx.SetDeadline(k, 1000); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func (m *model) Expired(db int, k Key) {
 	delete(m.dbs[db], name)
 }
 
-func (m *model) FieldsExpired(int, Key, [][]byte) { m.t.Fatal("a hash in a model of strings") }
+func (m *model) FieldsExpired(int, Key, [][]byte, bool) { m.t.Fatal("a hash in a model of strings") }
 
 func (m *model) db() map[string]modelValue { return m.dbs[m.tx.DB] }
 

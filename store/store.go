@@ -58,7 +58,7 @@ type Hooks interface {
 
 	// FieldsExpired says the same of fields of the hash at k, which goes with
 	// its last field. The names are valid during the call only.
-	FieldsExpired(db int, k Key, fields [][]byte)
+	FieldsExpired(db int, k Key, fields [][]byte, all bool)
 }
 
 // Options configure a Store.

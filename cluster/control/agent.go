@@ -26,6 +26,9 @@ type AgentEnv interface {
 	Lease(until time.Duration)
 	// Term is this node's current raft term.
 	Term() uint64
+	// Changed answers Agent.Propose: the shared values have the change at
+	// version, or refused says why they do not.
+	Changed(id, version uint64, refused string)
 }
 
 // Agent is the part of a node that obeys the controller. It holds the lease.
@@ -45,6 +48,7 @@ type Agent struct {
 	paused   map[uint64]*pause
 	confirms map[uint64]bool // tokens being confirmed; true: applied
 	caughtUp []slotmap.RangeStatus
+	changes  map[uint64]*change // of shared values, not answered
 }
 
 type pause struct {
@@ -60,7 +64,7 @@ const maxConfirms = 256
 // starts from.
 func NewAgent(env AgentEnv, timing Timing, self slotmap.Node, m *slotmap.Map) *Agent {
 	return &Agent{env: env, timing: timing, self: self, m: m,
-		paused: map[uint64]*pause{}, confirms: map[uint64]bool{}}
+		paused: map[uint64]*pause{}, confirms: map[uint64]bool{}, changes: map[uint64]*change{}}
 }
 
 // SetController tells who leads raft; empty: nobody known.
@@ -94,6 +98,7 @@ func (a *Agent) Tick() {
 	if a.controller == "" {
 		return
 	}
+	a.sendChanges()
 	status := a.env.Status()
 	if !sameCopies(status, a.caughtUp) {
 		a.soon = true
@@ -155,6 +160,8 @@ func (a *Agent) Receive(from slotmap.NodeID, msg Message) {
 		a.confirm(from, m)
 	case *AskPositions:
 		a.env.Send(from, &Positions{ID: m.ID, Boot: a.self.Boot, List: a.env.Positions(m.Slots)})
+	case *Changed:
+		a.changed(m)
 	case *AskTerm:
 		a.env.Send(from, &TermIs{ID: m.ID, Term: a.env.Term()})
 	}

@@ -27,6 +27,9 @@ type ControllerEnv interface {
 	// Raft changes the raft members and answers through Controller.RaftDone.
 	// At most one change is under way.
 	Raft(change RaftChange)
+	// Change puts an entry of shared values in the raft log and calls done.
+	// After an error it is not known whether it will be there.
+	Change(entry []byte, done func(version uint64, refused string, err error))
 	Emit(Event)
 }
 
@@ -56,8 +59,11 @@ type RaftServer struct {
 
 // Policy is what the controller needs from the configuration.
 type Policy struct {
-	Expect          int
-	Replicas        int
+	Expect   int
+	Replicas int
+	// SetReplicas: Replicas holds for a cluster that has formed, too, in place of
+	// the number that it formed with.
+	SetReplicas     bool
 	MoveConcurrency int
 	MoveSlots       int
 	MoveTimeout     time.Duration
@@ -100,6 +106,7 @@ type Controller struct {
 	wanted    []*wish                          // handoffs that operators asked for
 	asks      uint64
 	plan      planCache
+	changing  map[uint64]bool // entries of shared values on their way into the log
 
 	// Granted counts leases, Promoted failovers.
 	Granted, Promoted, MovesDone, MovesAborted uint64
@@ -142,6 +149,7 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 	c.busy, c.onDone, c.raftOp, c.round = nil, nil, nil, 0
 	c.moves, c.failovers = map[uint64]*move{}, map[slotmap.NodeID]*failover{}
 	c.wanted, c.plan = nil, planCache{}
+	c.changing = map[uint64]bool{}
 	c.copying = map[slotmap.NodeID]time.Duration{}
 	for id, t := range c.nodes {
 		c.nodes[id] = &tracked{gossip: t.gossip, life: Joining}
@@ -169,6 +177,12 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 
 // Stop ends the leadership.
 func (c *Controller) Stop() { c.active, c.busy, c.onDone, c.raftOp = false, nil, nil, nil }
+
+// SetPolicy changes the policy, from the next decision on.
+func (c *Controller) SetPolicy(change func(*Policy)) {
+	change(&c.policy)
+	c.plan = planCache{}
+}
 
 // Active reports whether this controller leads.
 func (c *Controller) Active() bool { return c.active }
@@ -305,6 +319,9 @@ func (c *Controller) Receive(from slotmap.NodeID, msg Message) {
 		c.Broken(m.Node)
 	case *Request:
 		c.onRequest(from, m)
+	case *Change:
+		c.onChange(from, m)
+		news = false
 	default:
 		return
 	}

@@ -31,7 +31,7 @@ func (c *Controller) decide(now time.Duration) {
 			return
 		}
 	}
-	if c.decideMoves() || c.decideStates() || c.decideInSync() || c.decideWanted(now) {
+	if c.decideMoves() || c.decideStates() || c.decideReplicas() || c.decideInSync() || c.decideWanted(now) {
 		return
 	}
 	c.decidePlacement(now)
@@ -93,6 +93,16 @@ func (c *Controller) decideStates() bool {
 		}
 	}
 	return false
+}
+
+// decideReplicas makes the number of replicas that an operator has set that of
+// the map.
+func (c *Controller) decideReplicas() bool {
+	if !c.policy.SetReplicas || c.m.ReplicationFactor() == c.policy.Replicas {
+		return false
+	}
+	c.propose(&slotmap.Replicas{Factor: c.policy.Replicas}, nil)
+	return true
 }
 
 // decideInSync records which copies are complete, from statuses that know who

@@ -12,7 +12,8 @@ import (
 	"respkv/cluster/slotmap"
 )
 
-// MaxMessage bounds an encoded message; positions of all slots are under 1 MB.
+// MaxMessage bounds an encoded message; positions of all slots are under 1 MB, a
+// change of shared values is under 3.5 MB.
 const MaxMessage = 4 << 20
 
 // messageVersion is the second byte of an encoded message. A node that meets
@@ -147,6 +148,8 @@ func (*TermIs) kind() byte       { return 11 }
 func (*LinkBroken) kind() byte   { return 12 }
 func (*Request) kind() byte      { return 13 }
 func (*Response) kind() byte     { return 14 }
+func (*Change) kind() byte       { return 15 }
+func (*Changed) kind() byte      { return 16 }
 
 var newMessage = [...]func() Message{
 	1:  func() Message { return new(Hello) },
@@ -163,6 +166,8 @@ var newMessage = [...]func() Message{
 	12: func() Message { return new(LinkBroken) },
 	13: func() Message { return new(Request) },
 	14: func() Message { return new(Response) },
+	15: func() Message { return new(Change) },
+	16: func() Message { return new(Changed) },
 }
 
 // Kinds bounds the values of Kind.
@@ -173,7 +178,7 @@ func Kind(m Message) int { return int(m.kind()) }
 
 var kindNames = [Kinds]string{1: "hello", 2: "lease-request", 3: "lease-grant", 4: "pause", 5: "pause-done",
 	6: "confirm", 7: "confirm-done", 8: "ask-positions", 9: "positions", 10: "ask-term", 11: "term-is",
-	12: "link-broken", 13: "request", 14: "response"}
+	12: "link-broken", 13: "request", 14: "response", 15: "change", 16: "changed"}
 
 // KindName names a kind for statistics.
 func KindName(kind int) string { return kindNames[kind] }
@@ -242,6 +247,8 @@ func validate(m Message) error {
 		return m.Node.Validate()
 	case *Request:
 		return m.Node.Validate()
+	case *Change:
+		return validateChange(m)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"respkv/cluster/shared"
 	"respkv/cluster/slotmap"
 )
 
@@ -14,6 +15,10 @@ func id(c string) slotmap.NodeID { return slotmap.NodeID(strings.Repeat(c, slotm
 func samples() []Message {
 	node := slotmap.Node{ID: id("a"), Host: "10.0.0.1", ClientPort: 7000, ClusterPort: 17000, Weight: 100, Boot: 3}
 	pos := []slotmap.SlotPosition{{Slot: 1, Epoch: 2, Seq: 3, Complete: true}, {Slot: 9}}
+	entry, err := shared.Encode(&shared.Entry{ID: 12, Changes: []shared.Change{{Kind: "k", Name: "n", Value: []byte("v")}}})
+	if err != nil {
+		panic(err)
+	}
 	return []Message{
 		&Hello{ClusterID: string(id("c")), Term: 4},
 		&LeaseRequest{SentAt: 5, Node: node, MapVersion: 6, Status: []slotmap.RangeStatus{{Range: slotmap.Range{First: 1, Last: 4}, CaughtUp: true}}},
@@ -29,6 +34,8 @@ func samples() []Message {
 		&LinkBroken{Node: id("b")},
 		&Request{ID: 11, Op: OpLeave, Node: id("b")},
 		&Response{ID: 11, Err: "busy"},
+		&Change{ID: 12, Entry: entry},
+		&Changed{ID: 12, Version: 13, Refused: "too many"},
 	}
 }
 
@@ -56,6 +63,9 @@ func TestDecodeMessageRefuses(t *testing.T) {
 		"\x01\x01{\"cluster\":\"zz\"}",
 		"\x06\x01{\"positions\":[{\"n\":5},{\"n\":5}]}",
 		"\x06\x01{\"positions\":[{\"n\":16384}]}",
+		"\x0f\x01{\"id\":12}",
+		"\x0f\x01{\"id\":12,\"entry\":\"DgEMAQFrAW4=\"}",
+		"\x0f\x01{\"id\":13,\"entry\":\"DgEMAQFrAW4BAXY=\"}",
 		"\x08\x01{\"slots\":[{\"f\":5,\"l\":1}]}",
 	} {
 		if _, err := DecodeMessage([]byte(data)); !errors.Is(err, ErrBadMessage) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"respkv/cluster/control"
+	"respkv/cluster/shared"
 	"respkv/cluster/slotmap"
 )
 
@@ -15,8 +16,8 @@ import (
 // believes in itself for a while.
 type raftModel struct {
 	w       *world
-	maps    []*slotmap.Map // after each committed entry
-	results []slotmap.Result
+	maps    []*slotmap.Map  // after each committed entry
+	values  []*shared.State // the same
 	servers []control.RaftServer
 	leader  *node
 	gen     int // of the leader's process
@@ -28,8 +29,9 @@ type raftModel struct {
 
 // proposal is an entry in the log of a leader, not committed.
 type proposal struct {
-	entry slotmap.Entry
+	entry any // slotmap.Entry or *shared.Entry
 	by    *node
+	done  func(res any, err error)
 }
 
 var errLeadership = errors.New("leadership lost")
@@ -63,38 +65,77 @@ func (n *node) follows(r *raftModel) bool { return n.running && (n.group == nil 
 
 func (r *raftModel) leads(n *node) bool { return r.leader == n && r.gen == n.gen && n.up && n.running }
 
-func (r *raftModel) commit(e slotmap.Entry) slotmap.Result {
-	if r.w.rng.IntN(8) == 0 { // through the log's form: not always, it takes long
-		data, err := slotmap.Encode(e)
-		if err != nil {
-			panic(err)
-		}
-		if e, err = slotmap.Decode(data); err != nil {
-			panic(err)
-		}
+// newRaft is a group with an empty log.
+func newRaft(w *world) *raftModel {
+	return &raftModel{w: w, maps: []*slotmap.Map{slotmap.New()}, values: []*shared.State{shared.New()}}
+}
+
+// throughLog takes an entry through its form in the log: not always, it takes
+// long.
+func (r *raftModel) throughLog(entry any) any {
+	if r.w.rng.IntN(8) != 0 {
+		return entry
 	}
-	m, res := r.last().Apply(e)
-	r.maps = append(r.maps, m)
+	var data []byte
+	var err error
+	switch e := entry.(type) {
+	case *shared.Entry:
+		data, err = shared.Encode(e)
+	case slotmap.Entry:
+		data, err = slotmap.Encode(e)
+	}
+	if err == nil && shared.IsEntry(data) {
+		entry, err = shared.Decode(data)
+	} else if err == nil {
+		entry, err = slotmap.Decode(data)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return entry
+}
+
+func (r *raftModel) commit(entry any) any {
+	m, values := r.last(), r.values[len(r.values)-1]
+	var out any
+	switch e := r.throughLog(entry).(type) {
+	case *shared.Entry:
+		var res shared.Result
+		values, res = values.Apply(e)
+		out = res
+	case slotmap.Entry:
+		var res slotmap.Result
+		m, res = m.Apply(e)
+		out = res
+	}
+	r.maps, r.values = append(r.maps, m), append(r.values, values)
 	if m.Formed() && r.w.raft != r {
 		if r.w.raft.last().Formed() {
 			r.w.failf("two clusters have formed")
 		}
 		r.w.raft = r
 	}
-	return res
+	return out
 }
 
 func (r *raftModel) propose(n *node, e slotmap.Entry) {
-	w := n.w
-	term := n.term
+	r.put(proposal{e, n, func(res any, err error) {
+		result, _ := res.(slotmap.Result)
+		n.ctl.Proposed(e, result, err)
+	}})
+}
+
+// put takes an entry of a node that believes to lead.
+func (r *raftModel) put(p proposal) {
+	w, n, term := r.w, p.by, p.by.term
 	w.after(w.delay()+w.delay(), func() {
 		switch {
 		case !r.leads(n) || term != r.term:
-			n.do(w.between(0, time.Second), func() { n.ctl.Proposed(e, slotmap.Result{}, errLeadership) })
+			n.do(w.between(0, time.Second), func() { p.done(nil, errLeadership) })
 		case r.majority(n):
-			r.accept(proposal{e, n})
+			r.accept(p)
 		default:
-			r.pending = append(r.pending, proposal{e, n})
+			r.pending = append(r.pending, p)
 		}
 	})
 }
@@ -102,8 +143,8 @@ func (r *raftModel) propose(n *node, e slotmap.Entry) {
 // accept commits an entry of the leader.
 func (r *raftModel) accept(p proposal) {
 	w, n := r.w, p.by
-	res := r.commit(p.entry)
-	if res.Stale != "" {
+	out := r.commit(p.entry)
+	if res, ok := out.(slotmap.Result); ok && res.Stale != "" {
 		w.stale++
 		w.logf("node %d: %T %+v is stale: %s", n.index, p.entry, p.entry, res.Stale)
 		if w.stale > 200 {
@@ -114,7 +155,7 @@ func (r *raftModel) accept(p proposal) {
 	n.do(0, func() {
 		n.applied = max(n.applied, index)
 		n.publish()
-		n.ctl.Proposed(p.entry, res, nil)
+		p.done(out, nil)
 	})
 }
 
@@ -221,7 +262,7 @@ func (r *raftModel) elect() {
 		if w.rng.IntN(2) == 0 {
 			r.commit(p.entry)
 		}
-		p.by.do(w.between(0, time.Second), func() { p.by.ctl.Proposed(p.entry, slotmap.Result{}, control.ErrUndecided) })
+		p.by.do(w.between(0, time.Second), func() { p.done(nil, control.ErrUndecided) })
 	}
 	r.pending = nil
 	term, index := r.term, len(r.maps)-1

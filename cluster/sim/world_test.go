@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"respkv/cluster/control"
+	"respkv/cluster/shared"
 	"respkv/cluster/slotmap"
 )
 
@@ -40,6 +41,7 @@ type world struct {
 	stale     int    // proposals without effect
 	discarded int    // clusters begun and given up
 	onBegin   func(n *node)
+	changes   []*valueWrite
 	kinds     map[control.EventKind]int
 }
 
@@ -117,7 +119,7 @@ func emptyWorld(seed uint64, write time.Duration) *world {
 		timing: control.TimingFor(time.Second), kinds: map[control.EventKind]int{},
 		policy: control.Policy{Expect: 3, Replicas: 1, MoveConcurrency: 2, MoveSlots: 1024, MoveTimeout: time.Minute,
 			ReturnTimeout: 6 * time.Second, TrustRefused: true}}
-	w.raft = &raftModel{w: w, maps: []*slotmap.Map{slotmap.New()}}
+	w.raft = newRaft(w)
 	w.every(20*ms, w.elect)
 	w.every(write, w.write)
 	return w
@@ -215,6 +217,7 @@ type node struct {
 	paused  map[uint64]slotmap.Ranges
 	gossip  map[slotmap.NodeID]*contact
 	plane   plane
+	values  *shared.State // as observers were told
 }
 
 // contact is what a process knows of another node by gossip.
@@ -243,6 +246,7 @@ func (n *node) boots() {
 	n.opened, n.closing = slotmap.New(), slotmap.New()
 	n.gossip = map[slotmap.NodeID]*contact{}
 	n.plane = plane{node: n}
+	n.values = shared.New()
 	n.formation = control.NewFormation(n.id, n.w.policy.Expect, n.w.timing, n.vote)
 	n.running = n.group == nil || n.member || n.vote == ""
 	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
@@ -350,7 +354,8 @@ func (n *node) forms() {
 	}
 	if step.Begin != nil && n.group == nil {
 		n.w.logf("node %d begins a cluster", n.index)
-		g := &raftModel{w: n.w, maps: []*slotmap.Map{slotmap.New()}, patient: n.w.now + n.w.between(250*ms, 550*ms)}
+		g := newRaft(n.w)
+		g.patient = n.w.now + n.w.between(250*ms, 550*ms)
 		voters := control.Voters(step.Begin)
 		for i, id := range step.Begin {
 			g.servers = append(g.servers, control.RaftServer{ID: id, Voter: i < len(voters)})
@@ -375,6 +380,9 @@ func (n *node) disk() *slotmap.Map {
 // for what is lost, later for what is gained.
 func (n *node) publish() {
 	m := n.disk()
+	if n.group != nil {
+		n.values = n.group.values[n.applied]
+	}
 	if m.Version() <= n.closing.Version() {
 		return
 	}

@@ -36,6 +36,7 @@ const (
 	TypeForget     EntryType = 11
 	TypeReplicas   EntryType = 12
 	TypePin        EntryType = 13
+	TypeShared     EntryType = 14 // package shared's: no change of the map
 )
 
 // entryVersion is the second byte of an encoded entry.

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"respkv/internal/config"
+	"respkv/internal/threads"
 )
 
 // node is what serve needs of a running node.
@@ -25,6 +27,8 @@ type node interface {
 	ShutdownRequested() <-chan struct{}
 	// Done is closed when the node has stopped.
 	Done() <-chan struct{}
+	// Commands is how many commands of clients were executed.
+	Commands() int64
 }
 
 // starter starts a node. When it returns, the node accepts clients.
@@ -82,6 +86,13 @@ func runNode(live *config.Live, log *slog.Logger, signals <-chan os.Signal, star
 	n, err := start(live, log)
 	if err != nil {
 		return fmt.Errorf("starting the node: %w", err)
+	}
+	if cfg.Server.Threads > 0 {
+		runtime.GOMAXPROCS(cfg.Server.Threads)
+	} else {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go threads.Govern(ctx, n.Commands, log)
 	}
 	select {
 	case <-n.Done():

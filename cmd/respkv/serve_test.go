@@ -22,6 +22,7 @@ type scriptedNode struct {
 
 func (n *scriptedNode) Shutdown(ctx context.Context) error { return n.shutdown(ctx) }
 func (n *scriptedNode) Done() <-chan struct{}              { return n.done }
+func (n *scriptedNode) Commands() int64                    { return 0 }
 func (n *scriptedNode) ShutdownRequested() <-chan struct{} { return n.request }
 
 func starts(n *scriptedNode) starter {

@@ -57,6 +57,7 @@ type Server struct {
 	EnableDebugCommand      LocalAccess
 	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
 	Hz                      int           // background rounds a second
+	Threads                 int           // 0: by trial
 	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
 }
 

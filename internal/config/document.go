@@ -70,7 +70,10 @@ func (k *Key) summary() string {
 	if len(k.Redis) > 0 {
 		s += " CONFIG " + strings.Join(k.Redis, ", ") + "."
 	}
-	if k.Mutable {
+	switch {
+	case k.Shared:
+		s += " May change at run time, in a cluster on all nodes at once."
+	case k.Mutable:
 		s += " May change at run time."
 	}
 	return s
@@ -164,7 +167,21 @@ CONFIG GET and CONFIG SET use Redis's parameter names, and the name of the setti
 where Redis has none. CONFIG SET with several parameters changes all of them or none.
 CONFIG REWRITE writes the running values into the file the node was started with and
 keeps its comments and order. ` + "`save` (empty) and `appendonly` (no)" + ` are answered as well and
-have no other value: nothing is saved to disk in this version.
+have no other value: nothing is saved to disk in this version. Nor has ` + "`list-compress-depth`" + ` (0):
+nodes of lists are not compressed.
+
+### Settings of the whole cluster
+
+Settings with **cluster** in the column *At run time* have one value on all nodes of a cluster. CONFIG SET
+on any member changes them everywhere, and is answered when the change is in the log of the slot map and
+holds on that member; without a majority of the voters it fails after five times ` + "`cluster.node_timeout`" + `
+with CLUSTERDOWN, and may take effect later. Nodes that are away, or join later, have the value before they serve.
+
+The cluster remembers what was set, on disk, also when all nodes stop. **Such a value wins over
+flags, variables and the file of every node**; a node that was told another one logs a warning. What was
+never set so is taken from each node's own configuration: give all nodes the same. To change a value later,
+CONFIG SET it again: editing files has no effect on it. Until a node belongs to a cluster, CONFIG SET is about that
+node alone. In a transaction these settings cannot be changed on a member of a cluster.
 `)
 	for _, section := range sections {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", section.title, section.about)
@@ -174,7 +191,10 @@ have no other value: nothing is saved to disk in this version.
 			if len(k.Redis) > 0 {
 				redis = "`" + strings.Join(k.Redis, "`, `") + "`"
 			}
-			if k.Mutable {
+			switch {
+			case k.Shared:
+				mutable = "cluster"
+			case k.Mutable:
 				mutable = "yes"
 			}
 			text := k.What

@@ -11,6 +11,7 @@ type Key struct {
 	Redis   []string // CONFIG parameter names; the first is the current one, others are aliases
 	Default string   // in the form of config.yaml
 	Mutable bool     // CONFIG SET may change it while the node runs
+	Shared  bool     // in a cluster, CONFIG SET changes it on all nodes (shared.go); Mutable, too
 	Secret  bool     // the value is never shown, except to CONFIG GET
 	// What says what the setting does and its unit; Raise and Lower what the
 	// node does differently with a larger and a smaller value. For words and

@@ -61,7 +61,7 @@ var serverKeys = []*Key{
 		What:  "true: while the default user has no password, clients from other machines are refused.",
 	},
 	{
-		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Secret: true,
+		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Shared: true, Secret: true,
 		value: stringValue(func(c *Config) *string { return &c.Server.RequirePass }, 512),
 		What:  "Password that clients give with AUTH or HELLO. Empty: none is asked.",
 	},
@@ -93,7 +93,7 @@ var serverKeys = []*Key{
 		What:  "Who may call DEBUG: `no` nobody, `local` clients on this machine, `yes` every client.",
 	},
 	{
-		Name: "server.notify_keyspace_events", Redis: []string{"notify-keyspace-events"}, Default: "", Mutable: true,
+		Name: "server.notify_keyspace_events", Redis: []string{"notify-keyspace-events"}, Default: "", Mutable: true, Shared: true,
 		value: keyspaceEventsValue(func(c *Config) *string { return &c.Server.NotifyKeyspaceEvents }),
 		What:  "Which changes of keys are published, to channels `__keyspace@<db>__:<key>` (K) and `__keyevent@<db>__:<event>` (E) of this node: `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted sets, `t` streams, `d` modules, `x` expired keys, `e` evicted keys, all these: `A`; `n` new keys, `m` keys that were asked for and do not exist. Nothing is published without K or E.",
 	},
@@ -103,6 +103,13 @@ var serverKeys = []*Key{
 		What:  "Rounds of background work a second: active expiry and closing idle clients.",
 		Raise: "Expired keys free their memory sooner, in shorter steps; more CPU while idle.",
 		Lower: "Less CPU while idle; expired keys that nobody reads stay longer.",
+	},
+	{
+		Name: "server.threads", Default: "0",
+		value: intValue(func(c *Config) *int { return &c.Server.Threads }, 0, 1024),
+		What:  "Threads that may run commands at the same time. 0: as many as serve the present load best, found by trial, from one to all cores that the process may use (or the GOMAXPROCS of the environment).",
+		Raise: "Pipelined and heavy commands of many clients get more cores.",
+		Lower: "Fewer wake-ups of threads: on few cores, shared with clients, single commands cost less.",
 	},
 	{
 		Name: "server.shutdown_timeout", Redis: []string{"shutdown-timeout"}, Default: "10s", Mutable: true,

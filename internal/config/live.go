@@ -13,6 +13,7 @@ import (
 // work on it. All methods are safe for concurrent use.
 type Live struct {
 	current atomic.Pointer[Config]
+	start   *Config
 	file    string // the file that the node was started with; "" none
 
 	mu        sync.Mutex // one Set or Rewrite at a time; guards observers
@@ -30,6 +31,7 @@ func NewLive(start *Config) *Live {
 	if start.File != "" {
 		l.file = absolute(start.File) // the node may change its directory
 	}
+	l.start = start
 	l.current.Store(start)
 	return l
 }
@@ -66,6 +68,7 @@ type Pair struct{ Name, Value string }
 var fixed = []Pair{
 	{"save", ""}, // nothing is saved to disk
 	{"appendonly", "no"},
+	{"list-compress-depth", "0"}, // nodes of lists are not compressed
 }
 
 // parameters are what CONFIG calls the key: Redis's name, or the path name where
@@ -149,19 +152,28 @@ func (l *Live) Set(pairs []Pair) error {
 		return err
 	}
 	old := l.Config()
+	next, err := changedBy(old, pairs, changed)
+	if err != nil {
+		return err
+	}
+	return l.publish(old, next, pairs, changed)
+}
+
+// changedBy is a copy of old with the parameters changed, and validated.
+func changedBy(old *Config, pairs []Pair, changed []*Key) (*Config, error) {
 	next := old.Clone()
 	for i, k := range changed {
 		if k == nil {
 			continue // a fixed parameter, set to the value it has
 		}
 		if err := k.value(next).setRedis(pairs[i].Value); err != nil {
-			return &SetError{Name: strings.ToLower(pairs[i].Name), Reason: err.Error()}
+			return nil, &SetError{Name: strings.ToLower(pairs[i].Name), Reason: err.Error()}
 		}
 	}
 	if err := next.Validate(); err != nil {
-		return blame(err, pairs, changed)
+		return nil, blame(err, pairs, changed)
 	}
-	return l.publish(old, next, pairs, changed)
+	return next, nil
 }
 
 // resolve finds the keys of the parameters and refuses what no value could

@@ -34,6 +34,7 @@ func TestGet(t *testing.T) {
 		{[]string{"client-output-buffer-limit"}, []Pair{{"client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"}}},
 		{[]string{"cluster.replicas"}, []Pair{{"cluster.replicas", "1"}}},
 		{[]string{"save", "appendonly"}, []Pair{{"save", ""}, {"appendonly", "no"}}},
+		{[]string{"list-compress-depth"}, []Pair{{"list-compress-depth", "0"}}},
 		{[]string{"nope", "nope*"}, nil},
 	} {
 		if got := l.Get(tc.patterns, glob); !slices.Equal(got, tc.want) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -72,7 +73,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 		if err := n.buildCluster(cfg); err != nil {
 			return nil, err
 		}
-		options.Routing, options.Replicator = n.cluster, &replicator{n: n}
+		options.Routing, options.Replicator, options.Shared = n.cluster, &replicator{n: n}, n.cluster
 	}
 	n.dispatcher, err = resp.NewDispatcher(options)
 	if err != nil {
@@ -104,8 +105,8 @@ type storeHooks struct{ dispatcher *resp.Dispatcher }
 
 func (h *storeHooks) Expired(db int, k store.Key) { h.dispatcher.Expired(db, k) }
 
-func (h *storeHooks) FieldsExpired(db int, k store.Key, fields [][]byte) {
-	h.dispatcher.FieldsExpired(db, k, fields)
+func (h *storeHooks) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
+	h.dispatcher.FieldsExpired(db, k, fields, all)
 }
 
 // ShutdownRequested is closed when a client sent SHUTDOWN.
@@ -195,6 +196,10 @@ func (n *Node) Server() *resp.Server { return n.server }
 // Cluster is the cluster side, nil for a standalone node.
 func (n *Node) Cluster() *cluster.Node { return n.cluster }
 
+// Commands is how many commands of clients were executed since the process
+// started, or CONFIG RESETSTAT.
+func (n *Node) Commands() int64 { return n.dispatcher.Commands() }
+
 // Store is the keyspace.
 func (n *Node) Store() *store.Store { return n.store }
 
@@ -237,14 +242,7 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 }
 
 func (n *Node) startCluster() error {
-	n.live.Observe(func(_, next *config.Config) error {
-		n.cluster.SetRuntime(cluster.Runtime{
-			RequireFullCoverage: next.Cluster.RequireFullCoverage,
-			AllowReadsWhenDown:  next.Cluster.AllowReadsWhenDown,
-			ReplicaMaxLag:       next.Cluster.ReplicaMaxLag,
-		})
-		return nil
-	}, "cluster.require_full_coverage", "cluster.allow_reads_when_down", "cluster.replica_max_lag_ms")
+	n.observeCluster()
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
@@ -264,6 +262,32 @@ func (n *Node) startCluster() error {
 		}
 	})
 	return nil
+}
+
+// observeCluster makes settings of the cluster take effect while it runs.
+func (n *Node) observeCluster() {
+	n.live.Observe(func(_, next *config.Config) error {
+		c := &next.Cluster
+		n.cluster.SetRuntime(cluster.Runtime{
+			RequireFullCoverage: c.RequireFullCoverage,
+			AllowReadsWhenDown:  c.AllowReadsWhenDown,
+			ReplicaMaxLag:       c.ReplicaMaxLag,
+			MoveConcurrency:     c.MoveConcurrency,
+			MoveSlots:           c.MoveSlots,
+			MoveTimeout:         c.MoveTimeout,
+			ReturnTimeout:       c.ReturnTimeout,
+			TrustRefused:        c.TrustRefused,
+		})
+		return nil
+	}, "cluster.require_full_coverage", "cluster.allow_reads_when_down", "cluster.replica_max_lag_ms",
+		"cluster.move_concurrency", "cluster.move_slots", "cluster.move_timeout", "cluster.return_timeout", "cluster.trust_refused")
+	// The number of replicas is in the map from its formation on. Only what was set
+	// for the whole cluster changes it, not what some node was started with.
+	n.cluster.Observe("config", func(name string, value []byte) {
+		if replicas, err := strconv.Atoi(string(value)); err == nil && name == "cluster.replicas" {
+			n.cluster.SetReplicas(replicas)
+		}
+	})
 }
 
 // acks is what failovers must know of the durability of writes.

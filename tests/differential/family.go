@@ -7,6 +7,9 @@ type Family struct {
 	// Probes show the state of all keys; they end each sequence. Each gets a
 	// key appended to its arguments.
 	Probes []Template
+	// EventsAnyOrder: the elements of sets, in no particular order, decide on the
+	// order in which other keys are looked up.
+	EventsAnyOrder bool
 }
 
 // Template generates one command.
@@ -45,7 +48,7 @@ var (
 func Families() []Family {
 	return []Family{
 		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
-		zsetFamily(), zlexFamily(), geoFamily(), listFamily(),
+		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(),
 	}
 }
 

@@ -11,6 +11,10 @@ func manyElements(s *Source) []string {
 	return args
 }
 
+// soon is a timeout of commands that block: keys may be missing, and they give up
+// soon.
+var soon = Mostly(Texts("0.001", "1e-3", "0.0005"), 6, Texts("-1", "x", "", "inf", "nan", "-0.5"))
+
 func listFamily() Family {
 	element := Mostly(AnyOf(Range(-3, 12), Words("a b c d")), 15, Value)
 	elements := Mostly(Repeat(1, 5, element), 4, manyElements)
@@ -20,8 +24,6 @@ func listFamily() Family {
 	popCount := Opt(count)
 	someKeys := Counted(1, 3, Key)
 	limit := Opt(Lit("COUNT"), Mostly(Range(1, 6), 8, Texts("0", "-1", "x", "9223372036854775807")))
-	// Keys may be missing: the commands that block give up soon.
-	soon := Mostly(Texts("0.001", "1e-3", "0.0005"), 6, Texts("-1", "x", "", "inf", "nan", "-0.5"))
 	lposOptions := Mostly(
 		Seq(Chance(40, Lit("RANK"), Range(-3, 3)), Chance(40, Lit("COUNT"), Range(0, 4)), Chance(30, Lit("MAXLEN"), Range(0, 20))),
 		8, Repeat(1, 2, AnyOf(Lit("RANK"), Lit("foo"), Seq(Words("RANK COUNT MAXLEN"), Texts(badInts...)))))

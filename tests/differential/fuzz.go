@@ -24,11 +24,19 @@ type FuzzResult struct {
 	Failure  string // shrunk transcript of the first difference, empty for none
 }
 
-// Fuzz runs random sequences of the family against both servers, for a time
-// or, when count is not 0, until that many commands have run. It stops at the
+// FuzzOptions say how Fuzz runs.
+type FuzzOptions struct {
+	Version  int // of the protocol
+	Seed     uint64
+	Duration time.Duration
+	Count    int  // if not 0, it stops after that many commands instead
+	Events   bool // keyspace events and counted lookups are compared as well
+}
+
+// Fuzz runs random sequences of the family against both servers. It stops at the
 // first difference. The sequences follow from the seed alone. err is a
 // connection or protocol that broke.
-func Fuzz(pair Pair, f Family, version int, seed uint64, duration time.Duration, count int) (FuzzResult, error) {
+func Fuzz(pair Pair, f Family, o FuzzOptions) (FuzzResult, error) {
 	var result FuzzResult
 	f, err := f.supportedBy(pair.Respkv)
 	if err != nil {
@@ -38,21 +46,27 @@ func Fuzz(pair Pair, f Family, version int, seed uint64, duration time.Duration,
 		result.Skipped = true
 		return result, nil
 	}
-	fz := &fuzzer{pair: pair, version: version}
+	fz := &fuzzer{pair: pair, version: o.Version}
 	defer fz.close()
 	if err := fz.dial(); err != nil {
 		return result, err
 	}
+	if o.Events {
+		if fz.events, err = listen(pair); err != nil {
+			return result, err
+		}
+		fz.events.anyOrder = f.EventsAnyOrder
+	}
 	start := time.Now()
 	for n := 0; ; n++ {
-		if count > 0 && result.Commands >= count || count == 0 && time.Since(start) >= duration {
+		if o.Count > 0 && result.Commands >= o.Count || o.Count == 0 && time.Since(start) >= o.Duration {
 			return result, nil
 		}
-		commands := f.sequence(newSource(seed, n))
+		commands := f.sequence(newSource(o.Seed, n))
 		result.Commands += len(commands)
 		bad, err := fz.replay(commands)
 		if err != nil {
-			return result, fmt.Errorf("sequence %d: %w\n%s", n, err, transcriptOf(commands, version))
+			return result, fmt.Errorf("sequence %d: %w\n%s", n, err, transcriptOf(commands, o.Version))
 		}
 		if bad != nil {
 			result.Failure = fmt.Sprintf("sequence %d of family %s differs; shrunk:\n%s", n, f.Name, fz.shrink(commands, *bad))
@@ -154,7 +168,8 @@ type fuzzer struct {
 	pair    Pair
 	version int
 	conns   [2]*Conn
-	replies [2][]byte // reused
+	replies [2][]byte  // reused
+	events  *listeners // nil: only replies are compared
 }
 
 func (fz *fuzzer) dial() error {
@@ -179,15 +194,26 @@ func (fz *fuzzer) close() {
 			_ = c.Close() // at the end of a test nothing depends on it
 		}
 	}
+	if fz.events != nil {
+		fz.events.close()
+	}
 }
 
 // resetLength is the number of commands by which replay empties a server. The
 // first ends a transaction, if there is one.
 const resetLength = 4
 
-// replay runs the commands from empty databases, all in one pipeline, and
-// finds the first difference. err is a broken connection or protocol.
+// replay runs the commands from empty databases and finds the first difference.
+// err is a broken connection or protocol.
 func (fz *fuzzer) replay(commands []Command) (*difference, error) {
+	if fz.events != nil {
+		return fz.replayWatched(commands)
+	}
+	return fz.replayReplies(commands)
+}
+
+// replayReplies runs the commands in one pipeline and compares the replies.
+func (fz *fuzzer) replayReplies(commands []Command) (*difference, error) {
 	for i, c := range fz.conns {
 		c.Queue("DISCARD")
 		c.Queue("UNWATCH")

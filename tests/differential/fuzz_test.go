@@ -15,16 +15,9 @@ func TestRandomSequences(t *testing.T) {
 		}
 		for _, version := range []int{2, 3} {
 			t.Run(fmt.Sprintf("%s/resp%d", f.Name, version), func(t *testing.T) {
-				result, err := Fuzz(pair, f, version, uint64(*seedFlag), *durationFlag, *countFlag)
+				result, err := Fuzz(pair, f, FuzzOptions{Version: version, Seed: uint64(*seedFlag), Duration: *durationFlag, Count: *countFlag})
 				t.Logf("seed %d, %d commands", *seedFlag, result.Commands)
-				switch {
-				case err != nil:
-					t.Fatal(err)
-				case result.Failure != "":
-					t.Fatal(result.Failure)
-				case result.Skipped:
-					t.Skip("respkv has no command of this family")
-				}
+				result.report(t, err)
 			})
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestCheckCompare(t *testing.T) {
@@ -157,7 +156,7 @@ func TestMutantIsFound(t *testing.T) {
 			addr := mutantProxy(t, StartRedis(t, "mutant").Addr, mutant.from, mutant.to)
 			pair := Pair{Redis: oracle, Respkv: &Server{Name: "mutant", Addr: addr}}
 			for _, f := range Families() {
-				result, err := Fuzz(pair, f, 2, seed, time.Minute, 20_000)
+				result, err := Fuzz(pair, f, FuzzOptions{Version: 2, Seed: seed, Count: 20_000})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,0 +1,312 @@
+package resp
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+	"slices"
+
+	"respkv/resp/command"
+	"respkv/store"
+)
+
+func init() {
+	handle(map[string]Handler{
+		"sort":    func(c *Ctx) { sortKey(c, true) },
+		"sort_ro": func(c *Ctx) { sortKey(c, false) },
+	})
+}
+
+// sortOptions are the arguments of SORT.
+type sortOptions struct {
+	by     *sortPattern  // nil: the elements themselves
+	get    []sortPattern // none: the elements themselves
+	asIs   bool          // BY something without '*': nothing is sorted
+	desc   bool
+	alpha  bool
+	offset int64
+	count  int64 // negative: all
+	target int   // argument that is the key to store at; 0: none
+}
+
+// parse reads them. Not ok: it replied with the error.
+func (o *sortOptions) parse(c *Ctx, stores bool) (ok bool) {
+	o.count = -1
+	for i := 2; i < len(c.Args); i++ {
+		arg, left := c.Args[i], len(c.Args)-i-1
+		switch {
+		case isWord(arg, "asc"):
+			o.desc = false
+		case isWord(arg, "desc"):
+			o.desc = true
+		case isWord(arg, "alpha"):
+			o.alpha = true
+		case isWord(arg, "limit") && left >= 2:
+			if o.offset, ok = c.intArg(i + 1); !ok {
+				return false
+			}
+			if o.count, ok = c.intArg(i + 2); !ok {
+				return false
+			}
+			i += 2
+		case stores && isWord(arg, "store") && left >= 1:
+			i++
+			o.target = i
+		case isWord(arg, "by") && left >= 1:
+			i++
+			by := parseSortPattern(c.Args[i])
+			if by.fixed() {
+				o.asIs = true
+			} else if c.clustered() {
+				c.W.Error(errSortBy)
+				return false
+			}
+			o.by = &by
+		case isWord(arg, "get") && left >= 1:
+			i++
+			if c.clustered() {
+				c.W.Error(errSortGet)
+				return false
+			}
+			o.get = append(o.get, parseSortPattern(c.Args[i]))
+		default:
+			c.W.Error(errSyntax)
+			return false
+		}
+	}
+	return true
+}
+
+// readsOtherKeys says whether a command that may read keys it does not name has
+// arguments of SORT that make it do so. It then runs under all locks.
+func (c *Ctx) readsOtherKeys() bool {
+	if !c.Cmd.Has(command.TouchesArbitraryKeys) || c.clustered() {
+		return false
+	}
+	for i := 2; i+1 < len(c.Args); i++ {
+		if (isWord(c.Args[i], "by") || isWord(c.Args[i], "get")) && bytes.IndexByte(c.Args[i+1], '*') >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// sortElement is an element with what it is sorted by.
+type sortElement struct {
+	value  []byte
+	weight []byte // ALPHA: as text; nil: there is none
+	score  float64
+}
+
+// sortKey is SORT and SORT_RO.
+func sortKey(c *Ctx, stores bool) {
+	var o sortOptions
+	if !o.parse(c, stores) {
+		return
+	}
+	k := c.Key(1)
+	t := c.Tx.Type(k)
+	c.Looked(k, t != store.TypeNone)
+	switch t {
+	case store.TypeNone, store.TypeList, store.TypeSet, store.TypeZSet:
+	default:
+		c.W.Error(errWrongType)
+		return
+	}
+	if o.asIs && t == store.TypeSet && o.target > 0 {
+		// A set has no order of its own: what is stored must not depend on the
+		// order in which this copy holds it.
+		o.asIs, o.alpha, o.by = false, true, nil
+	}
+	elements, err := c.sortElements(k, t, o.asIs && o.desc)
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
+	if !o.asIs && !o.sort(c, elements) {
+		c.W.Error(errSortScore)
+		return
+	}
+	elements = o.cut(elements)
+	if o.target > 0 {
+		o.store(c, elements)
+	} else {
+		o.reply(c, elements)
+	}
+}
+
+// sortElements copies the elements of a list, set or sorted set, in its own
+// order.
+func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool) (elements []sortElement, err error) {
+	add := func(value []byte) bool {
+		elements = append(elements, sortElement{value: append([]byte{}, value...)})
+		return true
+	}
+	switch t {
+	case store.TypeList:
+		l, err := c.Tx.OpenList(k)
+		if err != nil {
+			return nil, err
+		}
+		elements = make([]sortElement, 0, l.Len())
+		l.Walk(at(reverse, l.Len()), reverse, add)
+	case store.TypeSet:
+		s, err := c.Tx.OpenSet(k)
+		if err != nil {
+			return nil, err
+		}
+		elements = make([]sortElement, 0, s.Len())
+		s.Each(add)
+	case store.TypeZSet:
+		z, err := c.Tx.OpenZSet(k)
+		if err != nil {
+			return nil, err
+		}
+		elements = make([]sortElement, 0, z.Len())
+		z.Walk(at(reverse, z.Len()), reverse, func(member []byte, _ float64) bool { return add(member) })
+	}
+	return elements, nil
+}
+
+// sort orders the elements. Not ok: one of them is to be taken for a number and
+// is none.
+func (o *sortOptions) sort(c *Ctx, elements []sortElement) (ok bool) {
+	ok = true
+	for i := range elements {
+		e := &elements[i]
+		weight := e.value
+		if o.by != nil {
+			var found bool
+			if weight, found = o.by.lookup(c, e.value); !found {
+				continue
+			}
+			if o.alpha {
+				weight = append([]byte{}, weight...)
+			}
+		}
+		if o.alpha {
+			e.weight = weight
+			continue
+		}
+		var number bool
+		if e.score, number = parseSortScore(weight); !number {
+			ok = false
+		}
+	}
+	if ok {
+		slices.SortStableFunc(elements, o.compare)
+	}
+	return ok
+}
+
+// parseSortScore reads a weight: what C's strtod reads whole, up to a zero byte.
+func parseSortScore(b []byte) (score float64, ok bool) {
+	const smallestNormal = 0x1p-1022
+	b, _, _ = bytes.Cut(b, []byte{0})
+	if len(b) == 0 {
+		return 0, true
+	}
+	score, inRange, ok := strtod(bytes.TrimLeft(b, " \t\n\v\f\r"))
+	// strtod calls a number out of range that it had to round to a denormal.
+	inRange = inRange && (score == 0 || math.Abs(score) >= smallestNormal)
+	return score, ok && inRange && !math.IsNaN(score)
+}
+
+// compare orders two elements. Those with equal numbers go by themselves, so
+// that there is one order only.
+func (o *sortOptions) compare(a, b sortElement) int {
+	order := 0
+	switch {
+	case !o.alpha:
+		if order = cmp.Compare(a.score, b.score); order == 0 {
+			order = bytes.Compare(a.value, b.value)
+		}
+	case a.weight == nil || b.weight == nil: // nothing comes before anything
+		order = cmp.Compare(presence(a.weight), presence(b.weight))
+	case o.target > 0:
+		order = bytes.Compare(a.weight, b.weight)
+	default:
+		order = bytes.Compare(cString(a.weight), cString(b.weight))
+	}
+	if o.desc {
+		return -order
+	}
+	return order
+}
+
+func presence(b []byte) int {
+	if b == nil {
+		return 0
+	}
+	return 1
+}
+
+// cString is b up to a zero byte: as much as Redis compares where it sorts for a
+// reply, with strcoll.
+func cString(b []byte) []byte {
+	b, _, _ = bytes.Cut(b, []byte{0})
+	return b
+}
+
+// cut applies LIMIT.
+func (o *sortOptions) cut(elements []sortElement) []sortElement {
+	n := int64(len(elements))
+	elements = elements[min(max(o.offset, 0), n):]
+	if o.count >= 0 {
+		elements = elements[:min(o.count, int64(len(elements)))]
+	}
+	return elements
+}
+
+func (o *sortOptions) reply(c *Ctx, elements []sortElement) {
+	c.W.Array(len(elements) * max(1, len(o.get)))
+	for i := range elements {
+		if len(o.get) == 0 {
+			c.W.Bulk(elements[i].value)
+		}
+		for j := range o.get {
+			if value, found := o.get[j].lookup(c, elements[i].value); found {
+				c.W.Bulk(value)
+			} else {
+				c.W.Null()
+			}
+		}
+	}
+}
+
+// sortBatch bounds the elements of one effect.
+const sortBatch = 1024
+
+// store makes a list of the result. What is replicated is the list.
+func (o *sortOptions) store(c *Ctx, elements []sortElement) {
+	values := make([][]byte, 0, len(elements)*max(1, len(o.get)))
+	for i := range elements {
+		if len(o.get) == 0 {
+			values = append(values, elements[i].value)
+		}
+		for j := range o.get {
+			value, _ := o.get[j].lookup(c, elements[i].value) // what is missing is empty
+			values = append(values, append([]byte{}, value...))
+		}
+	}
+	k := c.Key(o.target)
+	fresh := c.Fresh(k)
+	changed, err := c.Tx.StoreList(k, values)
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
+	c.W.Int(int64(len(values)))
+	if !changed {
+		return
+	}
+	c.Dirty(max(1, len(values)))
+	c.NotifyStored(NotifyList, "sortstore", k, len(values), fresh)
+	if !c.logged() {
+		return
+	}
+	c.Effect(wordDel, k.Name)
+	for batch := range slices.Chunk(values, sortBatch) {
+		c.Effect(append([][]byte{wordRPush, k.Name}, batch...)...)
+	}
+}

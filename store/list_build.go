@@ -1,0 +1,54 @@
+package store
+
+// StoreList makes values the list at k, whatever was there; without values k is
+// removed. changed says whether there is, or was, anything. The values must not
+// alias store memory. Errors: ErrOutOfMemory, ErrKeyTooLong, ErrTooLong; then
+// nothing has changed.
+func (tx *Tx) StoreList(k Key, values [][]byte) (changed bool, err error) {
+	it := tx.look(k)
+	if len(values) == 0 {
+		live := it.live
+		if it.found {
+			it.sh.removeItem(&it)
+		}
+		return live, nil
+	}
+	size := packedHeader
+	for _, v := range values {
+		if len(v) > maxListEntry-packedHeader-16 {
+			return false, ErrTooLong
+		}
+		size += packedSize(v)
+	}
+	entries, bytes := tx.Store.listLimits()
+	if size > min(maxPackedList, bytes) || len(values) > entries {
+		return tx.storeLargeList(&it, k, values)
+	}
+	p := newPacked(it.sh.buffer(size))
+	for _, v := range values {
+		p = p.add(v)
+	}
+	dst, _, err := tx.write(&it, k, newValue{
+		typ: TypeList, encoding: encodingPackedList, length: len(p), deadline: noDeadline, access: tx.newAccess(),
+	})
+	if err == nil {
+		copy(dst, p)
+	}
+	return err == nil, err
+}
+
+func (tx *Tx) storeLargeList(it *item, k Key, values [][]byte) (changed bool, err error) {
+	o := newList(it.sh)
+	for _, v := range values {
+		if err = o.push(false, it.sh.entry(v)); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = tx.setObject(it, k, TypeList, EncodingQuicklist, o, noDeadline, tx.newAccess())
+	}
+	if err != nil {
+		it.sh.discard(o)
+	}
+	return err == nil, err
+}
