@@ -136,6 +136,7 @@ func (d *Dispatcher) observe() {
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 	d.observeShared()
+	d.observeFunctions()
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {

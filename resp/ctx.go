@@ -39,6 +39,10 @@ type Ctx struct {
 	absent   [][]byte       // watched keys of a write that did not exist before it
 	touched  bool           // the handler has told who watches what it changed
 	keep     bool           // effects were set: the command as sent is not logged
+	prepared *prepared      // the script of EVAL, found before the locks were taken
+	script   *scriptRun     // its run; nil in EXEC
+	locks    *scriptLocks   // of the EXEC that runs this command
+	counted  bool           // the error replied was counted by a command of the script
 	pending  durableWrite   // the write of this command, if it waits for replicas
 	durable  []durableWrite // those of the batch
 	ready    []readyKey     // keys that somebody may wait for

@@ -11,6 +11,7 @@ import (
 
 	"respkv/cluster"
 	"respkv/internal/config"
+	"respkv/internal/lua"
 	"respkv/internal/threads"
 	"respkv/resp/command"
 	"respkv/store"
@@ -44,6 +45,8 @@ type Dispatcher struct {
 	pubsub    pubsub
 	notify    notifier
 	groups    effectGroups
+	engine    *lua.Engine // of scripts and functions
+	scripts   scriptGate
 	cron      cron
 	reclaimer reclaimer // of flushed keys and large values
 
@@ -77,6 +80,7 @@ type special struct {
 	allLocks   bool // run by EXEC, it wants the locks of all shards
 	exec       bool // is EXEC
 	subscribed bool // allowed to a RESP2 client that has subscribed
+	script     bool // runs a script: takes its locks by itself
 	shardChans bool // names shard channels: replicas serve it too
 }
 
@@ -225,7 +229,7 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	if asking && client.Has(FlagMulti) {
 		client.SetFlag(FlagAsking, true) // holds up to EXEC
 	}
-	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
+	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' && !c.counted {
 		d.stats.countError(reply[mark+1:])
 	}
 	if c.pending.replicas > 0 {
@@ -281,6 +285,10 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 	if d.heldBack(client, e) {
 		return false
 	}
+	if e.in.script {
+		d.runScript(c, b)
+		return true
+	}
 	if !e.keyed {
 		if !d.roomFor(c) {
 			return true
@@ -303,7 +311,7 @@ func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
 	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), false
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched = 0, false, 0, false, false
-	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
+	c.argv, c.effects, c.absent, c.counted = c.argv[:0], c.effects[:0], c.absent[:0], false
 }
 
 // reject refuses a command before it runs. That spoils the transaction that its
@@ -342,7 +350,10 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 		if d.routing != nil && !d.route(c, again) || !d.roomFor(c) {
 			return
 		}
-		d.store.LockShard(shard)
+		if busy := d.lockShard(shard); busy != nil {
+			c.reject(c.entry, busy.busyText())
+			return
+		}
 		wait, reroute := d.admit(c)
 		if !reroute {
 			break
@@ -386,18 +397,21 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 		if d.routing != nil && !d.route(c, again) || !d.roomFor(c) {
 			return
 		}
-		shards.lock(d.store)
+		if busy := d.lockShards(&shards); busy != nil {
+			c.reject(c.entry, busy.busyText())
+			return
+		}
 		wait, reroute := d.admit(c)
 		if !reroute {
 			break
 		}
-		shards.unlock(d.store)
+		d.unlockShards(&shards)
 		if wait != nil {
 			<-wait
 		}
 	}
 	defer d.settle(c)
-	defer shards.unlock(d.store)
+	defer d.unlockShards(&shards)
 	d.noteAbsent(c, pos)
 	d.invoke(c)
 	d.logEffects(c)

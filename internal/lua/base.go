@@ -46,7 +46,7 @@ func (vm *VM) assert(L *lua.LState) int {
 	if !isNone(L, 2) {
 		message = checkString(L, 2)
 	}
-	throw(L, lua.LString(message))
+	fail(L, "%s", message)
 	return 0
 }
 
@@ -77,8 +77,8 @@ func gcInfo(L *lua.LState) int {
 func (vm *VM) raise(L *lua.LState) int {
 	level := int(optInteger(L, 2, 1))
 	v := L.Get(1)
-	if s, ok := v.(lua.LString); ok && level > 0 {
-		v = lua.LString(where(L, level)) + s
+	if isString(v) && level > 0 {
+		v = lua.LString(where(L, level) + stringOf(v))
 	}
 	throw(L, v)
 	return 0
@@ -89,6 +89,9 @@ func (vm *VM) getmetatable(L *lua.LState) int {
 	if t, ok := meta.(*lua.LTable); ok {
 		if vm.views[t] != nil {
 			meta = lua.LNil // of a view: an implementation detail
+			if L.Get(1) == vm.env {
+				meta = vm.globalsMeta
+			}
 		} else if visible := t.RawGetString("__metatable"); visible != lua.LNil {
 			meta = visible
 		}
@@ -101,7 +104,7 @@ func (vm *VM) setmetatable(L *lua.LState) int {
 	t := checkTable(L, 1)
 	meta := L.Get(2)
 	if _, ok := meta.(*lua.LTable); !ok && (meta != lua.LNil || L.GetTop() < 2) {
-		typeError(L, 2, "nil or table")
+		argError(L, 2, "nil or table expected")
 	}
 	if old, ok := t.Metatable.(*lua.LTable); ok && old.RawGetString("__metatable") != lua.LNil {
 		fail(L, "cannot change a protected metatable")
@@ -156,7 +159,16 @@ func (vm *VM) next(L *lua.LState) int {
 
 // pcall is Redis's: of an error table it gives the message, as before Redis 7.
 func (vm *VM) pcall(L *lua.LState) int {
-	checkAny(L, 1)
+	if L.GetTop() == 0 {
+		L.Push(lua.LFalse) // there, too, something else is called in its place
+	}
+	fn := L.Get(1)
+	if _, ok := fn.(*lua.LFunction); !ok && L.GetMetaField(fn, "__call") == lua.LNil {
+		L.SetTop(0)
+		L.Push(lua.LFalse)
+		L.Push(lua.LString("attempt to call a " + typeName(fn) + " value"))
+		return 2
+	}
 	raised, ok := vm.protect(L, L.GetTop()-1, lua.MultRet, vm.caught)
 	if !ok {
 		vm.rethrowStop()
@@ -469,6 +481,15 @@ func (vm *VM) openCoroutine() {
 		vm.adopt(L.Get(-1).(*lua.LState))
 		return n
 	}))
+	resume := t.RawGetString("resume").(*lua.LFunction).GFunction
+	t.RawSetString("resume", L.NewFunction(func(L *lua.LState) int {
+		if thread, ok := L.Get(1).(*lua.LState); ok && thread.Dead {
+			L.Push(lua.LFalse)
+			L.Push(lua.LString("cannot resume dead coroutine"))
+			return 2
+		}
+		return resume(L)
+	}))
 	t.RawSetString("wrap", L.NewFunction(func(L *lua.LState) int {
 		vm.alloc(threadBytes)
 		checkLuaFunction(L)
@@ -479,7 +500,7 @@ func (vm *VM) openCoroutine() {
 }
 
 func checkLuaFunction(L *lua.LState) {
-	if checkFunction(L, 1).IsG {
+	if fn, ok := L.Get(1).(*lua.LFunction); !ok || fn.IsG {
 		argError(L, 1, "Lua function expected")
 	}
 }

@@ -18,9 +18,6 @@ type Options struct {
 	// Log is where libraries log to while they are loaded, at one of the levels
 	// LogDebug to LogWarning.
 	Log func(level int, message string)
-	// Change makes changes of the function libraries everywhere: it has Apply
-	// called, here and on every other node. nil: it is called at once.
-	Change func(changes []Change) error
 }
 
 // Engine runs scripts. All methods may be called from any goroutine.
@@ -31,7 +28,6 @@ type Engine struct {
 	scripts    sync.Map      // digest -> *Script
 	generation atomic.Uint64 // raised by Flush
 	libraries  atomic.Pointer[Libraries]
-	change     sync.Mutex // one change of the libraries at a time
 
 	mu   sync.Mutex // guards free; a leaf
 	free [2][]*VM   // by kind
@@ -173,7 +169,6 @@ func (e *Engine) FCall(f *Function, run *Run) *Result {
 func (vm *VM) begin(run *Run) {
 	run.vm, vm.run = vm, run
 	vm.resp = 2
-	vm.seed(0)
 	vm.json.reset()
 	vm.hook.begin(run.Limit)
 }

@@ -122,10 +122,7 @@ const constantBit = 1 << 8
 // from the code.
 func describe(f *frame, pc, reg int) (kind, name string) {
 	proto := f.Fn.Proto
-	if name, ok := localName(proto, pc, reg); ok {
-		if strings.HasPrefix(name, "(") {
-			return "", ""
-		}
+	if name, ok := localName(proto, pc, reg); ok && !strings.HasPrefix(name, "(") {
 		return "local", name
 	}
 	at := setter(proto, pc, reg)
@@ -287,6 +284,9 @@ func indexMessage(L *lua.LState, f *frame, inst uint32, text string) string {
 }
 
 func callMessage(L *lua.LState, f *frame, inst uint32, _ string) string {
+	if opcode(inst) == lua.OP_TFORLOOP {
+		return fmt.Sprintf("attempt to call a %s value", typeName(value(L, f, argA(inst))))
+	}
 	return complain(L, f, argA(inst), "call")
 }
 

@@ -45,7 +45,7 @@ const loadTimeout = 500 * time.Millisecond
 
 // Errors of changes, in Redis's words.
 var (
-	ErrNoLibrary = errors.New("Library not found")
+	errNoLibrary = errors.New("Library not found")
 	errBadName   = errors.New("Library names can only contain letters, numbers, or underscores(_) and must be at least one character long")
 )
 
@@ -93,45 +93,43 @@ func (l *Libraries) without(name string) *Libraries {
 	return next
 }
 
-// LoadLibrary makes a library of a source, in the place of one of its name if
-// replace is set.
-func (e *Engine) LoadLibrary(code string, replace bool) (name string, err error) {
-	e.change.Lock()
-	defer e.change.Unlock()
+// The Plan methods say what changes make a library, or its end; nothing is
+// changed before Apply. The libraries that they look at may change meanwhile:
+// then it is Apply that refuses.
+
+// PlanLoad makes a library of a source, in the place of one of its name if replace
+// is set.
+func (e *Engine) PlanLoad(code string, replace bool) (name string, changes []Change, err error) {
+	now := e.Libraries()
 	library, err := e.newLibrary(code, func(name string) error {
-		if e.Libraries().byName[name] != nil && !replace {
+		if now.byName[name] != nil && !replace {
 			return fmt.Errorf("Library '%s' already exists", name)
 		}
 		return nil
 	})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	if _, err := e.Libraries().with(library); err != nil {
-		return "", err
+	if _, err := now.with(library); err != nil {
+		return "", nil, err
 	}
-	return library.Name, e.make([]Change{{library.Name, code}})
+	return library.Name, []Change{{library.Name, code}}, nil
 }
 
-// DeleteLibrary deletes a library.
-func (e *Engine) DeleteLibrary(name string) error {
-	e.change.Lock()
-	defer e.change.Unlock()
+// PlanDelete deletes a library.
+func (e *Engine) PlanDelete(name string) ([]Change, error) {
 	if e.Libraries().byName[name] == nil {
-		return ErrNoLibrary
+		return nil, errNoLibrary
 	}
-	return e.make([]Change{{Name: name}})
+	return []Change{{Name: name}}, nil
 }
 
-// FlushLibraries deletes all libraries.
-func (e *Engine) FlushLibraries() error {
-	e.change.Lock()
-	defer e.change.Unlock()
-	var changes []Change
+// PlanFlush deletes all libraries.
+func (e *Engine) PlanFlush() (changes []Change) {
 	for _, library := range e.Libraries().All() {
 		changes = append(changes, Change{Name: library.Name})
 	}
-	return e.make(changes)
+	return changes
 }
 
 // RestorePolicy says what becomes of the libraries that are there.
@@ -144,10 +142,8 @@ const (
 	RestoreFlush                        // all are deleted before
 )
 
-// RestoreLibraries adds libraries by their sources: all of them or none.
-func (e *Engine) RestoreLibraries(codes []string, policy RestorePolicy) error {
-	e.change.Lock()
-	defer e.change.Unlock()
+// PlanRestore adds libraries by their sources: all of them or none.
+func (e *Engine) PlanRestore(codes []string, policy RestorePolicy) ([]Change, error) {
 	restored := &Libraries{}
 	for _, code := range codes {
 		library, err := e.newLibrary(code, func(name string) error {
@@ -157,10 +153,10 @@ func (e *Engine) RestoreLibraries(codes []string, policy RestorePolicy) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if restored, err = restored.with(library); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	now := e.Libraries()
@@ -176,7 +172,7 @@ func (e *Engine) RestoreLibraries(codes []string, policy RestorePolicy) error {
 	for _, library := range restored.All() {
 		if now.byName[library.Name] != nil {
 			if policy == RestoreAppend {
-				return fmt.Errorf("Library %s already exists", library.Name)
+				return nil, fmt.Errorf("Library %s already exists", library.Name)
 			}
 			now = now.without(library.Name)
 		}
@@ -184,24 +180,11 @@ func (e *Engine) RestoreLibraries(codes []string, policy RestorePolicy) error {
 	for _, library := range restored.All() {
 		var err error
 		if now, err = now.with(library); err != nil {
-			return err
+			return nil, err
 		}
 		changes = append(changes, Change{library.Name, library.Code})
 	}
-	return e.make(changes)
-}
-
-// make has the changes made everywhere.
-func (e *Engine) make(changes []Change) error {
-	if e.options.Change != nil {
-		return e.options.Change(changes)
-	}
-	for _, c := range changes {
-		if err := e.Apply(c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return changes, nil
 }
 
 // Apply makes one change on this node, where it was decided that it is made. An

@@ -92,8 +92,8 @@ func mathMin(L *lua.LState) int {
 	return pushNumber(L, least)
 }
 
-// Redis gives every script the same random numbers: those of a 48-bit linear
-// congruential generator that begins anew with each script.
+// After math.randomseed, scripts get the random numbers that Redis gives: those of
+// a 48-bit linear congruential generator.
 
 const (
 	randomFactor = 0x5DEECE66D

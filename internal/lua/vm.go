@@ -2,6 +2,7 @@ package lua
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -24,16 +25,17 @@ type VM struct {
 	hook   hook
 	run    *Run
 
-	globals    *lua.LTable                 // the real ones; scripts see env
-	env        *lua.LTable                 // a read-only view of them
-	views      map[*lua.LTable]*lua.LTable // what is behind a read-only view, by its metatable
-	intrinsics []*lua.LFunction
-	caught     *lua.LFunction // gives errors that pcall catches their text
-	reported   *lua.LFunction // gives errors that end a script their source and line
-	strings    *lua.LTable
-	stringMeta *lua.LTable    // the metatable of strings, as scripts see it
-	inext      *lua.LFunction // what ipairs iterates with
-	json       *jsonConfig
+	globals     *lua.LTable                 // the real ones; scripts see env
+	env         *lua.LTable                 // a read-only view of them
+	views       map[*lua.LTable]*lua.LTable // what is behind a read-only view, by its metatable
+	intrinsics  []*lua.LFunction
+	caught      *lua.LFunction // gives errors that pcall catches their text
+	reported    *lua.LFunction // gives errors that end a script their source and line
+	globalsMeta *lua.LTable    // that of the globals, as scripts see it
+	strings     *lua.LTable
+	stringMeta  *lua.LTable    // the metatable of strings, as scripts see it
+	inext       *lua.LFunction // what ipairs iterates with
+	json        *jsonConfig
 
 	chunks      map[*Script]*lua.LFunction
 	libraries   map[string]*loaded
@@ -63,6 +65,7 @@ func newVM(e *Engine, functions bool) *VM {
 	vm.hook.vm, vm.hook.closed = vm, make(chan struct{})
 	close(vm.hook.closed)
 	vm.hook.begin(0)
+	vm.random = rand.Uint64() & randomMask
 	keepUpvalues(L)
 	vm.globals = L.NewTable()
 	vm.caught = L.NewFunction(vm.onCaught)
@@ -118,6 +121,7 @@ func (vm *VM) lockGlobals() {
 	meta := L.CreateTable(0, 1)
 	meta.RawSetString("__index", L.NewFunction(vm.noSuchGlobal))
 	vm.globals.Metatable = meta
+	vm.globalsMeta = vm.view(meta)
 	vm.stringMeta.RawSetString("__index", vm.globals.RawGetString("string"))
 	vm.env = vm.view(vm.globals)
 	vm.globals.RawSetString("_G", vm.env)
@@ -194,6 +198,9 @@ func (vm *VM) protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) (r
 		return vm.errorTable(vm.hook.stopped), false
 	}
 	if e, isAPI := err.(*lua.ApiError); isAPI && e.Object != nil {
+		if e.Type == lua.ApiErrorPanic {
+			vm.engine.options.Log(LogWarning, "panic in a script: "+e.Object.String())
+		}
 		return e.Object, false
 	}
 	return lua.LString(err.Error()), false

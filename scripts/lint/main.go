@@ -37,9 +37,11 @@ var allowed = []struct {
 	{"replication", []string{"cluster/hashslot", "store/...", "replication/..."}},
 	{"resp/proto", nil},
 	{"resp/command", nil},
-	{"resp", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/config", "internal/glob", "internal/geo", "internal/threads"}},
+	{"resp", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/config", "internal/glob", "internal/geo", "internal/lua", "internal/threads"}},
 	{"internal/config", nil},
 	{"internal/glob", nil},
+	{"internal/lua/syntax", nil},
+	{"internal/lua", []string{"internal/lua/..."}},
 	{"internal/geo", nil},
 	{"internal/threads", nil},
 	{"internal/node", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/..."}},
@@ -56,7 +58,7 @@ var homes = map[string]string{
 	"github.com/tidwall/redcon":       "resp",
 	"github.com/hashicorp/memberlist": "cluster",
 	"github.com/hashicorp/raft":       "cluster",
-	"github.com/yuin/gopher-lua":      "resp",
+	"github.com/yuin/gopher-lua":      "internal/lua",
 }
 
 var problems int
