@@ -34,7 +34,7 @@ func (h *echoHost) Unwound() bool                               { return false }
 
 func newTestEngine() *Engine {
 	return NewEngine(Options{
-		Version: "7.0.15", MemoryLimit: func() int { return 64 << 20 }, Log: func(int, string) {},
+		Version: "7.0.15", MemoryLimit: func() int { return 16 << 20 }, Log: func(int, string) {},
 	})
 }
 

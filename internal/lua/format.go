@@ -30,9 +30,11 @@ func (vm *VM) stringFormat(L *lua.LState) int {
 			buf = append(vm.grow(buf, 1), '%')
 			continue
 		}
+		if arg++; arg > L.GetTop() {
+			argError(L, arg, "no value")
+		}
 		var v verb
 		v, i = readVerb(L, format, i)
-		arg++
 		buf = vm.formatVerb(L, vm.grow(buf, 512), v, arg)
 	}
 	L.Push(lua.LString(ownedString(buf)))

@@ -126,6 +126,9 @@ func compile(source, name string) (*lua.FunctionProto, error) {
 		}
 		return nil, err
 	}
+	// The chunk has "..." but no arg, unlike functions: making it would cost more
+	// than all the rest of a short script.
+	proto.FunctionPrototypes[0].IsVarArg &^= lua.VarArgNeedsArg
 	return proto, nil
 }
 

@@ -109,6 +109,7 @@ func (f *layout) order() interface {
 
 func (vm *VM) structPack(L *lua.LState) int {
 	f := newLayout(L)
+	L.Push(lua.LNil) // what a missing argument is reported as
 	var buf []byte
 	arg := 2
 	for f.format != "" {

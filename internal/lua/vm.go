@@ -194,9 +194,6 @@ func (vm *VM) protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) (r
 		return lua.LNil, true
 	}
 	closeUpvalues(L, base)
-	if vm.hook.stopped != "" {
-		return vm.errorTable(vm.hook.stopped), false
-	}
 	if e, isAPI := err.(*lua.ApiError); isAPI && e.Object != nil {
 		if e.Type == lua.ApiErrorPanic {
 			vm.engine.options.Log(LogWarning, "panic in a script: "+e.Object.String())

@@ -48,7 +48,7 @@ var (
 func Families() []Family {
 	return []Family{
 		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
-		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(),
+		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(), scriptFamily(),
 	}
 }
 
