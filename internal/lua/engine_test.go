@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -56,21 +57,61 @@ func eval(t testing.TB, e *Engine, h Host, source string, args ...string) string
 	return string(w.Bytes())
 }
 
-func TestX(t *testing.T) {
+// TestLanguage has what Lua 5.1 does and gopher-lua by itself does otherwise.
+func TestLanguage(t *testing.T) {
 	e := newTestEngine()
-	for _, s := range []string{
-		"return 1", "return 'x'..1.5", "return {1,2,{ok='x'}}", "local n=0 local f=function() n=n+1 end pcall(error,'x') f() return n",
-		"return redis.call('foo')", "return x", "x=1", "return nil+1", "local a return a.b", "local t={} return t.x.y", "return foo()", "redis.x=1",
-		"return #nil", "return 1 < 'x'", "return '010'+1", "for i=1,'3' do end return 'ok'", "for i=1,{} do end", "while true do", "return 'a'..{}",
-		"local function f() return 1+f() end return f()", "return cjson.encode({1,2,{a=1}})",
-		"return cjson.decode('[1,2,{\"a\":[1]}]')[3].a", "return struct.unpack('>I2', 'ab')", "return bit.band(7, 3)", "return cmsgpack.unpack(cmsgpack.pack({1,2}))",
-		"return string.format('%5.2f|%q|%s', 1/3, 'x\"', 12)", "return string.rep('x', 1e9)", "local t={} for i=1,100000 do t[i]=i end return #t",
-		"error({err='My Err'})", "error('boo')", "return ({pcall(error, {err='x'})})[2]", "local s='x' while true do s=s..s end",
-		"return ('x'):rep(3)", "return ('x'):bad(3)", "return string.rep()", "local f=string.rep return f()", "return tostring(cjson.null)",
-		"local co=coroutine.wrap(function(a) local b=coroutine.yield(a+1) return b*2 end) local x=co(1) return {x, co(10)}",
-		"return goto", "local goto=1 return goto", "return math.random(100)", "return 5 % 3", "string.x=1", "rawset(string,'x',1)", "table.insert(KEYS,1) return KEYS",
-		"return {1,nil,3}", "return redis.error_reply('x')", "return redis.error_reply('-x y')", "return (1)", "local t = setmetatable({}, {__index=function(t,k) return k end}) return t.foo",
+	for _, c := range []struct{ script, want string }{
+		{"local n=0 local f=function() n=n+1 end pcall(error,'x') f() return n", ":1"},
+		{"local n=0 local f=function() n=n+1 end pcall(function() pcall(error) error('x') end) n=n+1 f() return n", ":2"},
+		{"local fs={} pcall(function() local v=1 fs[1]=function() v=v+1 return v end error() end) local a,b=10,20 fs[1]() return fs[1]()", ":3"},
+		{"return '010'+1", ":11"},
+		{"return 0.1+0.2 ..''", "$3\r\n0.3"},
+		{"for i=1,'3' do if i==3 then return i end end", ":3"},
+		{"local goto=1 return goto", ":1"},
+		{"local f = 1 do local f = function() return f end return f() end", ":1"},
+		{"local t={} for i=1,100000 do t[i]=i end return #t", ":100000"},
+		{"local t={} t[50000000]=1 return t[50000000]", ":1"},
+		{"local a={} return a.b.c", "-ERR user_script:1: attempt to index field 'b' (a nil value) script: "},
+		{"cjson.encode_max_depth(1) return cjson.encode({{}})", "-ERR user_script:1: Cannot serialise, excessive nesting (2) script: "},
+		{"return cjson.encode({{}})", "$4\r\n[{}]"},
+		{"cjson.encode_sparse_array(true) return cjson.encode({[100]=3})", "$9\r\n{\"100\":3}"},
+		{"cjson.encode_number_precision(3) return cjson.encode({1/3})", "$7\r\n[0.333]"},
+		{"cjson.encode_invalid_numbers('null') return cjson.encode({1/0})", "$6\r\n[null]"},
+		{"cjson.decode_invalid_numbers(false) return cjson.decode('nan')", "-ERR user_script:1: Expected value but found invalid token at character 1 script: "},
 	} {
-		t.Logf("%s => %q", s, eval(t, e, &echoHost{}, s))
+		if got := eval(t, e, &echoHost{}, c.script); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.script, got, c.want)
+		}
+	}
+}
+
+// TestSharedState: a script leaves nothing to the next one.
+func TestSharedState(t *testing.T) {
+	e := newTestEngine()
+	for _, script := range []string{
+		"x=1", "redis.x=1", "string.sub=1", "rawset(_G,'x',1)", "getmetatable('').__index=nil", "getmetatable(_G).__index=nil",
+		"setmetatable(_G,{})", "table.insert(string,1)", "cjson.null=1", "rawset(getmetatable(''),'__index',1)",
+	} {
+		if got := eval(t, e, &echoHost{}, script); !strings.Contains(got, "readonly table") {
+			t.Errorf("%s: %q", script, got)
+		}
+	}
+}
+
+// TestDump: payloads are those of redis-server, with its checksum.
+func TestDump(t *testing.T) {
+	if sum := checksum([]byte("123456789")); sum != 0xe9c6d914c4b8d9ca {
+		t.Errorf("checksum %x", sum)
+	}
+	for _, n := range []int{10, 100, 20_000} {
+		code := "#!lua name=l\nredis.register_function('f', function() end) --" + strings.Repeat("x", n)
+		e := newTestEngine()
+		if err := e.Apply(Change{"l", code}); err != nil {
+			t.Fatal(err)
+		}
+		codes, err := ParseDump(e.Libraries().Dump())
+		if err != nil || len(codes) != 1 || codes[0] != code {
+			t.Errorf("%d: %v, %d libraries", n, err, len(codes))
+		}
 	}
 }

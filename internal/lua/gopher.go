@@ -100,7 +100,10 @@ func closeUpvalues(L *lua.LState, base int) {
 			continue
 		}
 		for uv := *at; uv != nil; uv = uv.next {
-			(*lua.Upvalue)(unsafe.Pointer(uv)).Close()
+			v := (*lua.Upvalue)(unsafe.Pointer(uv))
+			if v.Close(); v.Value() == nil {
+				v.SetValue(lua.LNil) // the registers have been cleared
+			}
 		}
 		*at = nil
 		return

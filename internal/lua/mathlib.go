@@ -8,15 +8,15 @@ import (
 
 func (vm *VM) openMath() {
 	functions := map[string]lua.LGFunction{
-		"atan2":      mathAtan2,
-		"fmod":       mathFmod,
+		"atan2":      ofTwo(math.Atan2),
+		"fmod":       ofTwo(math.Mod),
 		"frexp":      mathFrexp,
 		"ldexp":      mathLdexp,
 		"max":        mathMax,
 		"min":        mathMin,
-		"mod":        mathFmod,
+		"mod":        ofTwo(math.Mod),
 		"modf":       mathModf,
-		"pow":        mathPow,
+		"pow":        ofTwo(math.Pow),
 		"random":     vm.mathRandom,
 		"randomseed": vm.mathRandomSeed,
 	}
@@ -40,14 +40,12 @@ func pushNumber(L *lua.LState, f float64) int {
 	return 1
 }
 
-func mathAtan2(L *lua.LState) int {
-	return pushNumber(L, math.Atan2(checkNumber(L, 1), checkNumber(L, 2)))
-}
-func mathFmod(L *lua.LState) int {
-	return pushNumber(L, math.Mod(checkNumber(L, 1), checkNumber(L, 2)))
-}
-func mathPow(L *lua.LState) int {
-	return pushNumber(L, math.Pow(checkNumber(L, 1), checkNumber(L, 2)))
+// ofTwo looks at its second argument first, as compilers of C happen to do.
+func ofTwo(fn func(a, b float64) float64) lua.LGFunction {
+	return func(L *lua.LState) int {
+		b := checkNumber(L, 2)
+		return pushNumber(L, fn(checkNumber(L, 1), b))
+	}
 }
 
 func mathFrexp(L *lua.LState) int {
@@ -58,7 +56,8 @@ func mathFrexp(L *lua.LState) int {
 }
 
 func mathLdexp(L *lua.LState) int {
-	return pushNumber(L, math.Ldexp(checkNumber(L, 1), checkInt(L, 2)))
+	exponent := checkInt(L, 2)
+	return pushNumber(L, math.Ldexp(checkNumber(L, 1), exponent))
 }
 
 func mathModf(L *lua.LState) int {

@@ -22,11 +22,11 @@ func (vm *VM) openTable() {
 }
 
 func (vm *VM) tableConcat(L *lua.LState) int {
-	t := vm.behind(checkTable(L, 1))
 	separator := ""
 	if !isNone(L, 2) {
 		separator = checkString(L, 2)
 	}
+	t := vm.behind(checkTable(L, 1))
 	first := int(int32(optInteger(L, 3, 1)))
 	last := length(t)
 	if !isNone(L, 4) {

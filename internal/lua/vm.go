@@ -31,6 +31,7 @@ type VM struct {
 	intrinsics  []*lua.LFunction
 	caught      *lua.LFunction // gives errors that pcall catches their text
 	reported    *lua.LFunction // gives errors that end a script their source and line
+	protected   []int          // of each call that is protected, its first register
 	globalsMeta *lua.LTable    // that of the globals, as scripts see it
 	strings     *lua.LTable
 	stringMeta  *lua.LTable    // the metatable of strings, as scripts see it
@@ -188,7 +189,9 @@ func (vm *VM) closure(proto *lua.FunctionProto) *lua.LFunction {
 // function, first.
 func (vm *VM) protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) (raised lua.LValue, ok bool) {
 	base := registersOf(L).top - nargs - 1
+	vm.protected = append(vm.protected, base)
 	err := L.PCall(nargs, nret, handler)
+	vm.protected = vm.protected[:len(vm.protected)-1]
 	keepUpvalues(L)
 	if err == nil {
 		return lua.LNil, true
@@ -203,8 +206,13 @@ func (vm *VM) protect(L *lua.LState, nargs, nret int, handler *lua.LFunction) (r
 	return lua.LString(err.Error()), false
 }
 
+// unwinding closes the upvalues of the functions that an error ends. Handlers call
+// it: afterwards the registers are gone.
+func (vm *VM) unwinding(L *lua.LState) { closeUpvalues(L, vm.protected[len(vm.protected)-1]) }
+
 // onCaught is the handler of errors that a script catches.
 func (vm *VM) onCaught(L *lua.LState) int {
+	vm.unwinding(L)
 	err := L.Get(1)
 	if s, ok := err.(lua.LString); ok {
 		err = lua.LString(translate(L, currentFrame(L).Parent, string(s)))
@@ -216,6 +224,7 @@ func (vm *VM) onCaught(L *lua.LState) int {
 // onReported is the handler of errors that end a script: it makes them a table
 // and notes where they were raised.
 func (vm *VM) onReported(L *lua.LState) int {
+	vm.unwinding(L)
 	f := currentFrame(L).Parent
 	var t *lua.LTable
 	switch err := L.Get(1).(type) {

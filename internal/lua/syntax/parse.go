@@ -224,7 +224,7 @@ func (p *parser) statement() (s ast.Stmt, last bool) {
 	case "break":
 		p.advance()
 		if p.fn.loops == 0 {
-			p.failNear("no loop to close")
+			p.failNear("no loop to break")
 		}
 		return at(&ast.BreakStmt{}, line), true
 	}
@@ -383,7 +383,7 @@ func (p *parser) returnStatement(line int) ast.Stmt {
 
 func (p *parser) expressionStatement(line int) ast.Stmt {
 	e, assignable := p.variable()
-	if call, ok := e.(*ast.FuncCallExpr); ok && !call.AdjustRet && p.tok.kind != "=" && p.tok.kind != "," {
+	if call, ok := e.(*ast.FuncCallExpr); ok && !call.AdjustRet {
 		return at(&ast.FuncCallStmt{Expr: call}, line)
 	}
 	var targets []ast.Expr
