@@ -71,7 +71,7 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
 	c := &b.ctx
 	c.d, c.Client, c.W = d, nil, reply
 	c.Cmd, c.Args, c.entry, c.slot, c.applied = e.cmd, args, e, slot, true
-	c.dirty, c.keep, c.touched, c.write = 0, false, false, true
+	c.dirty, c.keep, c.touched, c.silent, c.write = 0, false, false, false, true
 	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
 	c.key, c.keyPos = store.MakeKey(args[pos[0]]), pos[0]
 	now, _ := clock() // for access times only: effects look at no clock

@@ -44,6 +44,9 @@ type waitFor struct {
 	// what changed (Dirty, Effect; SignalKey for the target). The locks of k and
 	// target are held. It must copy what it needs of the arguments as sent.
 	serve func(c *Ctx, k store.Key)
+	// lost, if set, is the error that the client gets when a key is removed or
+	// gets another type (blocking_lost.go).
+	lost string
 }
 
 // waiter is a client that waits.
@@ -70,6 +73,7 @@ type waitPlace struct {
 // one atomic load.
 type waitRegistry struct {
 	count  atomic.Int64 // places in all queues
+	losers atomic.Int64 // of them, those of waiters with waitFor.lost
 	shards [store.Shards]map[waitedKey]*list.List
 
 	// What redirectBlocked last acted upon; the cron's.
@@ -121,6 +125,9 @@ func (r *waitRegistry) add(w *waiter, i int) {
 	}
 	w.places[i] = q.PushBack(waitPlace{w, i})
 	r.count.Add(1)
+	if w.lost != "" {
+		r.losers.Add(1)
+	}
 }
 
 // remove takes a waiter out of the queue of its key i, if it is there. The lock
@@ -136,6 +143,9 @@ func (r *waitRegistry) remove(w *waiter, i int) {
 	q.Remove(w.places[i])
 	w.places[i] = nil
 	r.count.Add(-1)
+	if w.lost != "" {
+		r.losers.Add(-1)
+	}
 	if q.Len() == 0 {
 		delete(keys, at)
 		if len(keys) == 0 {
@@ -231,7 +241,7 @@ func (c *Ctx) SignalKey(db int, k store.Key) {
 
 // signalWritten signals the keys of a write.
 func (c *Ctx) signalWritten() {
-	if !c.d.waiting.used() || c.applied || c.Args == nil {
+	if !c.d.waiting.used() || c.applied || c.silent || c.Args == nil {
 		return // without arguments, a waiter is served: that signals by itself
 	}
 	var buf [16]int
@@ -283,10 +293,16 @@ func (d *Dispatcher) serveKey(c *Ctx, r readyKey, held *shardSet) {
 		w := at.w
 		tx := c.Tx
 		tx.DB, tx.NoTouch = r.db, false
-		switch tx.Type(r.key) {
-		case store.TypeNone:
+		switch t := tx.Type(r.key); {
+		case t == w.typ:
+		case w.lost != "":
+			if w.client.Claim(w.park) {
+				d.waiting.remove(w, at.i)
+				c.served = append(c.served, w.lose())
+			}
+			continue
+		case t == store.TypeNone && d.waiting.losers.Load() == 0:
 			return
-		case w.typ:
 		default:
 			continue
 		}
@@ -312,6 +328,7 @@ func (d *Dispatcher) serveWaiter(c, in *Ctx, w *waiter, tx store.Tx, k store.Key
 	in.d, in.Client, in.Cmd, in.entry, in.Tx = d, w.client, w.entry.cmd, w.entry, tx
 	in.W = proto.NewWriter(nil, w.version)
 	in.slot, in.keep, in.dirty, in.pending = k.Slot, false, 0, durableWrite{}
+	in.write, in.touched = w.entry.write, false
 	in.argv, in.effects = in.argv[:0], in.effects[:0]
 	w.serve(in, k)
 	d.logEffects(in)
@@ -341,6 +358,10 @@ func (d *Dispatcher) settle(c *Ctx) {
 
 func (d *Dispatcher) resumeServed(s *servedClient) {
 	s.w.forget()
+	if len(s.reply) > 0 && s.reply[0] == '-' {
+		d.stats.countError(s.reply[1:])
+		s.w.entry.stats.failed.Add(1)
+	}
 	if s.durable.replicas == 0 || s.w.muted {
 		s.w.resume(s.reply)
 		return

@@ -124,7 +124,8 @@ func (d *Dispatcher) observe() {
 		"store.lfu_log_factor", "store.lfu_decay_time",
 		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del",
 		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries",
-		"store.zset_max_listpack_entries", "store.zset_max_listpack_value", "store.list_max_listpack_size")
+		"store.zset_max_listpack_entries", "store.zset_max_listpack_value", "store.list_max_listpack_size",
+		"store.stream_node_max_entries", "store.stream_node_max_bytes")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
 		return nil
@@ -158,6 +159,8 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		ZSetMaxListpackEntries: c.Store.ZSetMaxListpackEntries,
 		ZSetMaxListpackValue:   int(c.Store.ZSetMaxListpackValue),
 		ListMaxListpackSize:    c.Store.ListMaxListpackSize,
+		StreamNodeMaxEntries:   c.Store.StreamNodeMaxEntries,
+		StreamNodeMaxBytes:     int(c.Store.StreamNodeMaxBytes),
 	})
 }
 

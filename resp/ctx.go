@@ -38,6 +38,7 @@ type Ctx struct {
 	argv     [][]byte       // backs the arguments of effects
 	absent   [][]byte       // watched keys of a write that did not exist before it
 	touched  bool           // the handler has told who watches what it changed
+	silent   bool           // nothing came that anybody waits for
 	keep     bool           // effects were set: the command as sent is not logged
 	prepared *prepared      // the script of EVAL, found before the locks were taken
 	script   *scriptRun     // its run; nil in EXEC

@@ -310,7 +310,7 @@ func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
 	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), false
-	c.keyPos, c.applied, c.dirty, c.keep, c.touched = 0, false, 0, false, false
+	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.silent = 0, false, 0, false, false, false
 	c.argv, c.effects, c.absent, c.counted = c.argv[:0], c.effects[:0], c.absent[:0], false
 }
 

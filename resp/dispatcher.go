@@ -137,6 +137,7 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 		d.touchExpired(db, k)
 	}
 	d.publishEvent(class, event, db, k.Name)
+	d.abandon(db, k)
 	if d.repl == nil {
 		return
 	}

@@ -57,10 +57,11 @@ func TestEffectsConverge(t *testing.T) {
 		func() []string { return []string{"PEXPIRE", "{t}h" + pick("1", "2"), millis()} },
 		func() []string { return []string{pick("FLUSHDB", "SCAN", "RANDOMKEY")} },
 	}
+	templates = append(templates, streamTemplates(rng, pick)...)
 	primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})
 	replica := newTestNode(t, newRouting(t, everySlot), nil)
 	applied := 0
-	for i := range 20_000 {
+	for i := range 30_000 {
 		line := templates[rng.IntN(len(templates))]()
 		if line[0] == "FLUSHDB" && rng.IntN(20) > 0 {
 			continue
@@ -87,4 +88,59 @@ func TestEffectsConverge(t *testing.T) {
 	if expired := replica.store.Stats().Expired; expired != 0 {
 		t.Errorf("%d keys expired on the replica by themselves", expired)
 	}
+}
+
+// streamTemplates are commands on two streams, with IDs so few that they meet.
+func streamTemplates(rng *rand.Rand, pick func(words ...string) string) []func() []string {
+	key := func() string { return "{t}s" + pick("1", "2") }
+	id := func() string { return fmt.Sprintf("%d-%d", 1+rng.IntN(40), rng.IntN(3)) }
+	group := func() string { return pick("g", "h") }
+	consumer := func() string { return pick("ann", "bob", "eve") }
+	count := func() string { return fmt.Sprint(rng.IntN(5)) }
+	next := 0
+	added := func() string {
+		next++
+		return pick("*", fmt.Sprintf("%d-*", next/4), fmt.Sprintf("%d-%d", next/4, rng.IntN(9)))
+	}
+	templates := []func() []string{
+		func() []string {
+			return []string{"XADD", key(), added(), pick("a", "b"), strings.Repeat("v", rng.IntN(90))}
+		},
+		func() []string {
+			return []string{"XADD", key(), pick("MAXLEN", "MINID"), pick("=", "~"), count(), added(), "a", "b"}
+		},
+		func() []string { return []string{"XTRIM", key(), "MAXLEN", pick("=", "~"), fmt.Sprint(rng.IntN(200))} },
+		func() []string { return []string{"XTRIM", key(), "MINID", pick("=", "~"), id()} },
+		func() []string { return []string{"XDEL", key(), id(), id(), id()} },
+		func() []string { return []string{"XSETID", key(), id()} },
+		func() []string { return []string{"XGROUP", "CREATE", key(), group(), pick("$", id()), "MKSTREAM"} },
+		func() []string { return []string{"XGROUP", "SETID", key(), group(), id()} },
+		func() []string {
+			return []string{"XGROUP", pick("CREATECONSUMER", "DELCONSUMER"), key(), group(), consumer()}
+		},
+		func() []string {
+			return []string{"XREADGROUP", "GROUP", group(), consumer(), "COUNT", count(), "STREAMS", key(), pick(">", id())}
+		},
+		func() []string {
+			return []string{"XREADGROUP", "GROUP", group(), consumer(), "NOACK", "STREAMS", "{t}s1", "{t}s2", ">", pick(">", id())}
+		},
+		func() []string { return []string{"XACK", key(), group(), id(), id(), id()} },
+		func() []string {
+			return []string{"XCLAIM", key(), group(), consumer(), pick("0", "1"), id(), id(), pick("FORCE", "JUSTID")}
+		},
+		func() []string {
+			return []string{"XAUTOCLAIM", key(), group(), consumer(), pick("0", "2"), id(), "COUNT", "3"}
+		},
+	}
+	rare := []func() []string{
+		func() []string { return []string{"XGROUP", "DESTROY", key(), group()} },
+		func() []string { return []string{"COPY", "{t}s1", "{t}s2", "REPLACE"} },
+		func() []string { return []string{"PEXPIRE", key(), "3"} },
+	}
+	return append(templates, func() []string {
+		if rng.IntN(8) > 0 {
+			return []string{"EXISTS", key()}
+		}
+		return rare[rng.IntN(len(rare))]()
+	})
 }

@@ -73,6 +73,9 @@ func (c *Ctx) flushEverything(first, end int) bool {
 		c.d.stats.dirty.Add(st.DBSize(db))
 		st.FlushDB(db)
 	}
+	for shard := range store.Shards {
+		c.d.abandonKeys(shard, first, end, func(store.Key) bool { return true })
+	}
 	return true
 }
 
@@ -168,6 +171,7 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 		case a.Gate == cluster.Run && a.Owner:
 			mine = append(mine, slot)
 			d.touchSlot(slot, f.first, f.end)
+			d.abandonKeys(f.shard, f.first, f.end, func(k store.Key) bool { return k.Slot == slot })
 		case d.routing.Map().Slot(slot).Primary == d.routing.ID():
 			f.leaseLost = true
 		}

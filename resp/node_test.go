@@ -112,6 +112,7 @@ type storedKey struct {
 	encoding store.Encoding
 	value    [20]byte // digest
 	deadline int64
+	payload  string // of a stream, whose groups the digest leaves out
 }
 
 // dump returns everything in the store, ordered.
@@ -128,7 +129,12 @@ func (n *testNode) dump() []storedKey {
 			for _, name := range n.store.SlotKeys(db, slot, 1<<30) {
 				k := store.MakeKey(name)
 				encoding, _ := tx.Encoding(k)
-				all = append(all, storedKey{db, string(name), encoding, tx.DigestValue(k), tx.Deadline(k)})
+				key := storedKey{db, string(name), encoding, tx.DigestValue(k), tx.Deadline(k), ""}
+				if encoding == store.EncodingStream {
+					payload, _, _ := tx.DumpValue(k, nil)
+					key.payload = string(payload[5:]) // behind the access time
+				}
+				all = append(all, key)
 			}
 		}
 	}

@@ -132,6 +132,8 @@ func (c *checker) hinted(sh *shard, db int, k Key, rec *record) {
 func (c *checker) object(sh *shard, o object) (cells, index, external int64) {
 	var e *elements
 	switch o := o.(type) {
+	case *streamObject:
+		return c.stream(sh, o)
 	case *hashObject:
 		e = &o.elements
 	case *setObject:

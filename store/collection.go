@@ -36,6 +36,16 @@ type Limits struct {
 	ZSetMaxListpackEntries int // members
 	ZSetMaxListpackValue   int // bytes of a member
 	ListMaxListpackSize    int // elements of a node, or, if negative, -1..-5: 4, 8, 16, 32, 64 KB
+	StreamNodeMaxEntries   int // entries of a block, deleted ones included; 0: no limit
+	StreamNodeMaxBytes     int // bytes of a block; 0: no limit
+}
+
+// streamBytes is the size that a block must stay below.
+func (l *Limits) streamBytes() int {
+	if n := l.StreamNodeMaxBytes; n > 0 && n <= maxStreamEntry {
+		return n
+	}
+	return maxStreamEntry
 }
 
 // DefaultLimits are those of Redis 7.0.
@@ -43,7 +53,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		HashMaxListpackEntries: 512, HashMaxListpackValue: 64, SetMaxIntsetEntries: 512,
 		ZSetMaxListpackEntries: 128, ZSetMaxListpackValue: 64,
-		ListMaxListpackSize: -2,
+		ListMaxListpackSize: -2, StreamNodeMaxEntries: 100, StreamNodeMaxBytes: 4096,
 	}
 }
 

@@ -24,7 +24,11 @@ func (d *digest) mix(data []byte) {
 // mixValue mixes in a value: type, contents, and that it has a deadline.
 func (d *digest) mixValue(sh *shard, rec *record) {
 	var typ [4]byte
-	binary.BigEndian.PutUint32(typ[:], uint32(rec.typ()))
+	number := uint32(rec.typ())
+	if rec.typ() == TypeStream {
+		number++ // Redis has modules before it
+	}
+	binary.BigEndian.PutUint32(typ[:], number)
 	d.mix(typ[:])
 	switch {
 	case rec.typ() == TypeString:

@@ -308,7 +308,11 @@ func (tx *Tx) MemoryUsage(k Key) (n int64, ok bool) {
 		id, _ := it.rec.external()
 		n += int64(len(it.sh.external.regions[id]))
 	} else if it.rec.large() {
-		n += it.object().base().bytes() + objectHeader
+		o := it.object()
+		n += o.base().bytes() + objectHeader
+		if s, ok := o.(*streamObject); ok {
+			n += s.goBytes()
+		}
 	}
 	return n, true
 }

@@ -12,7 +12,7 @@ type object interface {
 	// base is the owner of all the object's memory.
 	base() *owner
 	// length is the number of elements, as the LEN command of the type
-	// counts.
+	// counts; of a stream, all that there is to free.
 	length() int
 	// digest mixes the contents into d as Redis's DEBUG DIGEST does.
 	digest(d *digest)

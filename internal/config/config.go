@@ -84,6 +84,8 @@ type Store struct {
 	ZSetMaxListpackEntries int
 	ZSetMaxListpackValue   int64 // bytes
 	ListMaxListpackSize    int   // elements, or -1..-5: sizes
+	StreamNodeMaxEntries   int   // 0: no limit
+	StreamNodeMaxBytes     int64 // 0: no limit
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.

@@ -104,6 +104,20 @@ var storeKeys = []*Key{
 		Lower: "Shorter nodes: faster changes inside of lists, more memory.",
 	},
 	{
+		Name: "store.stream_node_max_entries", Redis: []string{"stream-node-max-entries"}, Default: "100", Mutable: true, Shared: true,
+		value: intValue(func(c *Config) *int { return &c.Store.StreamNodeMaxEntries }, 0, math.MaxInt64),
+		What:  "Entries, deleted ones included, after which a stream begins another block; 0: no limit. Trimming with ~ removes whole blocks.",
+		Raise: "Longer blocks: a little less memory, and less exact trimming with ~; finding an entry inside of one takes longer.",
+		Lower: "Shorter blocks: more exact trimming with ~, more memory.",
+	},
+	{
+		Name: "store.stream_node_max_bytes", Redis: []string{"stream-node-max-bytes"}, Default: "4kb", Mutable: true, Shared: true,
+		value: memoryValue(func(c *Config) *int64 { return &c.Store.StreamNodeMaxBytes }, 0, math.MaxInt64),
+		What:  "Size of a block of a stream, beyond which it begins another one; 0: no limit. An entry larger than that has a block of its own.",
+		Raise: "Longer blocks, as stream_node_max_entries.",
+		Lower: "Shorter blocks, as stream_node_max_entries.",
+	},
+	{
 		Name: "store.set_max_intset_entries", Redis: []string{"set-max-intset-entries"}, Default: "512", Mutable: true, Shared: true,
 		value: intValue(func(c *Config) *int { return &c.Store.SetMaxIntsetEntries }, 0, math.MaxInt64),
 		What:  "Members up to which a set of integers is kept as a sorted array.",

@@ -7,6 +7,9 @@ import "slices"
 // headers may nest; they are set innermost first.
 type Deferred int
 
+// maxDeferredBulk is the length of the longest ID of a stream entry.
+const maxDeferredBulk = 41
+
 // Defer marks this place.
 func (w *Writer) Defer() Deferred { return Deferred(len(w.buf)) }
 
@@ -24,13 +27,13 @@ func (w *Writer) SetSet(d Deferred, n int) { w.insert(d, func() { w.Set(n) }) }
 // SetPush is SetArray for a push message of n elements.
 func (w *Writer) SetPush(d Deferred, n int) { w.insert(d, func() { w.Push(n) }) }
 
-// SetBulk writes a bulk string of at most 20 bytes at d.
+// SetBulk writes a bulk string of at most maxDeferredBulk bytes at d.
 func (w *Writer) SetBulk(d Deferred, s string) { w.insert(d, func() { w.BulkString(s) }) }
 
 func (w *Writer) insert(d Deferred, header func()) {
 	end := len(w.buf)
 	header()
-	var h [bulkOverhead]byte
+	var h [bulkOverhead + maxDeferredBulk]byte
 	n := copy(h[:], w.buf[end:])
 	w.buf = slices.Insert(w.buf[:end], int(d), h[:n]...)
 }

@@ -37,6 +37,7 @@ const (
 	SameErrorCode           // errors with the same first word
 	Like                    // both match Pattern
 	SameFields              // the same values of Fields in a map or in "k:v" or "k=v" text
+	StreamTimes             // times of consumers and pending entries within Tolerance; without those that 7.0 does not tell
 )
 
 // Compare returns "" when the replies agree, otherwise what is wrong.
@@ -86,6 +87,8 @@ func (c Check) Compare(redis, respkv []byte) string {
 			}
 		}
 		same = true
+	case StreamTimes:
+		same = streamTimes(a, b, c.Tolerance)
 	case SameFields:
 		for _, f := range c.Fields {
 			va, okA := a.field(f)
@@ -197,6 +200,8 @@ func (c Check) directive() string {
 	switch c.Kind {
 	case Exact:
 		return ""
+	case StreamTimes:
+		return "@stream-times " + strconv.FormatFloat(c.Tolerance, 'f', -1, 64)
 	case Near:
 		return "@time " + strconv.FormatFloat(c.Tolerance, 'f', -1, 64)
 	case Like:
@@ -221,4 +226,47 @@ var checkWords = map[string]CheckKind{
 	"@scan":         ScanPage,
 	"@shape":        SameShape,
 	"@error-code":   SameErrorCode,
+}
+
+// newStreamFields are fields of consumers that Redis 7.2 added.
+var newStreamFields = []string{"active-time", "inactive"}
+
+// pendingEntry matches the ID that pending entries begin with.
+var pendingEntry = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+
+// streamTimes compares replies of XINFO and XPENDING, where all is the same but
+// the times: those in the field "idle" or "seen-time", and the one before the last
+// of a pending entry.
+func streamTimes(a, b Reply, tolerance float64) bool {
+	b.Elements = withoutFields(b.Elements, newStreamFields)
+	if a.Kind != b.Kind || a.Text != b.Text || len(a.Elements) != len(b.Elements) {
+		return false
+	}
+	n := len(a.Elements)
+	pending := (n == 3 || n == 4) && pendingEntry.MatchString(a.Elements[0].Text) && a.Elements[n-1].Kind == ':'
+	for i := range a.Elements {
+		x, y := a.Elements[i], b.Elements[i]
+		timed := i%2 == 1 && slices.Contains([]string{"idle", "seen-time"}, a.Elements[i-1].Text)
+		if timed || pending && i == n-2 {
+			if !near(x, y, tolerance) {
+				return false
+			}
+		} else if !streamTimes(x, y, tolerance) {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutFields drops fields with their values from alternating names and values.
+func withoutFields(elements []Reply, names []string) []Reply {
+	var rest []Reply
+	for i := 0; i < len(elements); i++ {
+		if i%2 == 0 && slices.Contains(names, elements[i].Text) {
+			i++
+			continue
+		}
+		rest = append(rest, elements[i])
+	}
+	return rest
 }

@@ -42,13 +42,16 @@ var (
 	nearSecs   = Check{Kind: Near, Tolerance: 30}
 	nearMillis = Check{Kind: Near, Tolerance: 30_000}
 	sameShapes = Check{Kind: SameShape}
+
+	// streamReply is for what tells times of consumers and pending entries.
+	streamReply = Check{Kind: StreamTimes, Tolerance: 30_000}
 )
 
 // Families lists all families, by the order in which they were built.
 func Families() []Family {
 	return []Family{
 		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
-		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(), scriptFamily(),
+		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(), streamFamily(), scriptFamily(),
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 //	@sorted @sorted-pairs @sorted-deep   elements in any order
 //	@scan                                a SCAN page: elements in any order, any cursor
 //	@time N                              numbers may differ by N
+//	@stream-times N                      times of consumers and pending entries may
 //	@shape                               same types, any values
 //	@error-code                          errors with the same code
 //	@like REGEXP                         both replies match
@@ -128,6 +129,10 @@ func (p *parser) parse(line string) error {
 	case "@time":
 		n, err := strconv.ParseFloat(rest, 64)
 		p.next.Check = Check{Kind: Near, Tolerance: n}
+		return err
+	case "@stream-times":
+		n, err := strconv.ParseFloat(rest, 64)
+		p.next.Check = Check{Kind: StreamTimes, Tolerance: n}
 		return err
 	case "@like":
 		re, err := regexp.Compile(rest)
