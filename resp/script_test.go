@@ -165,7 +165,7 @@ func FuzzEval(f *testing.F) {
 		f.Add(seed, "abc")
 	}
 	n := newTestNode(f, nil, nil)
-	if err := n.d.config.Set([]config.Pair{{Name: "lua-memory-limit", Value: "4mb"}}); err != nil {
+	if err := n.d.config.Set([]config.Pair{{Name: "server.lua_memory_limit", Value: "4mb"}}); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, script, arg string) {

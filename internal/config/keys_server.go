@@ -105,7 +105,7 @@ var serverKeys = []*Key{
 		Lower: "Clients learn sooner that a script runs too long.",
 	},
 	{
-		Name: "server.lua_memory_limit", Redis: []string{"lua-memory-limit"}, Default: "256mb", Mutable: true,
+		Name: "server.lua_memory_limit", Default: "256mb", Mutable: true,
 		value: memoryValue(func(c *Config) *int64 { return &c.Server.LuaMemoryLimit }, 1<<20, math.MaxInt64),
 		What:  "Memory that the process may grow by while a script or function runs, and longest string that a script may make. More ends the script with an error that it can't catch. Measured from time to time: it may be missed by some hundred megabytes.",
 		Raise: "Scripts may build larger tables and strings.",
