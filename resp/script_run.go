@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -256,7 +257,7 @@ func (d *Dispatcher) newRun(c *Ctx, p *prepared, locks *scriptLocks) *scriptRun 
 	run.in.Tx.Now = c.Tx.Now
 	run.engine = lua.Run{
 		Host: run, Function: p.function != nil, Keys: c.Args[3 : 3+p.keys], Args: c.Args[3+p.keys:],
-		Limit: d.config.Config().Server.BusyReplyThreshold,
+		Limit: time.Duration(min(d.config.Config().Server.BusyReplyMillis, math.MaxInt64/int(time.Millisecond))) * time.Millisecond,
 	}
 	if p.function != nil {
 		run.engine.Name = p.function.Name

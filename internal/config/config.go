@@ -56,7 +56,7 @@ type Server struct {
 	ClientOutputBufferLimit OutputLimits
 	EnableDebugCommand      LocalAccess
 	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
-	BusyReplyThreshold      time.Duration // how long a script runs before clients get BUSY; 0: never
+	BusyReplyMillis         int           // how long a script runs before clients get BUSY; 0: never
 	LuaMemoryLimit          int64         // bytes that scripts may take
 	Hz                      int           // background rounds a second
 	Threads                 int           // 0: by trial

@@ -98,9 +98,9 @@ var serverKeys = []*Key{
 		What:  "Which changes of keys are published, to channels `__keyspace@<db>__:<key>` (K) and `__keyevent@<db>__:<event>` (E) of this node: `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted sets, `t` streams, `d` modules, `x` expired keys, `e` evicted keys, all these: `A`; `n` new keys, `m` keys that were asked for and do not exist. Nothing is published without K or E.",
 	},
 	{
-		Name: "server.busy_reply_threshold", Redis: []string{"busy-reply-threshold", "lua-time-limit"}, Default: "5s", Mutable: true,
-		value: durationValue(func(c *Config) *time.Duration { return &c.Server.BusyReplyThreshold }, time.Millisecond, 0, math.MaxInt64/int64(time.Millisecond)),
-		What:  "How long a script or function runs before clients that need what it holds get BUSY in place of waiting, and it may be ended with SCRIPT KILL or FUNCTION KILL. 0: never.",
+		Name: "server.busy_reply_threshold", Redis: []string{"busy-reply-threshold", "lua-time-limit"}, Default: "5000", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Server.BusyReplyMillis }, 0, math.MaxInt64),
+		What:  "Milliseconds that a script or function may run before clients that need what it holds get BUSY in place of waiting, and it may be ended with SCRIPT KILL or FUNCTION KILL. 0: never.",
 		Raise: "Long scripts keep other clients waiting, without an error.",
 		Lower: "Clients learn sooner that a script runs too long.",
 	},
