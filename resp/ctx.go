@@ -30,6 +30,7 @@ type Ctx struct {
 	slot     uint16 // of the keys, when there are any
 	write    bool   // the command may change keys; of EXEC: one that it runs
 	asking   bool   // ASKING came before
+	inScript bool   // run by a script
 	inExec   bool   // run by EXEC
 	ran      bool   // the handler was called: the command was not refused before
 	applied  bool   // an effect on a replica, not a client's command

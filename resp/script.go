@@ -53,6 +53,11 @@ const (
 	errScriptWhole     = "This command looks at all keys, for which a script in a cluster must name it in its text, outside of MULTI"
 )
 
+// errScriptBlock refuses XREAD and XREADGROUP with BLOCK.
+func errScriptBlock(name []byte) string {
+	return "ERR " + cut(name, len(name)) + " command is not allowed with BLOCK option from scripts"
+}
+
 // evalScript is EVAL, FCALL and their kin. The locks are held: by runScript, or by
 // EXEC.
 func evalScript(c *Ctx) {

@@ -254,6 +254,7 @@ func (d *Dispatcher) newRun(c *Ctx, p *prepared, locks *scriptLocks) *scriptRun 
 		run.readOnly = true
 	}
 	run.in.d, run.in.Client, run.in.W, run.in.inExec = d, c.Client, &run.w, true
+	run.in.inScript = true
 	run.in.Tx.Now = c.Tx.Now
 	run.engine = lua.Run{
 		Host: run, Function: p.function != nil, Keys: c.Args[3 : 3+p.keys], Args: c.Args[3+p.keys:],
