@@ -403,6 +403,10 @@ func (d *Dispatcher) serveLater(c *Ctx, r readyKey) {
 			}
 		}
 	}()
+	if held.many() {
+		d.scripts.several.RLock()
+		defer d.scripts.several.RUnlock()
+	}
 	held.lock(d.store)
 	defer held.unlock(d.store)
 	c.ready = append(c.ready[:0], r)

@@ -114,8 +114,10 @@ func debugSleep(c *Ctx, args [][]byte) {
 	if seconds > 0 {
 		d := time.Duration(min(seconds, math.MaxInt64/2/1e9) * 1e9)
 		if !c.Tx.AllLocked {
-			c.d.store.LockAll()
-			defer c.d.store.UnlockAll()
+			if !c.lockAll() {
+				return
+			}
+			defer c.unlockAll()
 		}
 		timer := time.NewTimer(d)
 		defer timer.Stop()

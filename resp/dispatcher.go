@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"respkv/internal/config"
+	"respkv/internal/lua"
 	"respkv/store"
 )
 
@@ -49,6 +50,11 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		started: time.Now(), runID: randomID(),
 		batches: sync.Pool{New: newBatch},
 	}
+	d.engine = lua.NewEngine(lua.Options{
+		Version:     RedisVersion,
+		MemoryLimit: func() int { return int(o.Config.Config().Server.LuaMemoryLimit) },
+		Log:         d.logScript,
+	})
 	d.memory.init()
 	d.tracing.configure(o.Config.Config())
 	d.saver.init(d.started)

@@ -157,8 +157,10 @@ func swapDB(c *Ctx) {
 	}
 	if !c.Tx.AllLocked {
 		defer c.d.settle(c)
-		c.d.store.LockAll()
-		defer c.d.store.UnlockAll()
+		if !c.lockAll() {
+			return
+		}
+		defer c.unlockAll()
 	}
 	c.d.keysLost()
 	c.d.swapWatched(int(a), int(b))

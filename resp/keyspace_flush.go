@@ -46,7 +46,9 @@ func flush(c *Ctx, first, end int) {
 			return
 		}
 	} else {
-		c.flushEverything(first, end)
+		if !c.flushEverything(first, end) {
+			return
+		}
 	}
 	if async {
 		c.d.reclaimer.start(c.d.store)
@@ -57,12 +59,14 @@ func flush(c *Ctx, first, end int) {
 }
 
 // flushEverything takes all locks, for constant time, so that no other client
-// sees half of it.
-func (c *Ctx) flushEverything(first, end int) {
+// sees half of it. False: it replied that a script holds them.
+func (c *Ctx) flushEverything(first, end int) bool {
 	st := c.d.store
 	if !c.Tx.AllLocked {
-		st.LockAll()
-		defer st.UnlockAll()
+		if !c.lockAll() {
+			return false
+		}
+		defer c.unlockAll()
 	}
 	c.d.keysLost()
 	for db := first; db < end; db++ {
@@ -74,6 +78,7 @@ func (c *Ctx) flushEverything(first, end int) {
 	for shard := range store.Shards {
 		c.d.abandonKeys(shard, first, end, func(store.Key) bool { return true })
 	}
+	return true
 }
 
 // slotFlush empties the slots that this node is primary of, one shard after the

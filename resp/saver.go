@@ -30,13 +30,6 @@ type saver struct {
 	atEnd   atomic.Int32 // one of saveAtEnd...
 }
 
-// functionHooks are how libraries of functions get into files and out of them; nil
-// where there are none.
-type functionHooks struct {
-	dump func() [][]byte
-	load func(code []byte) error
-}
-
 // snapshotRun is a snapshot under way.
 type snapshotRun struct {
 	*persistence.Snapshot
@@ -83,7 +76,7 @@ func (d *Dispatcher) beginSnapshot(toDisk, allLocked bool, atCut func()) (run *s
 				atCut()
 			}
 		},
-		Functions: d.functions.dump, AllLocked: allLocked,
+		Functions: d.dumpFunctions, AllLocked: allLocked, Several: d.scripts.several.RLocker(),
 	}
 	s := &d.saver
 	s.mu.Lock()
@@ -321,7 +314,7 @@ func (d *Dispatcher) Loader() *persistence.Loader {
 	cfg := d.config.Config()
 	return &persistence.Loader{
 		Store: d.store, MaxString: cfg.Server.ProtoMaxBulkLen, Checksum: cfg.Persistence.RDBChecksum,
-		Function: d.functions.load, Logger: d.log,
+		Function: d.loadFunctions, Logger: d.log,
 	}
 }
 
@@ -348,6 +341,8 @@ func (d *Dispatcher) LoadFile(path string) error {
 func (d *Dispatcher) Reload(allLocked, save, flush bool) error {
 	if !allLocked {
 		d.saver.abort()
+		d.scripts.several.RLock()
+		defer d.scripts.several.RUnlock()
 		d.store.LockAll()
 		defer d.store.UnlockAll()
 	}

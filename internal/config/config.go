@@ -64,6 +64,8 @@ type Server struct {
 	ClientOutputBufferLimit OutputLimits
 	EnableDebugCommand      LocalAccess
 	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
+	BusyReplyMillis         int           // how long a script runs before clients get BUSY; 0: never
+	LuaMemoryLimit          int64         // bytes that scripts may take
 	Hz                      int           // background rounds a second
 	Threads                 int           // 0: by trial
 	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over

@@ -66,6 +66,8 @@ type Snapshot struct {
 	NoKeys bool
 	// AllLocked: the caller of Begin and Write holds the locks of all shards.
 	AllLocked bool
+	// Several is held around taking the locks of all shards; nil: nothing is.
+	Several sync.Locker
 
 	// Progress, readable at any time.
 	Total   atomic.Int64
@@ -129,6 +131,10 @@ func (s *Snapshot) Abandon() {
 func (s *Snapshot) Begin() {
 	st := s.Store
 	if !s.AllLocked {
+		if s.Several != nil {
+			s.Several.Lock()
+			defer s.Several.Unlock()
+		}
 		st.LockAll()
 		defer st.UnlockAll()
 	}

@@ -68,6 +68,7 @@ func Families() []Family {
 		streamFamily(),
 		aclFamily(),
 		serverFamily(),
+		scriptFamily(),
 	}
 }
 
