@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
 )
 
@@ -82,6 +83,11 @@ type Config struct {
 	// key derived from it, and every connection to the cluster port proves
 	// that it knows it.
 	Secret string
+	// SecretAccept is another secret that other nodes may use, while it is being
+	// changed; empty: none.
+	SecretAccept string
+	// TLS, when set, encrypts every connection between nodes.
+	TLS *mux.TLS
 
 	// RequireFullCoverage is cluster-require-full-coverage: every slot answers
 	// CLUSTERDOWN while one has no primary.
@@ -92,6 +98,14 @@ type Config struct {
 	// ReplicaMaxLag is how far behind its primary a replica may be and still
 	// answer READONLY clients. 0: no limit.
 	ReplicaMaxLag time.Duration
+}
+
+// secrets are the secret and, if there is one, the other that is accepted.
+func (c *Config) secrets() []string {
+	if c.SecretAccept == "" {
+		return []string{c.Secret}
+	}
+	return []string{c.Secret, c.SecretAccept}
 }
 
 // DefaultConfig returns the defaults of every setting that has one.

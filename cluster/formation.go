@@ -101,8 +101,9 @@ func (n *Node) runMembership() {
 	}
 }
 
-// joinSeeds meets the seeds and the members of the map that gossip does not
-// know: after a restart of everybody, the map remembers where they were.
+// joinSeeds meets the seeds and the members that gossip does not know: after a
+// restart of everybody, the map remembers where they were, or, while no leader
+// has said what of the log is committed, raft's configuration.
 func (n *Node) joinSeeds() {
 	n.gossipMu.Lock()
 	known := map[string]bool{net.JoinHostPort(n.self.Host, strconv.Itoa(n.self.ClusterPort)): true}
@@ -123,6 +124,17 @@ func (n *Node) joinSeeds() {
 	for _, node := range n.fsm.latest.Load().Nodes() {
 		if !ids[node.ID] {
 			missing = append(missing, net.JoinHostPort(node.Host, strconv.Itoa(node.ClusterPort)))
+		}
+	}
+	if len(n.fsm.latest.Load().Nodes()) == 0 {
+		servers, err := n.raft.addresses()
+		if err != nil {
+			n.log.Debug("raft's configuration", "error", err)
+		}
+		for _, s := range servers {
+			if !ids[slotmap.NodeID(s.ID)] {
+				missing = append(missing, string(s.Address))
+			}
 		}
 	}
 	for _, addr := range missing {

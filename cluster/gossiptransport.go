@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -39,7 +40,7 @@ var (
 // gossipTransport runs memberlist over the shared cluster port.
 type gossipTransport struct {
 	mux     *mux.Mux
-	seal    cipher.AEAD
+	seals   atomic.Pointer[[]cipher.AEAD] // the first seals, all open
 	host    string
 	port    int
 	mem     *memory
@@ -53,25 +54,52 @@ type gossipTransport struct {
 	indirectSince time.Time // when that began
 }
 
-func newGossipTransport(m *mux.Mux, secret, host string, port int, mem *memory, log *slog.Logger) (*gossipTransport, error) {
-	block, err := aes.NewCipher(mux.Key(secret, "gossip"))
-	if err != nil {
-		return nil, err
-	}
-	seal, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	t := &gossipTransport{mux: m, seal: seal, host: host, port: port, mem: mem, log: log,
+func newGossipTransport(m *mux.Mux, secrets []string, host string, port int, mem *memory, log *slog.Logger) (*gossipTransport, error) {
+	t := &gossipTransport{mux: m, host: host, port: port, mem: mem, log: log,
 		streams: make(chan net.Conn), serving: make(chan struct{}, maxGossipStreams),
 		packets: make(chan *memberlist.Packet), done: make(chan struct{})}
+	if err := t.setSecrets(secrets); err != nil {
+		return nil, err
+	}
 	m.Handle(mux.Gossip, t.accept)
 	go t.readPackets()
 	return t, nil
 }
 
+// setSecrets changes what messages are sealed with, the first, and what they
+// are opened with, all.
+func (t *gossipTransport) setSecrets(secrets []string) error {
+	var seals []cipher.AEAD
+	for _, secret := range secrets {
+		block, err := aes.NewCipher(mux.Key(secret, "gossip"))
+		if err != nil {
+			return err
+		}
+		seal, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			return err
+		}
+		seals = append(seals, seal)
+	}
+	t.seals.Store(&seals)
+	return nil
+}
+
+// seal is what messages are sealed with now; all have the same overhead.
+func (t *gossipTransport) seal() cipher.AEAD { return (*t.seals.Load())[0] }
+
+// open opens a sealed message into new memory.
+func (t *gossipTransport) open(data, purpose []byte) (plain []byte, err error) {
+	for _, seal := range *t.seals.Load() {
+		if plain, err = seal.Open(nil, nil, data, purpose); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, err
+}
+
 func (t *gossipTransport) readPackets() {
-	buf := make([]byte, maxGossipPacket+5+t.seal.Overhead()+1)
+	buf := make([]byte, maxGossipPacket+5+t.seal().Overhead()+1)
 	for {
 		n, addr, err := t.mux.UDP().ReadFrom(buf)
 		at := time.Now()
@@ -96,7 +124,7 @@ func (t *gossipTransport) readPackets() {
 
 // openPacket returns the message in a packet, in memory of its own.
 func (t *gossipTransport) openPacket(data []byte, at time.Time) ([]byte, error) {
-	plain, err := t.seal.Open(nil, nil, data, packetPurpose)
+	plain, err := t.open(data, packetPurpose)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +171,7 @@ func (t *gossipTransport) WriteTo(b []byte, addr string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	_, err = t.mux.UDP().WriteTo(t.seal.Seal(nil, nil, b, packetPurpose), udp)
+	_, err = t.mux.UDP().WriteTo(t.seal().Seal(nil, nil, b, packetPurpose), udp)
 	return time.Now(), err
 }
 
@@ -217,12 +245,11 @@ func (s *gossipStream) Read(b []byte) (int, error) {
 // receive takes the message. Memory counts until the stream is closed, and for
 // what memberlist makes of it too.
 func (s *gossipStream) receive() error {
-	seal := s.transport.seal
-	f, err := readFrame(s.Conn, uint32(maxGossipStream+seal.Overhead()), s.transport.mem, 4, func() {})
+	f, err := readFrame(s.Conn, uint32(maxGossipStream+s.transport.seal().Overhead()), s.transport.mem, 5, func() {})
 	if err != nil {
 		return err
 	}
-	plain, err := seal.Open(f.data[:0], nil, f.data, streamPurpose)
+	plain, err := s.transport.open(f.data, streamPurpose)
 	if err == nil {
 		err = checkGossipStream(plain, s.dialed)
 	}
@@ -238,7 +265,7 @@ func (s *gossipStream) Write(b []byte) (int, error) {
 	if len(b) > maxGossipStream {
 		return 0, fmt.Errorf("%w: %d bytes", errFrame, len(b))
 	}
-	if err := writeFrame(s.Conn, s.transport.seal.Seal(nil, nil, b, streamPurpose)); err != nil {
+	if err := writeFrame(s.Conn, s.transport.seal().Seal(nil, nil, b, streamPurpose)); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -213,7 +213,7 @@ func TestGossipAdmission(t *testing.T) {
 func testGossip(t testing.TB) (*gossipTransport, *memberlist.Memberlist) {
 	t.Helper()
 	m := testMux(t)
-	tr, err := newGossipTransport(m, "", "127.0.0.1", m.Addr().Port, newMemory(receiveBytes), quiet())
+	tr, err := newGossipTransport(m, []string{""}, "127.0.0.1", m.Addr().Port, newMemory(receiveBytes), quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func FuzzGossipPacket(f *testing.F) {
 	tr, list := testGossip(f)
 	from := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		plain, err := tr.openPacket(tr.seal.Seal(nil, nil, data, packetPurpose), time.Now())
+		plain, err := tr.openPacket(tr.seal().Seal(nil, nil, data, packetPurpose), time.Now())
 		if err != nil {
 			return
 		}
@@ -257,7 +257,7 @@ func FuzzGossipStream(f *testing.F) {
 	tr, _ := testGossip(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var sealed bytes.Buffer
-		_ = writeFrame(&sealed, tr.seal.Seal(nil, nil, data, streamPurpose))
+		_ = writeFrame(&sealed, tr.seal().Seal(nil, nil, data, streamPurpose))
 		conn := newScript(sealed.Bytes())
 		tr.accept(conn)
 		<-conn.closed

@@ -14,7 +14,7 @@ func TestOneNodeFormsAndRestarts(t *testing.T) {
 	c := &testNodes{t: t}
 	alone := func(cfg *Config) { cfg.Expect = 1 }
 	n := c.start(0, 0, alone)
-	took := eventually(t, 10*time.Second, "formation", func() bool { return settled(c.nodes, 0) && allOwned(c.nodes) })
+	took := eventually(t, patience, "formation", func() bool { return settled(c.nodes, 0) && allOwned(c.nodes) })
 	t.Logf("formed in %v", took)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -24,7 +24,7 @@ func TestOneNodeFormsAndRestarts(t *testing.T) {
 	id := n.ID()
 	_ = n.Close()
 	n = c.start(0, 0, alone)
-	took = eventually(t, 10*time.Second, "serving again", func() bool { return settled(c.nodes, 0) && allOwned(c.nodes) })
+	took = eventually(t, patience, "serving again", func() bool { return settled(c.nodes, 0) && allOwned(c.nodes) })
 	t.Logf("back after %v", took)
 	if n.ID() != id || n.Map().LostSlots() != hashslot.Count {
 		t.Fatalf("id %s, %d slots lost", n.ID(), n.Map().LostSlots())
@@ -36,7 +36,7 @@ func TestMeet(t *testing.T) {
 	c := &testNodes{t: t}
 	first := c.start(0, 0, func(cfg *Config) { cfg.Expect = 1 })
 	second := c.start(1, 0, func(cfg *Config) { cfg.Expect = 0 })
-	eventually(t, 10*time.Second, "formation", func() bool { return settled(c.nodes[:1], 0) })
+	eventually(t, patience, "formation", func() bool { return settled(c.nodes[:1], 0) })
 	if second.Map().Formed() {
 		t.Fatal("formed without being asked to")
 	}
@@ -45,7 +45,7 @@ func TestMeet(t *testing.T) {
 	if err := second.Meet(ctx, "127.0.0.1", first.port()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "half of the slots moved", func() bool {
+	eventually(t, patience, "half of the slots moved", func() bool {
 		return settled(c.nodes, 1) && second.Map().PrimaryOf(second.id).Len() == hashslot.Count/2 && allOwned(c.nodes)
 	})
 	// The one that formed the cluster leaves it: the other goes on alone.
@@ -54,7 +54,7 @@ func TestMeet(t *testing.T) {
 	if err := first.Leave(leave); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the second is alone", func() bool { return settled(c.nodes[1:], 0) && allOwned(c.nodes[1:]) })
+	eventually(t, patience, "the second is alone", func() bool { return settled(c.nodes[1:], 0) && allOwned(c.nodes[1:]) })
 	if second.Map().LostSlots() != 0 {
 		t.Fatal("slots lost in leaving")
 	}
@@ -67,7 +67,7 @@ func TestAllShutDownAtOnce(t *testing.T) {
 	c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", first.port())}
 	c.start(1, 0, nil)
 	c.start(2, 0, nil)
-	eventually(t, 20*time.Second, "formation", func() bool { return settled(c.nodes, 1) })
+	eventually(t, patience, "formation", func() bool { return settled(c.nodes, 1) })
 	began := time.Now()
 	var wg sync.WaitGroup
 	for _, n := range c.nodes {
@@ -96,16 +96,17 @@ func TestFailoverByReplica(t *testing.T) {
 	c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", first.port())}
 	c.start(1, 0, nil)
 	c.start(2, 0, nil)
-	eventually(t, 20*time.Second, "formation", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
 	for _, mode := range []FailoverMode{FailoverPlanned, FailoverForce} {
 		n := c.nodes[mode]
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		// Until copies are where they are to stay, a replica may cease to be one.
+		eventually(t, patience, "a settled cluster", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		before := n.Map().ReplicaOf(n.id)
 		if err := n.Failover(ctx, mode); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 10*time.Second, "the replica took over", func() bool {
+		eventually(t, patience, "the replica took over", func() bool {
 			return n.Map().PrimaryOf(n.id).Intersect(before).Len() == before.Len() && allOwned(c.nodes)
 		})
 	}

@@ -43,6 +43,8 @@ type Node struct {
 	feed   *valueFeed
 	gossip *memberlist.Memberlist
 
+	transport *gossipTransport
+
 	formation *control.Formation // only the goroutine of runMembership
 
 	loop      chan func() // everything that touches agent and controller
@@ -52,7 +54,8 @@ type Node struct {
 	// valueAnswers are awaited by those that propose shared values; loop only.
 	valueAnswers map[uint64]chan valueAnswer
 	proposing    chan struct{} // one for each that is under way
-	events       chan Event
+	events       chan RecentEvent
+	recent       recentEvents
 
 	// gossipMu guards what gossip says; it may be taken inside memberlist's
 	// callbacks, and nothing else is locked while it is held.
@@ -109,7 +112,7 @@ func New(opts Options) (*Node, error) {
 	n := &Node{
 		cfg: cfg, timing: control.TimingFor(cfg.NodeTimeout), plane: opts.Plane, opts: opts,
 		log: log.With("node", id.Short()), id: id, boot: boot,
-		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan Event, 1024),
+		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan RecentEvent, 1024),
 		seen: map[string]gossipMember{}, requests: map[uint64]chan string{},
 		feed: newValueFeed(), valueAnswers: map[uint64]chan valueAnswer{}, proposing: make(chan struct{}, maxProposing),
 	}
@@ -135,7 +138,7 @@ func (n *Node) Boot() uint64 { return n.boot }
 // Start binds the cluster port and begins to form or join a cluster in the
 // background. On error everything is closed again.
 func (n *Node) Start() (err error) {
-	if n.mux, err = mux.Listen(n.cfg.BindHost, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret}, n.log); err != nil {
+	if n.mux, err = mux.Listen(n.cfg.BindHost, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret, SecretAccept: n.cfg.SecretAccept, TLS: n.cfg.TLS}, n.log); err != nil {
 		return err
 	}
 	defer func() {
@@ -181,10 +184,11 @@ func (n *Node) Start() (err error) {
 		TrustRefused: n.cfg.TrustRefused,
 	}, n.id, slotmap.New())
 	n.mux.Handle(mux.Control, n.peers.accept)
-	transport, err := newGossipTransport(n.mux, n.cfg.Secret, host, port, mem, n.log)
+	transport, err := newGossipTransport(n.mux, n.cfg.secrets(), host, port, mem, n.log)
 	if err != nil {
 		return err
 	}
+	n.transport = transport
 	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged, heard: n.contacts.heard}
 	n.goRun(n.runLoop)
 	n.goRun(n.runLeadership)
@@ -379,7 +383,7 @@ func (n *Node) runLeadership() {
 
 func (n *Node) emit(e Event) {
 	select {
-	case n.events <- e:
+	case n.events <- RecentEvent{time.Now(), e}:
 	default: // a subscriber that hangs must not hold the cluster
 	}
 }
@@ -390,6 +394,7 @@ func (n *Node) runEvents() {
 		case <-n.ctx.Done():
 			return
 		case e := <-n.events:
+			n.recent.add(e)
 			if e.Kind == control.EventSlotsLost {
 				n.slotsLost.Add(uint64(e.Slots.Len()))
 			}
@@ -411,7 +416,7 @@ func (n *Node) runEvents() {
 			}
 			n.log.Info("cluster event", attrs...)
 			if n.opts.Events != nil {
-				n.opts.Events(e)
+				n.opts.Events(e.Event)
 			}
 		}
 	}

@@ -122,6 +122,11 @@ func (c *testNodes) start(i, port int, change func(*Config)) *Node {
 
 func (n *Node) port() int { return n.mux.Addr().Port }
 
+// patience is how long the tests wait for what is to happen: much longer than it
+// takes, since the machine may be busy with other tests. How long it may take is
+// measured by tests/process.
+const patience = time.Minute
+
 func eventually(t *testing.T, within time.Duration, what string, cond func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -182,7 +187,7 @@ func TestThreeNodes(t *testing.T) {
 	c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", first.port())}
 	c.start(1, 0, nil)
 	c.start(2, 0, nil)
-	took := eventually(t, 20*time.Second, "formation", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+	took := eventually(t, patience, "formation", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
 	t.Logf("formed in %v", took)
 	var shares []string
 	for _, s := range first.Map().Spans() {
@@ -220,7 +225,7 @@ func TestThreeNodes(t *testing.T) {
 		if c.nodes[0].id != before {
 			t.Fatal("another node ID")
 		}
-		eventually(t, 30*time.Second, "everybody back", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+		eventually(t, patience, "everybody back", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
 		if c.nodes[0].Map().LostSlots() == 0 {
 			t.Fatal("a cluster without persistence came back and did not count its empty slots")
 		}
@@ -229,7 +234,7 @@ func TestThreeNodes(t *testing.T) {
 	t.Run("fourth joins and leaves", func(t *testing.T) {
 		c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", c.nodes[0].port())}
 		fourth := c.start(3, 0, nil)
-		eventually(t, 30*time.Second, "a quarter moved", func() bool {
+		eventually(t, patience, "a quarter moved", func() bool {
 			return settled(c.nodes, 1) && fourth.Map().PrimaryOf(fourth.id).Len() == hashslot.Count/4 && allOwned(c.nodes)
 		})
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -238,7 +243,7 @@ func TestThreeNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.nodes = c.nodes[:3]
-		eventually(t, 10*time.Second, "three again", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+		eventually(t, patience, "three again", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
 		if !c.nodes[0].Map().IsForgotten(fourth.id) {
 			t.Fatal("the node that left is not forgotten")
 		}
@@ -253,7 +258,7 @@ func TestThreeNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		rest := []*Node{c.nodes[0], c.nodes[2]}
-		eventually(t, 5*time.Second, "the others serve", func() bool { return allOwned(rest) })
+		eventually(t, patience, "the others serve", func() bool { return allOwned(rest) })
 		if m := rest[0].Map(); m.LostSlots() != lost || m.Node(n.id).State != slotmap.NodeStopped {
 			t.Fatalf("lost %d slots, state %v", m.LostSlots()-lost, m.Node(n.id).State)
 		}
@@ -271,10 +276,10 @@ func (c *testNodes) crash(t *testing.T, i int) {
 	}
 	port := victim.port()
 	_ = victim.Close()
-	took := eventually(t, 5*time.Second, "failover", func() bool { return allOwned(rest) })
+	took := eventually(t, patience, "failover", func() bool { return allOwned(rest) })
 	t.Logf("service back after %v", took)
 	c.start(i, port, func(cfg *Config) { cfg.Seeds = []string{fmt.Sprintf("127.0.0.1:%d", rest[0].port())} })
-	eventually(t, 20*time.Second, "the node is back", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+	eventually(t, patience, "the node is back", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
 }
 
 func TestTimingsFollowNodeTimeout(t *testing.T) {
@@ -294,7 +299,7 @@ func TestCrashTimes(t *testing.T) {
 	c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", first.port())}
 	c.start(1, 0, nil)
 	c.start(2, 0, nil)
-	eventually(t, 20*time.Second, "formation", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
+	eventually(t, patience, "formation", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
 	for round := range 6 {
 		i := round % 3
 		t.Logf("controller: %v", *c.nodes[i].controller.Load() == c.nodes[i].id)

@@ -89,7 +89,7 @@ func (n *Node) tellLoss() {
 }
 
 // request asks the controller, again while there is none or it is busy.
-func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID) error {
+func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID, slots ...slotmap.Range) error {
 	answer := make(chan string, 1)
 	n.requestMu.Lock()
 	n.requestID++
@@ -121,7 +121,7 @@ func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID)
 		case <-again.C:
 			n.post(func() {
 				if to := n.agent.Controller(); to != "" {
-					(&nodeEnv{n}).Send(to, &control.Request{ID: id, Op: op, Node: about})
+					(&nodeEnv{n}).Send(to, &control.Request{ID: id, Op: op, Node: about, Slots: slots})
 				}
 			})
 			again.Reset(n.timing.Renew)
@@ -261,36 +261,106 @@ func (n *Node) Leave(ctx context.Context) error {
 	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
 }
 
-// Forget removes a node that is gone for good.
+// MoveSlots makes a member primary of slots, and with wait returns when it is;
+// else when the controller has accepted. Placement leaves the slots where they
+// are until the members change.
+func (n *Node) MoveSlots(ctx context.Context, slots slotmap.Ranges, to slotmap.NodeID, wait bool) error {
+	if n.Map().Node(to) == nil {
+		return fmt.Errorf("%w: %s", ErrUnknownNode, to)
+	}
+	for {
+		if err := n.request(ctx, control.OpMove, to, slots...); err != nil || !wait {
+			return err
+		}
+		// A controller that is new has not heard of it: asked again.
+		some, cancel := context.WithTimeout(ctx, 2*n.cfg.NodeTimeout)
+		err := n.waitMap(some, func(m *slotmap.Map) bool { return len(slots.Subtract(m.PrimaryOf(to))) == 0 })
+		cancel()
+		if err == nil || ctx.Err() != nil || n.ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// KeepSlots ends moves that MoveSlots asked for. Slots that are being handed
+// over already still move.
+func (n *Node) KeepSlots(ctx context.Context, slots slotmap.Ranges) error {
+	return n.request(ctx, control.OpKeep, n.id, slots...)
+}
+
+// Forget removes a node that is gone for good; one that is there and primary of
+// nothing leaves. One that was forgotten before is no error.
 func (n *Node) Forget(ctx context.Context, id slotmap.NodeID) error {
 	m := n.Map()
 	switch {
 	case id == n.id:
 		return ErrForgetSelf
+	case m.IsForgotten(id):
+		return nil
 	case m.Node(id) == nil:
 		return fmt.Errorf("%w: %s", ErrUnknownNode, id)
 	}
-	return n.request(ctx, control.OpForget, id)
+	if err := n.request(ctx, control.OpForget, id); err != nil {
+		return err
+	}
+	return n.waitMap(ctx, func(m *slotmap.Map) bool { return m.IsForgotten(id) })
 }
 
 // Failover makes this node primary of what it replicates. It returns when the
 // controller has accepted; the change shows in the map.
 func (n *Node) Failover(ctx context.Context, mode FailoverMode) error {
-	if len(n.Map().ReplicaOf(n.id)) == 0 {
+	slots, term := n.Map().ReplicaOf(n.id), n.raft.term()
+	if len(slots) == 0 {
 		return ErrNotReplica
 	}
 	op := control.OpTakeover
 	if mode != FailoverPlanned {
 		op = control.OpForce
 	}
-	return n.request(ctx, op, n.id)
+	err := n.request(ctx, op, n.id)
+	if err == nil {
+		n.goRun(func() { n.insist(op, slots, term) })
+	}
+	return err
+}
+
+// insistFor bounds, in node timeouts, how long a take-over is asked for again.
+const insistFor = 30
+
+// insist asks again for a take-over when there has been an election since: a
+// controller remembers nothing of the one before, and a forced take-over of what
+// the controller itself has ends its term.
+func (n *Node) insist(op control.Op, slots slotmap.Ranges, term uint64) {
+	ctx, cancel := context.WithTimeout(n.ctx, insistFor*n.cfg.NodeTimeout)
+	defer cancel()
+	tick := time.NewTicker(n.timing.Renew)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if slots = slots.Intersect(n.Map().ReplicaOf(n.id)); len(slots) == 0 {
+			return
+		}
+		now := n.raft.term()
+		if now == term {
+			continue
+		}
+		term = now
+		if err := n.request(ctx, op, n.id); err != nil {
+			n.log.Debug("take-over asked for again", "error", err)
+			return
+		}
+	}
 }
 
 // Reset is CLUSTER RESET: a member leaves its cluster as Leave does. hard asks
 // for a new node ID, which a node that left gets in any case. The node is
 // closed afterwards; the process has to start it again.
 func (n *Node) Reset(ctx context.Context, _ bool) error {
-	if m := n.Map(); m.Formed() && len(m.Nodes()) > 1 {
+	if m := n.Map(); m.Formed() && len(m.Nodes()) > 1 && m.Node(n.id) != nil {
 		return n.Leave(ctx)
 	}
 	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
@@ -305,6 +375,17 @@ type Runtime struct {
 	MoveConcurrency, MoveSlots int
 	MoveTimeout, ReturnTimeout time.Duration
 	TrustRefused               bool
+}
+
+// SetSecrets changes the secret among the nodes, for connections and gossip from
+// now on. The node has been started.
+func (n *Node) SetSecrets(secret, accept string) error {
+	c := Config{Secret: secret, SecretAccept: accept}
+	if err := n.transport.setSecrets(c.secrets()); err != nil {
+		return err
+	}
+	n.mux.SetSecrets(secret, accept)
+	return nil
 }
 
 // SetRuntime makes new settings hold, from the next command on.

@@ -36,6 +36,8 @@ const (
 	// messages are dropped, and a larger message is not sent at all. It is
 	// twice what Redis keeps for a subscriber by default.
 	publishQueue = 64 << 20
+	// publishChunk is what a peer has to take within the timeout.
+	publishChunk = 256 << 10
 	// publishIdle is how long a connection without messages is kept.
 	publishIdle = time.Minute
 	// publishRetry is the longest pause between attempts to connect.
@@ -112,12 +114,21 @@ func (p *publisher) send(to slotmap.NodeID, frame []byte) {
 	signal(peer.wake)
 }
 
-// take empties the queue.
+// take removes the oldest frames from the queue: about a chunk of them, one at
+// least if there is one.
 func (q *publishPeer) take() net.Buffers {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	frames := q.frames
-	q.frames, q.bytes = nil, 0
+	n, size := 0, 0
+	for n < len(q.frames) && size < publishChunk {
+		size += len(q.frames[n])
+		n++
+	}
+	frames := q.frames[:n:n]
+	if q.frames = q.frames[n:]; len(q.frames) == 0 {
+		q.frames = nil
+	}
+	q.bytes -= size
 	return frames
 }
 
@@ -201,22 +212,36 @@ func (p *publisher) connect(to slotmap.NodeID) (net.Conn, error) {
 	return p.dial(ctx, to)
 }
 
+// write sends what is queued. A peer that takes a chunk in time may be slow.
 func (p *publisher) write(conn net.Conn, peer *publishPeer) error {
+	stop := context.AfterFunc(p.ctx, func() { _ = conn.Close() })
+	defer stop()
 	for {
 		frames := peer.take()
 		if len(frames) == 0 {
 			return nil
 		}
-		sent := len(frames)
-		_ = conn.SetWriteDeadline(time.Now().Add(p.timeout))
-		stop := context.AfterFunc(p.ctx, func() { _ = conn.Close() })
-		_, err := frames.WriteTo(conn)
-		stop()
-		if err != nil {
-			p.dropped.Add(uint64(sent))
+		if err := p.writeFrames(conn, frames); err != nil {
+			p.dropped.Add(uint64(len(frames)))
 			return err
 		}
 	}
+}
+
+func (p *publisher) writeFrames(conn net.Conn, frames net.Buffers) error {
+	var long []byte
+	if last := frames[len(frames)-1]; len(last) > publishChunk {
+		frames, long = frames[:len(frames)-1], last
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(p.timeout))
+	_, err := frames.WriteTo(conn)
+	for err == nil && len(long) > 0 {
+		n := min(len(long), publishChunk)
+		_ = conn.SetWriteDeadline(time.Now().Add(p.timeout))
+		_, err = conn.Write(long[:n])
+		long = long[n:]
+	}
+	return err
 }
 
 func (p *publisher) close() {

@@ -58,7 +58,7 @@ func TestPublishFrames(t *testing.T) {
 func TestPublisherNeverWaits(t *testing.T) {
 	conns := make(chan net.Conn)
 	up := make(chan struct{})
-	p := newPublisher(time.Second, func(ctx context.Context, _ slotmap.NodeID) (net.Conn, error) {
+	p := newPublisher(20*time.Second, func(ctx context.Context, _ slotmap.NodeID) (net.Conn, error) {
 		select {
 		case <-up:
 		default:

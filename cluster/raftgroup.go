@@ -75,7 +75,7 @@ func newRaftGroup(dir string, id slotmap.NodeID, timeout time.Duration, m *mux.M
 }
 
 func (g *raftGroup) openFiles() (raftFiles, error) {
-	if err := os.MkdirAll(g.dir, 0o750); err != nil {
+	if err := os.MkdirAll(g.dir, 0o700); err != nil {
 		return raftFiles{}, err
 	}
 	store, err := raftboltdb.New(raftboltdb.Options{
@@ -111,6 +111,53 @@ func (g *raftGroup) begun() (bool, error) {
 	}
 	last, err := files.store.LastIndex()
 	return last > 0, errors.Join(err, files.store.Close())
+}
+
+// addresses are where raft's configuration says that its servers are: what is
+// left on disk of the others while raft is held back, or has no leader yet that
+// would say which map is committed.
+func (g *raftGroup) addresses() ([]raft.Server, error) {
+	if r := g.running.Load(); r != nil {
+		f := r.GetConfiguration()
+		return f.Configuration().Servers, f.Error()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, err := os.Stat(filepath.Join(g.dir, "raft.db")); err != nil || g.running.Load() != nil {
+		return nil, nil
+	}
+	files, err := g.openFiles()
+	if err != nil {
+		return nil, err
+	}
+	servers, err := files.servers()
+	return servers, errors.Join(err, files.store.Close())
+}
+
+// servers are those of the last configuration on disk.
+func (f raftFiles) servers() ([]raft.Server, error) {
+	first, err := f.store.FirstIndex()
+	if err != nil {
+		return nil, err
+	}
+	last, err := f.store.LastIndex()
+	if err != nil {
+		return nil, err
+	}
+	var l raft.Log
+	for i := last; i >= first && i > 0; i-- {
+		if err := f.store.GetLog(i, &l); err != nil {
+			return nil, err
+		}
+		if l.Type == raft.LogConfiguration {
+			return raft.DecodeConfiguration(l.Data).Servers, nil
+		}
+	}
+	list, err := f.snapshots.List()
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return list[0].Configuration.Servers, nil
 }
 
 // start opens the storage and runs raft. Timings are fractions of the node

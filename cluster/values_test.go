@@ -58,25 +58,25 @@ func TestValuesAreShared(t *testing.T) {
 	}
 	c.seeds = []string{fmt.Sprintf("127.0.0.1:%d", c.nodes[0].port())}
 	hs = append(hs, c.startHearing(1), c.startHearing(2))
-	eventually(t, 20*time.Second, "formation", func() bool { return settled(c.nodes, 1) })
+	eventually(t, patience, "formation", func() bool { return settled(c.nodes, 1) })
 	propose := func(i int, name, value string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		data := []byte(value)
 		if value == "" {
 			data = nil
 		}
 		if err := c.nodes[i].Propose(ctx, "test", name, data); err != nil {
-			t.Fatalf("node %d: %s=%s: %v", i, name, value, err)
+			t.Fatalf("node %d: %s=%.20s: %v", i, name, value, err)
 		}
 		if got := hs[i].get(name); got != value {
-			t.Fatalf("node %d was answered for %s=%s and has %q", i, name, value, got)
+			t.Fatalf("node %d was answered for %s=%.20s and has %.20q", i, name, value, got)
 		}
 	}
 	everywhere := func(name, value string) {
 		t.Helper()
-		eventually(t, 10*time.Second, name+" on all nodes", func() bool {
+		eventually(t, patience, name+" on all nodes", func() bool {
 			for _, h := range hs {
 				if h.get(name) != value {
 					return false
@@ -120,7 +120,7 @@ func TestValuesAreShared(t *testing.T) {
 
 	t.Run("a node that joins later", func(t *testing.T) {
 		hs = append(hs, c.startHearing(3))
-		eventually(t, 30*time.Second, "its primaries", func() bool { return len(c.nodes[3].Map().PrimaryOf(c.nodes[3].id)) > 0 })
+		eventually(t, patience, "its primaries", func() bool { return len(c.nodes[3].Map().PrimaryOf(c.nodes[3].id)) > 0 })
 		if hs[3].get("by") != "2" || hs[3].get("big") != big {
 			t.Fatal("it serves and does not know the values")
 		}
@@ -130,7 +130,7 @@ func TestValuesAreShared(t *testing.T) {
 
 	t.Run("no majority", func(t *testing.T) {
 		state, _ := c.nodes[1].feed.current()
-		eventually(t, 10*time.Second, "values saved", func() bool { return c.nodes[1].savedValues(t).Equal(state) })
+		eventually(t, patience, "values saved", func() bool { return c.nodes[1].savedValues(t).Equal(state) })
 		for _, i := range []int{1, 2, 3} {
 			_ = c.nodes[i].Close()
 		}

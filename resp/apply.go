@@ -44,7 +44,7 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
 	if len(args) == 0 {
 		return fmt.Errorf("empty effect for slot %d", slot)
 	}
-	e := d.find(args)
+	e := d.findKnown(args)
 	if e == nil || e.handler == nil {
 		return fmt.Errorf("effect %q is unknown: do all nodes run the same version?", args[0])
 	}
@@ -114,7 +114,7 @@ func (d *Dispatcher) Keys(args [][]byte) [][]byte {
 	if len(args) == 0 {
 		return nil
 	}
-	e := d.find(args)
+	e := d.findKnown(args)
 	if e == nil {
 		return nil
 	}

@@ -25,6 +25,8 @@ type blockedClient struct {
 	// timedOut writes the reply that the command gives when its time is up.
 	// nil: CLIENT UNBLOCK leaves the command alone.
 	timedOut func(w *proto.Writer)
+	call     parkedCall
+	timed    bool // its time will be up
 }
 
 // background parks the client and runs work on a goroutine of its own; what
@@ -40,15 +42,19 @@ func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), 
 	if timeout <= 0 {
 		timeout = math.MaxInt64
 	}
+	timed := timeout < math.MaxInt64
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	client, blocked, version := c.Client, &c.d.blocked, c.W.Version()
-	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut}
+	b := &blockedClient{client: client, park: client.Park(), cancel: cancel, timedOut: timedOut, call: c.parkedCall(), timed: timed}
 	blocked.add(b)
 	go func() {
 		defer blocked.remove(b)
 		w := proto.NewWriter(nil, version)
 		work(ctx, w)
-		client.Unpark(b.park, w.Bytes())
+		if client.Claim(b.park) {
+			b.call.answered(0, w.Bytes())
+			client.Resume(w.Bytes())
+		}
 	}()
 }
 
@@ -76,6 +82,18 @@ func (s *blockedClients) drop(b *blockedClient) {
 	}
 }
 
+// timed is how many clients wait for a limited time.
+func (s *blockedClients) timed() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.byID {
+		if b.timed {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *blockedClients) find(id uint64) *blockedClient {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,8 +102,8 @@ func (s *blockedClients) find(id uint64) *blockedClient {
 
 // unblock is CLIENT UNBLOCK. It returns false when there is no such client or
 // its command can't time out.
-func (s *blockedClients) unblock(id uint64, asError bool) bool {
-	b := s.find(id)
+func (d *Dispatcher) unblock(id uint64, asError bool) bool {
+	b := d.blocked.find(id)
 	if b == nil || b.timedOut == nil || !b.client.Claim(b.park) {
 		return false
 	}
@@ -95,6 +113,7 @@ func (s *blockedClients) unblock(id uint64, asError bool) bool {
 	} else {
 		b.timedOut(w)
 	}
+	b.call.answered(0, w.Bytes())
 	b.client.Resume(w.Bytes())
 	b.cancel()
 	return true

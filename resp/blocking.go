@@ -54,7 +54,6 @@ type waiter struct {
 	blockedClient
 	waitFor
 	d       *Dispatcher
-	entry   *entry
 	db      int
 	version int  // of the protocol
 	muted   bool // CLIENT REPLY: it gets no reply
@@ -170,7 +169,7 @@ func ownedKey(k store.Key) store.Key {
 func (c *Ctx) block(want waitFor) {
 	client := c.Client
 	w := &waiter{
-		waitFor: want, d: c.d, entry: c.entry, db: c.Tx.DB,
+		waitFor: want, d: c.d, db: c.Tx.DB,
 		version: c.W.Version(), muted: client.Reply != ReplyOn,
 	}
 	w.keys = make([]store.Key, 0, len(want.keys))
@@ -180,7 +179,7 @@ func (c *Ctx) block(want waitFor) {
 		}
 	}
 	w.places = make([]*list.Element, len(w.keys))
-	w.blockedClient = blockedClient{client: client, park: client.Park(), cancel: w.forget, timedOut: want.timedOut}
+	w.blockedClient = blockedClient{client: client, park: client.Park(), cancel: w.forget, timedOut: want.timedOut, call: c.parkedCall(), timed: want.timeoutMillis > 0}
 	if want.timeoutMillis > 0 {
 		// Before anybody can find w, and so stop the timer. Should it fire now,
 		// forget waits for our locks.
@@ -329,17 +328,19 @@ func (d *Dispatcher) serveKey(c *Ctx, r readyKey, held *shardSet) {
 func (d *Dispatcher) serveWaiter(c, in *Ctx, w *waiter, tx store.Tx, k store.Key) {
 	// In the list first: a panic must not leave the client waiting for ever.
 	c.served = append(c.served, servedClient{w: w, reply: []byte("-" + errInternal + "\r\n")})
-	in.d, in.Client, in.Cmd, in.entry, in.Tx = d, w.client, w.entry.cmd, w.entry, tx
+	in.d, in.Client, in.Cmd, in.entry, in.Tx = d, w.client, w.call.entry.cmd, w.call.entry, tx
 	in.W = proto.NewWriter(nil, w.version)
 	in.slot, in.keep, in.dirty, in.pending = k.Slot, false, 0, durableWrite{}
-	in.write, in.touched = w.entry.write, false
+	in.write, in.touched = w.call.entry.write, false
 	in.argv, in.effects = in.argv[:0], in.effects[:0]
+	start := time.Now()
 	w.serve(in, k)
 	d.logEffects(in)
 	c.ready = append(c.ready, in.ready...)
 	in.ready = in.ready[:0]
 	s := &c.served[len(c.served)-1]
 	s.reply, s.durable = in.W.Bytes(), in.pending
+	w.call.answered(time.Since(start), s.reply)
 	in.pending = durableWrite{}
 }
 
@@ -364,7 +365,7 @@ func (d *Dispatcher) resumeServed(s *servedClient) {
 	s.w.forget()
 	if len(s.reply) > 0 && s.reply[0] == '-' {
 		d.stats.countError(s.reply[1:])
-		s.w.entry.stats.failed.Add(1)
+		s.w.call.entry.stats.failed.Add(1)
 	}
 	if s.durable.replicas == 0 || s.w.muted {
 		s.w.resume(s.reply)
@@ -437,13 +438,13 @@ func (d *Dispatcher) claimMoved(shard int) (moved []servedClient) {
 		for e := q.Front(); e != nil; e = e.Next() {
 			at := e.Value.(waitPlace)
 			slot := at.w.keys[at.i].Slot
-			dec := d.routing.Route(slot, at.w.client.Has(FlagReadOnly), false, at.w.entry.write)
+			dec := d.routing.Route(slot, at.w.client.Has(FlagReadOnly), false, at.w.call.entry.write)
 			switch dec.Verdict {
 			case cluster.Here, cluster.Ask, cluster.TryAgain:
 				continue
 			}
 			if at.w.client.Claim(at.w.park) {
-				moved = append(moved, servedClient{w: at.w, reply: []byte("-" + redirection(dec, slot) + "\r\n")})
+				moved = append(moved, servedClient{w: at.w, reply: []byte("-" + redirection(dec, slot, at.w.client.TLS()) + "\r\n")})
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"respkv/internal/acl"
 	"respkv/resp/proto"
 )
 
@@ -93,6 +94,7 @@ type Client struct {
 	flags         atomic.Uint32
 	db            atomic.Int32
 	proto         atomic.Int32
+	user          atomic.Pointer[acl.Account]
 	authenticated atomic.Bool
 	lastActive    atomic.Int64 // Unix milliseconds
 	command       atomic.Pointer[string]
@@ -137,8 +139,8 @@ func (c *Client) Authenticated() bool { return c.authenticated.Load() }
 // SetUser sets the user and whether the client is authenticated as that. It
 // ends the batch when the latter changes, because commands that follow must
 // be parsed by other limits. Own goroutine.
-func (c *Client) SetUser(name string, authenticated bool) {
-	c.info.set(&c.info.user, name)
+func (c *Client) SetUser(user *acl.Account, authenticated bool) {
+	c.user.Store(user)
 	if c.authenticated.Swap(authenticated) != authenticated {
 		c.stop = true
 	}
@@ -159,8 +161,7 @@ func (c *Client) SetFlag(f Flags, on bool) {
 	}
 }
 
-// Class selects the output buffer limit. A client in MONITOR counts as
-// normal, as in Redis.
+// Class is the kind of client. One in MONITOR counts as normal, as in Redis.
 func (c *Client) Class() ClientClass {
 	f := c.Flags()
 	switch {

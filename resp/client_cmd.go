@@ -3,6 +3,8 @@ package resp
 import (
 	"math"
 	"time"
+
+	"respkv/internal/acl"
 )
 
 func init() {
@@ -165,7 +167,7 @@ func clientUnblock(c *Ctx) {
 		c.W.Error(errNotInteger)
 		return
 	}
-	if c.d.blocked.unblock(uint64(id), asError) {
+	if c.d.unblock(uint64(id), asError) {
 		c.W.Int(1)
 	} else {
 		c.W.Int(0)
@@ -225,7 +227,13 @@ func clientList(c *Ctx) {
 	c.Client.noteInput()
 	all := c.d.server.Clients()
 	var lines []byte
-	add := func(client *Client) { lines = append(client.AppendInfo(lines, now), '\n') }
+	add := func(client *Client) {
+		// One that is being closed is gone for others, as in Redis, where that
+		// happens at once.
+		if client.state.Load() != stateKilled {
+			lines = append(client.AppendInfo(lines, now), '\n')
+		}
+	}
 	switch {
 	case len(args) == 2:
 		for _, client := range all.All() {
@@ -265,7 +273,7 @@ type killFilter struct {
 	id          uint64
 	addr, laddr string
 	kind        clientType
-	user        bool // the default user: there is no other
+	user        *acl.Account
 	minAge      time.Duration
 	self        bool // the caller too
 }
@@ -276,7 +284,7 @@ func (f *killFilter) match(client, caller *Client, now time.Time) bool {
 		f.addr != "" && client.Addr() != f.addr,
 		f.laddr != "" && client.LocalAddr() != f.laddr,
 		!f.kind.is(client),
-		f.user && client.User() != defaultUser,
+		f.user != nil && client.user.Load() != f.user,
 		f.minAge > 0 && now.Sub(client.Created) < f.minAge,
 		client == caller && !f.self:
 		return false
@@ -290,7 +298,7 @@ func clientKill(c *Ctx) {
 	f := killFilter{addr: string(c.Args[2]), self: true}
 	if !old {
 		var problem string
-		if f, problem = parseKillFilter(c.Args[2:]); problem != "" {
+		if f, problem = c.parseKillFilter(c.Args[2:]); problem != "" {
 			c.W.Error(problem)
 			return
 		}
@@ -309,7 +317,7 @@ func clientKill(c *Ctx) {
 	}
 }
 
-func parseKillFilter(args [][]byte) (f killFilter, problem string) {
+func (c *Ctx) parseKillFilter(args [][]byte) (f killFilter, problem string) {
 	for ; len(args) > 0; args = args[2:] {
 		if len(args) == 1 {
 			return f, errSyntax
@@ -332,10 +340,9 @@ func parseKillFilter(args [][]byte) (f killFilter, problem string) {
 		case isWord(name, "laddr"):
 			f.laddr = string(value)
 		case isWord(name, "user"):
-			if string(value) != defaultUser {
+			if f.user = c.d.users.Find(value); f.user == nil {
 				return f, errNoUser(value)
 			}
-			f.user = true
 		case isWord(name, "maxage"):
 			seconds, isInt := parseLong(value)
 			if !isInt {

@@ -6,18 +6,21 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"respkv/internal/acl"
 )
 
 // clientInfo is what is kept of a client for CLIENT LIST alone.
 type clientInfo struct {
-	mu                          sync.Mutex // guards the strings
-	name, libName, libVer, user string
-	subs, patterns, shards      atomic.Int32
-	multi                       atomic.Int32 // queued commands + 1; 0: no transaction
-	multiMem                    atomic.Int64
-	redirect                    atomic.Int64 // client ID + 1; 0: none
-	queryBuffer, queryFree      atomic.Int64
-	replyPeak                   atomic.Int64
+	mu                     sync.Mutex // guards the strings
+	name, libName, libVer  string
+	subs, patterns, shards atomic.Int32
+	multi                  atomic.Int32 // queued commands + 1; 0: no transaction
+	multiMem               atomic.Int64
+	subsMem, watchMem      atomic.Int64 // subscriptions, watched keys
+	redirect               atomic.Int64 // client ID + 1; 0: none
+	queryBuffer, queryFree atomic.Int64
+	replyPeak              atomic.Int64
 }
 
 func (i *clientInfo) set(field *string, value string) {
@@ -49,8 +52,13 @@ func (c *Client) SetLibName(name string) { c.info.set(&c.info.libName, name) }
 // SetLibVersion sets the version of the client library.
 func (c *Client) SetLibVersion(version string) { c.info.set(&c.info.libVer, version) }
 
-// User is the name of the user the client is authenticated as.
-func (c *Client) User() string { return c.info.get(&c.info.user) }
+// User is the name of the user that the client runs its commands as.
+func (c *Client) User() string {
+	if a := c.user.Load(); a != nil {
+		return a.Name()
+	}
+	return acl.DefaultName // accepted a moment ago
+}
 
 // SetMulti notes the transaction being queued: number of commands, -1 for no
 // transaction, and their size in bytes.
@@ -91,7 +99,8 @@ func (c *Client) Memory() int64 {
 }
 
 func (c *Client) memory(omem int64) int64 {
-	return int64(unsafe.Sizeof(*c)) + c.info.queryBuffer.Load() + c.info.queryFree.Load() + c.info.multiMem.Load() + omem
+	return int64(unsafe.Sizeof(*c)) + c.info.queryBuffer.Load() + c.info.queryFree.Load() +
+		c.info.multiMem.Load() + c.info.watchMem.Load() + c.info.subsMem.Load() + omem
 }
 
 // flagLetters are in the order Redis prints them; a monitor is printed O
@@ -164,7 +173,7 @@ func (c *Client) AppendInfo(dst []byte, now time.Time) []byte {
 	num(" qbuf=", i.queryBuffer.Load())
 	num(" qbuf-free=", i.queryFree.Load())
 	num(" argv-mem=", 0) // arguments lie in the query buffer
-	num(" multi-mem=", i.multiMem.Load())
+	num(" multi-mem=", i.multiMem.Load()+i.watchMem.Load())
 	num(" rbs=", 0)
 	num(" rbp=", i.replyPeak.Load())
 	num(" obl=", obl)

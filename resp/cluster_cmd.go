@@ -21,6 +21,7 @@ func init() {
 		"cluster|nodes":                 clusterNodes,
 		"cluster|info":                  clusterInfo,
 		"cluster|myid":                  func(c *Ctx) { c.W.BulkString(string(c.d.routing.ID())) },
+		"cluster|myshardid":             func(c *Ctx) { c.W.BulkString(string(c.d.routing.ID())) }, // roles are per slot: a node is a shard
 		"cluster|keyslot":               func(c *Ctx) { c.W.Int(int64(hashslot.Slot(c.Args[2]))) },
 		"cluster|countkeysinslot":       clusterCountKeys,
 		"cluster|getkeysinslot":         clusterGetKeys,
@@ -33,6 +34,13 @@ func init() {
 		"cluster|reset":                 clusterReset,
 		"cluster|failover":              clusterFailover,
 		"cluster|leave":                 clusterLeave,
+		"cluster|setslot":               clusterSetSlot,
+		"cluster|migrateslots":          clusterMigrateSlots,
+		"cluster|addslots":              clusterAddSlots,
+		"cluster|addslotsrange":         clusterAddSlots,
+		"cluster|delslots":              clusterDelSlots,
+		"cluster|delslotsrange":         clusterDelSlots,
+		"cluster|saveconfig":            func(c *Ctx) { c.W.OK() }, // the slot map is on disk before it takes effect
 		"cluster|help":                  containerHelp,
 	}
 	for name, instead := range clusterNotBuilt {
@@ -53,16 +61,10 @@ func init() {
 // clusterNotBuilt are sub-commands by which slots and roles of a Redis Cluster
 // are set by hand, with what does that here.
 var clusterNotBuilt = map[string]string{
-	"addslots":         "the cluster shares out the slots by itself once cluster.expect nodes have met",
-	"addslotsrange":    "the cluster shares out the slots by itself once cluster.expect nodes have met",
-	"delslots":         "slots always have an owner here; CLUSTER LEAVE moves them all away from a node",
-	"delslotsrange":    "slots always have an owner here; CLUSTER LEAVE moves them all away from a node",
 	"flushslots":       "slots always have an owner here; CLUSTER LEAVE moves them all away from a node",
-	"setslot":          "slots move by themselves when nodes join and leave; cluster.weight sets a node's share",
 	"replicate":        "replicas are placed by themselves; cluster.replicas is their number",
 	"bumpepoch":        "config epochs are given by the cluster's controller",
 	"set-config-epoch": "config epochs are given by the cluster's controller",
-	"saveconfig":       "the slot map is on disk before it takes effect",
 }
 
 func clusterCountKeys(c *Ctx) {
@@ -96,6 +98,12 @@ func clusterGetKeys(c *Ctx) {
 		return
 	case slot < 0 || slot >= hashslot.Count || count < 0:
 		c.W.Error(errInvalidSlotCount)
+		return
+	}
+	// On the way to another node, a slot leaves nothing behind to be moved key by
+	// key: the copy that stays for a while is not this node's to give away.
+	if m := c.d.routing.Map(); m.Slot(uint16(slot)).Primary != c.d.routing.ID() {
+		c.W.Array(0)
 		return
 	}
 	names := c.slotKeys(uint16(slot), int(min(count, 1<<31-1)))
@@ -198,11 +206,10 @@ func clusterMeet(c *Ctx) {
 
 func clusterForget(c *Ctx) {
 	info := c.d.routing.Info()
-	m := c.member(&info, c.Args[2])
-	if m == nil {
+	id, routing := slotmap.NodeID(c.Args[2]), c.d.routing
+	if !info.Map.IsForgotten(id) && c.member(&info, c.Args[2]) == nil {
 		return
 	}
-	id, routing := m.ID, c.d.routing
 	c.changeCluster(adminTimeout, "FORGET", func(ctx context.Context) error { return routing.Forget(ctx, id) })
 }
 

@@ -91,7 +91,7 @@ func clusterSlots(c *Ctx) {
 func (c *Ctx) slotsNode(n *slotmap.Node) {
 	c.W.Array(4)
 	c.endpoint(n)
-	c.W.Int(int64(cluster.PortOf(n, false)))
+	c.W.Int(int64(cluster.PortOf(n, c.Client.TLS())))
 	c.W.BulkString(string(n.ID))
 	withIP := n.Endpoint != slotmap.EndpointIP
 	withHostname := n.Endpoint != slotmap.EndpointHostname && n.Hostname != ""
@@ -236,7 +236,7 @@ func clusterNodes(c *Ctx) {
 	v := c.d.clusterView()
 	var text []byte
 	for i := range v.info.Members {
-		text = append(v.appendNode(text, &v.info.Members[i]), '\n')
+		text = append(v.appendNode(text, &v.info.Members[i], c.Client.TLS()), '\n')
 	}
 	c.W.Verbatim("txt", string(text))
 }
@@ -264,20 +264,21 @@ func clusterReplicas(c *Ctx) {
 	n := 0
 	for i := range v.info.Members {
 		if m := &v.info.Members[i]; replicas[m.ID] {
-			c.W.Bulk(v.appendNode(nil, m))
+			c.W.Bulk(v.appendNode(nil, m, c.Client.TLS()))
 			n++
 		}
 	}
 	c.W.SetArray(list, n)
 }
 
-// appendNode appends a node's line of CLUSTER NODES, without line break.
-func (v *clusterView) appendNode(dst []byte, m *cluster.Member) []byte {
+// appendNode appends a node's line of CLUSTER NODES, without line break, with
+// its port for clients that use TLS or do not.
+func (v *clusterView) appendNode(dst []byte, m *cluster.Member, tls bool) []byte {
 	dst = append(dst, m.ID...)
 	dst = append(dst, ' ')
 	dst = append(dst, m.Host...)
 	dst = append(dst, ':')
-	dst = strconv.AppendInt(dst, int64(cluster.PortOf(&m.Node, false)), 10)
+	dst = strconv.AppendInt(dst, int64(cluster.PortOf(&m.Node, tls)), 10)
 	dst = append(dst, '@')
 	dst = strconv.AppendInt(dst, int64(m.ClusterPort), 10)
 	if m.Hostname != "" {

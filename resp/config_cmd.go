@@ -61,6 +61,7 @@ func (c *Ctx) configSetOwn(pairs []config.Pair) {
 }
 
 func configRewrite(c *Ctx) {
+	c.d.noteUsers()
 	if err := c.d.config.Rewrite(); err != nil {
 		c.d.log.Warn("CONFIG REWRITE failed", "error", err)
 		c.W.Error(errOf(err))
@@ -95,6 +96,7 @@ func LimitsOf(c *config.Config) Limits {
 		MaxBulk:       int(s.ProtoMaxBulkLen),
 		QueryBuffer:   int(s.ClientQueryBufferLimit),
 		ProtectedMode: s.ProtectedMode,
+		ClientMemory:  c.MaxMemoryClients(),
 	}
 	l.Output[ClassNormal] = outputLimit(s.ClientOutputBufferLimit.Normal)
 	l.Output[ClassReplica] = outputLimit(s.ClientOutputBufferLimit.Replica)
@@ -108,14 +110,16 @@ func outputLimit(o config.OutputLimit) OutputLimit {
 
 // observe makes changes by CONFIG SET take effect, and the present values. What
 // is not named here is read from the configuration whenever it is used
-// (requirepass, hz, maxmemory, active-expire-effort).
+// (hz, maxmemory, active-expire-effort).
 func (d *Dispatcher) observe() {
 	limits := func(_, next *config.Config) error {
-		return d.server.SetLimits(func(l *Limits) { *l = LimitsOf(next) })
+		err := d.server.SetLimits(func(l *Limits) { *l = LimitsOf(next) })
+		d.server.evictClients()
+		return err
 	}
 	d.config.Observe(limits, "server.maxclients", "server.timeout", "server.tcp_keepalive",
 		"server.protected_mode", "server.proto_max_bulk_len", "server.client_query_buffer_limit",
-		"server.client_output_buffer_limit")
+		"server.client_output_buffer_limit", "server.maxmemory_clients", "store.maxmemory")
 	keyspace := func(_, next *config.Config) error {
 		d.configureStore(next)
 		return nil
@@ -131,12 +135,21 @@ func (d *Dispatcher) observe() {
 		return nil
 	}, "store.maxmemory")
 	d.config.Observe(func(_, next *config.Config) error {
+		d.users.SetDefaultPassword(next.Server.RequirePass)
+		return nil
+	}, "server.requirepass")
+	d.config.Observe(func(_, next *config.Config) error {
 		d.notify.set(next.Server.NotifyKeyspaceEvents)
 		return nil
 	}, "server.notify_keyspace_events")
+	d.config.Observe(func(_, next *config.Config) error {
+		d.tracing.configure(next)
+		return nil
+	}, "server.slowlog_log_slower_than", "server.slowlog_max_len", "server.latency_monitor_threshold", "server.latency_tracking")
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 	d.observeShared()
+	d.observeUsers()
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {

@@ -57,6 +57,13 @@ func (c *conn) Close() error {
 
 // serve is the life of a connection.
 func (c *Client) serve() {
+	if !c.handshake() {
+		c.raise(stateKilled)
+		c.closeParking()
+		c.closeOutput()
+		c.server.forget(c)
+		return
+	}
 	defer c.leave()
 	c.guard(func() {
 		c.server.exec.Connected(c)

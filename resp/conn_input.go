@@ -140,6 +140,7 @@ func (c *Client) room(b *buffers) []byte {
 		size = max(need, 2*len(in.buf))
 	}
 	size = min(size, max(growAtOnce, 2*len(in.buf)), limit+1)
+	c.server.clientGrew(size - len(in.buf))
 	in.move(make([]byte, size))
 	in.lent = false
 	return in.buf[in.end:]

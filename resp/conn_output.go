@@ -40,6 +40,7 @@ type output struct {
 	queue    [][]byte  // to be sent, in order
 	pushed   [][]byte  // pushed during the batch: after its replies
 	queued   int       // bytes in queue and pushed, and the block being written
+	grown    int       // bytes queued that clientGrowth does not know of
 	soft     time.Time // since when the soft limit is exceeded; zero: it is not
 
 	// For writeNow: one closure per client instead of one per message.
@@ -121,25 +122,37 @@ func (o *output) append(list [][]byte, b []byte) [][]byte {
 		}
 	}
 	block := append(make([]byte, 0, max(outputChunk, len(b))), b...)
+	o.grown += len(block)
 	return append(list, block)
 }
 
 // own puts a block at the end of list without copying it.
 func (o *output) own(list [][]byte, block []byte) [][]byte {
 	o.queued += len(block)
+	o.grown += len(block)
 	// No room at the end: nobody else appends to it.
 	return append(list, block[:len(block):len(block)])
 }
+
+// unauthenticatedOutput is how many bytes may wait for a client that has not logged
+// in, whatever the limits: refusals that it does not read must not fill the memory.
+const unauthenticatedOutput = 1 << 10
 
 // checkOutput closes the client when it is past its output buffer limit. Call
 // with out.mu held; now may be zero.
 func (c *Client) checkOutput(now time.Time) {
 	o := &c.out
-	limit := &c.server.limits.Load().Output[c.Class()]
-	if o.closed || limit.HardBytes == 0 && limit.SoftBytes == 0 {
+	c.server.clientGrew(o.grown)
+	o.grown = 0
+	limit := c.outputLimit()
+	hard := limit.HardBytes
+	if !c.Authenticated() {
+		hard = unauthenticatedOutput
+	}
+	if o.closed || hard == 0 && limit.SoftBytes == 0 {
 		return
 	}
-	exceeded := limit.HardBytes > 0 && int64(o.queued) > limit.HardBytes
+	exceeded := hard > 0 && int64(o.queued) > hard
 	if limit.SoftBytes > 0 && int64(o.queued) > limit.SoftBytes {
 		if now.IsZero() {
 			now = time.Now()
@@ -152,13 +165,48 @@ func (c *Client) checkOutput(now time.Time) {
 	} else {
 		o.soft = time.Time{}
 	}
-	if !exceeded {
-		return
+	if exceeded {
+		c.cutOff(o.queued)
 	}
+}
+
+// cutOff closes a client that is past its output buffer limit. Call with out.mu
+// held.
+func (c *Client) cutOff(bytes int) {
 	c.server.stats.outputLimit.Add(1)
-	c.server.log.Warn("client closed: output buffer limit exceeded", "id", c.ID, "addr", c.addr, "bytes", o.queued)
+	c.server.log.Warn("client closed: output buffer limit exceeded", "id", c.ID, "addr", c.addr, "bytes", bytes)
 	c.abandonOutput()
 	c.Close()
+}
+
+// outputLimit is what may wait for the client. For monitors that is the limit of
+// subscribers: by default that of normal clients is none, and a monitor that does
+// not read would take all memory.
+func (c *Client) outputLimit() *OutputLimit {
+	class := c.Class()
+	if class == ClassNormal && c.Has(FlagMonitor) {
+		class = ClassPubSub
+	}
+	return &c.server.limits.Load().Output[class]
+}
+
+// closeOverLimit is cutOff for who does not hold out.mu.
+func (c *Client) closeOverLimit(bytes int) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.cutOff(bytes)
+}
+
+// uncountedReply is what Redis holds of a reply in a buffer that its limits leave
+// out.
+const uncountedReply = 16 << 10
+
+// repliesExceed says whether n bytes of replies are past the hard limit all by
+// themselves. Then they are not sent, even if the socket would take them: Redis
+// counts before it writes.
+func (c *Client) repliesExceed(n int) bool {
+	limit := c.outputLimit().HardBytes
+	return limit > 0 && int64(n) > limit+uncountedReply
 }
 
 // abandonOutput drops what is queued and whatever comes. Call with out.mu held.
@@ -188,6 +236,10 @@ func (c *Client) flush(fd int) {
 		c.server.stats.output.add(c.ID, len(b))
 		if peak := int64(len(b)); peak > c.info.replyPeak.Load() {
 			c.info.replyPeak.Store(peak)
+		}
+		if !o.closed && c.repliesExceed(len(b)) {
+			c.cutOff(len(b))
+			c.ending = true
 		}
 		if !o.closed && !o.writing {
 			b = c.send(fd, b)

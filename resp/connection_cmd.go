@@ -1,18 +1,13 @@
 package resp
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-
+	"respkv/internal/acl"
 	"respkv/resp/proto"
 )
 
 // RedisVersion is the version of Redis whose behaviour this server follows, and
 // the one it names to clients: they derive from it what they may use.
 const RedisVersion = "7.0.15"
-
-// defaultUser is the only user there is: requirepass is its password.
-const defaultUser = "default"
 
 func init() {
 	handle(map[string]Handler{
@@ -57,6 +52,7 @@ func reset(c *Ctx) {
 		return
 	}
 	c.discard()
+	c.d.leaveMonitor(client)
 	c.d.unsubscribeAll(client, c.session())
 	client.SetFlag(FlagAsking|FlagReadOnly|FlagNoTouch|FlagNoEvict, false)
 	if client.Reply != ReplySkip { // this reply is still to be skipped
@@ -65,7 +61,7 @@ func reset(c *Ctx) {
 	client.SetName("")
 	client.SetDB(0)
 	client.SetProto(2)
-	client.SetUser(defaultUser, c.d.openToAll())
+	c.d.asDefaultUser(client)
 	c.W.Simple("RESET")
 }
 
@@ -150,11 +146,11 @@ func parseHello(args [][]byte) (o helloOptions, problem string) {
 func auth(c *Ctx) {
 	switch len(c.Args) {
 	case 2:
-		if c.d.openToAll() {
+		if c.d.users.Default().User().NoPassword {
 			c.W.Error(errNoPassSet)
 			return
 		}
-		if c.login([]byte(defaultUser), c.Args[1]) {
+		if c.login([]byte(acl.DefaultName), c.Args[1]) {
 			c.W.OK()
 		}
 	case 3:
@@ -164,37 +160,6 @@ func auth(c *Ctx) {
 	default:
 		c.W.Error(errSyntax)
 	}
-}
-
-// login authenticates the client or replies with the error.
-func (c *Ctx) login(user, password []byte) bool {
-	want := c.d.config.Config().Server.RequirePass
-	if string(user) != defaultUser || want != "" && !sameSecret(password, want) {
-		c.W.Error(errWrongPass)
-		return false
-	}
-	c.Client.SetUser(defaultUser, true)
-	return true
-}
-
-// sameSecret compares in a time that depends on neither secret: both are hashed
-// first, so that their lengths don't show either.
-func sameSecret(given []byte, want string) bool {
-	a, b := sha256.Sum256(given), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
-}
-
-// openToAll says that no password is asked for.
-func (d *Dispatcher) openToAll() bool { return d.config.Config().Server.RequirePass == "" }
-
-// letIn authenticates a client that has not, when the password it did not give
-// has been taken away since (CONFIG SET requirepass "").
-func (d *Dispatcher) letIn(client *Client) bool {
-	if !d.openToAll() {
-		return false
-	}
-	client.SetUser(defaultUser, true)
-	return true
 }
 
 // mode is redis_mode of INFO and "mode" of HELLO.

@@ -19,12 +19,15 @@ type cron struct {
 	ended    chan struct{}
 
 	noExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
+	paused   atomic.Bool // DEBUG PAUSE-CRON 1
 
 	// For INFO.
-	expireNanos atomic.Int64  // expire_cycle_cpu_milliseconds
-	capReached  atomic.Int64  // expired_time_cap_reached_count
-	stale       atomic.Uint64 // expired_stale_perc / 100, as float bits
-	memory      memorySampler
+	defragRunning atomic.Bool   // active_defrag_running
+	moved         atomic.Int64  // active_defrag_hits: records and segments
+	expireNanos   atomic.Int64  // expire_cycle_cpu_milliseconds
+	capReached    atomic.Int64  // expired_time_cap_reached_count
+	stale         atomic.Uint64 // expired_stale_perc / 100, as float bits
+	memory        memorySampler
 
 	// Of the cron's goroutine alone.
 	expireNext  int // shard where expiry goes on
@@ -92,7 +95,9 @@ func (c *cron) run(d *Dispatcher) {
 			return
 		case <-timer.C:
 			p := period()
-			c.round(d, time.Now(), p)
+			if !c.paused.Load() {
+				c.round(d, time.Now(), p)
+			}
 			timer.Reset(p)
 		}
 	}
@@ -161,12 +166,16 @@ func (c *cron) expire(d *Dispatcher, period time.Duration) {
 	for i := 0; i < store.Shards && !hinted; i++ {
 		hinted = d.store.Hinted(i)
 	}
-	if withDeadline == 0 && !hinted {
+	if withDeadline == 0 && !hinted || d.frozen() {
 		return
 	}
 	effort := effortOf(d.config.Config().Store.ActiveExpireEffort, period)
 	start := time.Now()
-	defer func() { c.expireNanos.Add(int64(time.Since(start))) }()
+	defer func() {
+		took := time.Since(start)
+		c.expireNanos.Add(int64(took))
+		d.latencyEvent("expire-cycle", took)
+	}()
 
 	visits := int(math.Ceil(store.Shards * period.Seconds()))
 	sampled, expired, much := 0, 0, false
@@ -281,5 +290,6 @@ func (c *cron) resetStats() {
 	c.expireNanos.Store(0)
 	c.capReached.Store(0)
 	c.stale.Store(0)
+	c.moved.Store(0)
 	c.memory.resetPeak()
 }

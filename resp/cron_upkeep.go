@@ -25,8 +25,10 @@ func (c *cron) upkeep(d *Dispatcher, now time.Time, budget time.Duration) {
 		c.compacting = true
 		c.compactNext = 0
 	}
+	c.defragRunning.Store(c.compacting)
 	if c.compacting && c.compact(d, deadline) {
 		c.compacting = false
+		c.defragRunning.Store(false)
 		c.nextCompact = time.Now().Add(compactPause)
 	}
 	c.release(d, deadline)
@@ -49,7 +51,9 @@ func (c *cron) compact(d *Dispatcher, deadline time.Time) (done bool) {
 func (d *Dispatcher) compactStep(shard, records int) (moved int, more bool) {
 	d.store.LockShard(shard)
 	defer d.store.UnlockShard(shard)
-	return d.store.CompactStep(shard, records)
+	moved, more = d.store.CompactStep(shard, records)
+	d.cron.moved.Add(int64(moved))
+	return moved, more
 }
 
 // release gives memory back that is neither used nor kept for what comes.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"respkv/internal/acl"
 	"respkv/resp/command"
 	"respkv/resp/proto"
 	"respkv/store"
@@ -24,15 +25,18 @@ type Ctx struct {
 	Tx     store.Tx
 
 	d        *Dispatcher
+	user     *acl.User // what the client's user was allowed when the command began
 	entry    *entry
 	key      store.Key // of the argument keyPos, when keyPos > 0
 	keyPos   int
-	slot     uint16 // of the keys, when there are any
-	write    bool   // the command may change keys; of EXEC: one that it runs
-	asking   bool   // ASKING came before
-	inExec   bool   // run by EXEC
-	ran      bool   // the handler was called: the command was not refused before
-	applied  bool   // an effect on a replica, not a client's command
+	slot     uint16    // of the keys, when there are any
+	write    bool      // the command may change keys; of EXEC: one that it runs
+	asking   bool      // ASKING came before
+	inExec   bool      // run by EXEC
+	ran      bool      // the handler was called: the command was not refused before
+	waits    bool      // it left its client parked, and is not done
+	began    time.Time // when it, or the run that it is part of, began
+	applied  bool      // an effect on a replica, not a client's command
 	dirty    int
 	effects  []effect
 	argv     [][]byte       // backs the arguments of effects
@@ -45,6 +49,7 @@ type Ctx struct {
 	ready    []readyKey     // keys that somebody may wait for
 	served   []servedClient // those who waited and are to be resumed
 	later    []readyKey     // of ready: needs more locks
+	pushEnd  int            // in W, of what this command pushed to its own client
 	hits     int64
 	misses   int64
 	commands int64
@@ -88,6 +93,10 @@ func (c *Ctx) Replaying() bool { return c.applied }
 // DenyBlocking says that the command must not wait for anything: EXEC runs it,
 // under locks. A blocking command then replies as if its time were up.
 func (c *Ctx) DenyBlocking() bool { return c.inExec }
+
+// mute takes back the reply of this command, which begins at mark (CLIENT REPLY).
+// What its client got as a subscriber stays.
+func (c *Ctx) mute(mark int) { c.W.Truncate(max(mark, c.pushEnd)) }
 
 // Hit counts a lookup by a reading command for keyspace_hits and _misses.
 func (c *Ctx) Hit(found bool) {

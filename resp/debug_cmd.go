@@ -20,8 +20,8 @@ type debugSubcommand struct {
 	name   string // lower case
 	syntax string // its arguments, for HELP
 	help   string
-	args   int  // after the name
-	many   bool // any number of them
+	args   int // after the name
+	most   int // any number of them up to this; below args: just args
 	run    func(c *Ctx, args [][]byte)
 }
 
@@ -29,16 +29,25 @@ var debugSubcommands []debugSubcommand
 
 func init() { // here, because HELP refers to the list
 	debugSubcommands = []debugSubcommand{
-		{"digest", "", "Shows a hash of the whole data set.", 0, false, debugDigest},
-		{"digest-value", "<key> [<key> ...]", "Shows hashes of the values of keys.", 0, true, debugDigestValue},
-		{"error", "<string>", "Replies with that error.", 1, false, func(c *Ctx, args [][]byte) { c.W.Error(errorSafe(string(args[0]))) }},
-		{"log", "<message>", "Writes a message to the server's log.", 1, false, debugLog},
-		{"object", "<key>", "Shows how the value of a key is stored.", 1, false, debugObject},
-		{"protocol", "<type>", "Replies with a value of that type of the protocol.", 1, false, debugProtocol},
-		{"reload", "[MERGE] [NOFLUSH] [NOSAVE]", "Saves the data set, empties it and loads it again.", 0, true, debugReload},
-		{"set-active-expire", "<0|1>", "Stops and starts the removal of expired keys that nobody reads.", 1, false, debugSetActiveExpire},
-		{"sleep", "<seconds>", "Stops all commands on keys for that long; decimals are allowed.", 1, false, debugSleep},
-		{"help", "", "Lists the sub-commands of DEBUG.", 0, false, debugHelp},
+		{"digest", "", "Shows a hash of the whole data set.", 0, 0, debugDigest},
+		{"digest-value", "<key> [<key> ...]", "Shows hashes of the values of keys.", 0, math.MaxInt, debugDigestValue},
+		{"error", "<string>", "Replies with that error.", 1, 0, func(c *Ctx, args [][]byte) { c.W.Error(errorSafe(string(args[0]))) }},
+		{"htstats", "<dbid>", "Describes the index of a database.", 1, 0, debugHTStats},
+		{"htstats-key", "<key>", "Describes the table of a large hash, set or sorted set.", 1, 0, debugHTStatsKey},
+		{"listpack", "<key>", "Writes to the log how a small packed value is kept.", 1, 0, debugPackedValue},
+		{"log", "<message>", "Writes a message to the server's log.", 1, 0, debugLog},
+		{"object", "<key>", "Shows how the value of a key is stored.", 1, 0, debugObject},
+		{"pause-cron", "<0|1>", "Stops and starts background work: expiry, compaction, samples for INFO.", 1, 0, debugPauseCron},
+		{"populate", "<count> [<prefix>] [<size>]", "Adds string keys <prefix>:<number>, without those that exist.", 1, 3, debugPopulate},
+		{"protocol", "<type>", "Replies with a value of that type of the protocol.", 1, 0, debugProtocol},
+		{"quicklist", "<key> [<0|1>]", "Writes to the log how a list is kept.", 1, 2, debugQuicklist},
+		{"reload", "[MERGE] [NOFLUSH] [NOSAVE]", "Saves the data set, empties it and loads it again.", 0, math.MaxInt, debugReload},
+		{"replybuffer", "<PEAK-RESET-TIME|RESIZING> <value>", "Sets after how many milliseconds the peak of replies is forgotten, never or as usual (reset).", 2, 0, debugReplyBuffer},
+		{"set-active-expire", "<0|1>", "Stops and starts the removal of expired keys that nobody reads.", 1, 0, debugSetActiveExpire},
+		{"sleep", "<seconds>", "Stops all commands on keys for that long; decimals are allowed.", 1, 0, debugSleep},
+		{"stringmatch-test", "", "Runs random patterns through the matcher of patterns.", 0, 0, debugStringMatchTest},
+		{"structsize", "", "Shows the sizes of the main structures.", 0, 0, debugStructSize},
+		{"help", "", "Lists the sub-commands of DEBUG.", 0, 0, debugHelp},
 	}
 }
 
@@ -50,10 +59,14 @@ func debugCommand(c *Ctx) {
 	args := c.Args[2:]
 	for i := range debugSubcommands {
 		s := &debugSubcommands[i]
-		if isWord(c.Args[1], s.name) && (s.many || len(args) == s.args) {
+		if isWord(c.Args[1], s.name) && (len(args) == s.args || len(args) > s.args && len(args) <= s.most) {
 			s.run(c, args)
 			return
 		}
+	}
+	if reason, known := refusedDebug[strings.ToLower(string(c.Args[1]))]; known {
+		c.W.Error(errDebugRefused(string(c.Args[1]), reason))
+		return
 	}
 	c.W.Error(errSubcommandArgs("DEBUG", c.Args[1]))
 }
@@ -147,7 +160,7 @@ func debugObject(c *Ctx, args [][]byte) {
 	}
 	// Records have no address: they move.
 	c.W.Simple(fmt.Sprintf("Value at:0x0 refcount:%d encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
-		o.Refcount, o.Encoding, o.Length, o.Access, o.IdleSeconds))
+		o.Refcount, o.Encoding, o.Length, o.Access, o.IdleSeconds) + c.describeList(&o))
 }
 
 // debugProtocol replies as Redis does, for the tests of client libraries.

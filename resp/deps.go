@@ -32,6 +32,10 @@ type Routing interface {
 
 	Meet(ctx context.Context, host string, clusterPort int) error
 	Forget(ctx context.Context, id slotmap.NodeID) error
+	// MoveSlots makes a node primary of slots; with wait it returns when it is.
+	// KeepSlots ends moves that have not come to their end.
+	MoveSlots(ctx context.Context, slots slotmap.Ranges, to slotmap.NodeID, wait bool) error
+	KeepSlots(ctx context.Context, slots slotmap.Ranges) error
 	Reset(ctx context.Context, hard bool) error
 	Failover(ctx context.Context, mode cluster.FailoverMode) error
 	Leave(ctx context.Context) error

@@ -31,9 +31,11 @@ type Dispatcher struct {
 	config  *config.Live
 	log     *slog.Logger
 
-	table   *command.Table
-	entries []*entry // by Command.ID; nil: not built
+	table   *command.Table // commands as clients call them (rename-command)
+	known   *command.Table // commands by their own names
+	entries []*entry       // by Command.ID; nil: not built
 
+	users     userRegistry
 	server    *Server // set by Attach
 	stats     commandCounters
 	memory    memoryGate
@@ -52,6 +54,11 @@ type Dispatcher struct {
 	migration migration
 	feed      replicaFeed
 
+	tracing  tracing
+	slowlog  slowLog
+	latency  latencyEvents
+	monitors monitors
+
 	shutdown func(ShutdownOptions) error
 	version  string
 	ending   atomic.Bool // SHUTDOWN was accepted
@@ -69,8 +76,9 @@ type entry struct {
 	write   bool
 	grows   bool // may add data: makes room before, or is refused
 	fast    bool
-	keyed   bool // takes keys: runs under shard locks
-	single  bool // exactly one key, at args[1]
+	keyed   bool   // takes keys: runs under shard locks
+	single  bool   // exactly one key, at args[1]
+	renamed []byte // the command's own name, when clients call it otherwise
 	in      special
 	stats   CommandStats
 }
@@ -123,10 +131,12 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 	c := &b.ctx
 	c.d, c.Client, c.W = d, client, &client.W
 	now, start := clock()
-	run := 0 // commands since start, all of the same entry
+	run := 0         // commands since start, all of the same entry
+	var ran [][]byte // the last of them
+	singly := d.tracing.floor.Load() < timedSingly
 	for i, args := range cmds {
 		e := b.entries[i]
-		c.Tx.Now = now
+		c.Tx.Now, c.began = now, start
 		if !d.execute(c, b, e, args, i) {
 			if len(c.durable) > 0 {
 				d.awaitDurable(c)
@@ -135,17 +145,21 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		}
 		if c.ran {
 			run++
+			ran = args
 		}
 		last := i+1 == len(cmds) || client.Interrupted()
-		if last || b.entries[i+1] != e || e == nil || !e.fast {
+		if last || b.entries[i+1] != e || e == nil || !e.fast || singly {
 			var end time.Time
 			now, end = clock()
-			if run > 0 {
-				took := end.Sub(start)
-				e.stats.add(run, took)
-				if took > threads.Long {
-					threads.Stalled()
-				}
+			took := end.Sub(start)
+			switch {
+			case c.waits && run == 1:
+				e.stats.add(1, took) // the rest when it is done
+			case run > 0:
+				d.account(e, client, ran, run, took)
+			}
+			if run > 0 && took > threads.Long {
+				threads.Stalled()
 			}
 			start, run = end, 0
 		}
@@ -197,7 +211,11 @@ func (d *Dispatcher) find(args [][]byte) *entry {
 			cmd = sub
 		}
 	}
-	return d.entries[cmd.ID]
+	e := d.entries[cmd.ID]
+	if e != nil && e.renamed != nil {
+		args[0] = e.renamed // what is replicated and shown has the own name
+	}
+	return e
 }
 
 // execute runs one command of a client. False means that the client was parked
@@ -213,7 +231,7 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 		client.Reply = ReplySkip
 	}
 	muted := client.Reply == ReplyOff
-	c.ran, c.asking = false, asking
+	c.ran, c.waits, c.asking = false, false, asking
 	consumed = d.check(c, b, e, args, i)
 	if !consumed {
 		if asking {
@@ -243,10 +261,10 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	switch client.Reply {
 	case ReplyOff:
 		if muted { // else this command turned it off, and has said nothing since
-			c.W.Truncate(mark)
+			c.mute(mark)
 		}
 	case ReplySkip:
-		c.W.Truncate(mark)
+		c.mute(mark)
 		client.Reply = ReplyOn
 	}
 	return true
@@ -276,6 +294,13 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 		return true
 	}
 	state := client.Flags()
+	if c.user = client.user.Load().User(); !c.user.Unrestricted && !d.permitted(c) {
+		return true
+	}
+	if state&(FlagMonitor|FlagReplica) != 0 && e.usesKeys() {
+		c.reject(e, errReplicaKeyspace)
+		return true
+	}
 	if state&FlagMulti != 0 && !e.in.unqueued {
 		return d.enqueue(c, b)
 	}
@@ -310,8 +335,9 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
-	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), false
+	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), c.d.frozen()
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.silent = 0, false, 0, false, false, false
+	c.pushEnd = 0
 	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
 }
 
@@ -332,7 +358,10 @@ func (c *Ctx) reject(e *entry, text string) {
 }
 
 func (d *Dispatcher) refuseUnknown(c *Ctx, e *entry, args [][]byte) {
-	cmd := d.table.Lookup(args[0])
+	var cmd *command.Command
+	if e != nil {
+		cmd = e.cmd
+	}
 	switch {
 	case cmd != nil && cmd.IsContainer() && len(args) > 1:
 		c.reject(nil, errUnknownSubcommand(cmd.Name, args[1]))
@@ -461,7 +490,7 @@ func (d *Dispatcher) route(c *Ctx, again bool) bool {
 	if dec.Verdict == cluster.Here {
 		return true
 	}
-	c.redirect(redirection(dec, c.slot))
+	c.redirect(redirection(dec, c.slot, c.Client.TLS()))
 	return false
 }
 
@@ -477,10 +506,10 @@ func (c *Ctx) redirect(text string) {
 	c.reject(c.entry, text)
 }
 
-func redirection(dec cluster.Decision, slot uint16) string {
+func redirection(dec cluster.Decision, slot uint16, tls bool) string {
 	switch dec.Verdict {
 	case cluster.Moved, cluster.Ask:
-		host, port := dec.Addr(false)
+		host, port := dec.Addr(tls)
 		kind := "MOVED "
 		if dec.Verdict == cluster.Ask {
 			kind = "ASK "
@@ -499,7 +528,7 @@ func redirection(dec cluster.Decision, slot uint16) string {
 // It also decides whether keys past their deadline may be removed: only the
 // primary does that, replicas follow its effects.
 func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, reroute bool) {
-	c.Tx.KeepExpired = false
+	c.Tx.KeepExpired = d.frozen()
 	if d.routing == nil {
 		return nil, false
 	}
@@ -510,7 +539,7 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, reroute bool) {
 	case cluster.Reroute:
 		return nil, true
 	}
-	c.Tx.KeepExpired = !a.Owner
+	c.Tx.KeepExpired = c.Tx.KeepExpired || !a.Owner
 	return nil, false
 }
 
@@ -520,6 +549,9 @@ func (d *Dispatcher) invoke(c *Ctx) {
 	c.entry.handler(c)
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		c.entry.stats.failed.Add(1)
+	}
+	if d.monitors.used() {
+		d.monitors.feed(c.entry, c.Client, c.Args, fromClient)
 	}
 }
 

@@ -51,7 +51,11 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	}
 	d.memory.init()
 	d.saver.init(d.started)
+	d.tracing.configure(o.Config.Config())
 	if err := d.bind(); err != nil {
+		return nil, err
+	}
+	if err := d.loadUsers(); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -81,7 +85,7 @@ func (d *Dispatcher) Commands() int64 { return d.stats.commands.Load() }
 
 // Connected implements Executor.
 func (d *Dispatcher) Connected(client *Client) {
-	client.SetUser("default", d.config.Config().Server.RequirePass == "")
+	d.asDefaultUser(client)
 	client.Session = &session{}
 }
 
@@ -92,6 +96,7 @@ func (d *Dispatcher) Disconnected(client *Client) {
 	if s, ok := client.Session.(*session); ok {
 		d.unwatch(client, s)
 		d.unsubscribeAll(client, s)
+		d.leaveMonitor(client)
 		s.multi = nil
 	}
 }

@@ -1,6 +1,9 @@
 package resp
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Wire error texts of the commands on connections, the server and the cluster.
 // See errors.go; those that speak of what Redis does not have are our own.
@@ -33,12 +36,20 @@ const (
 	errReplicaOf        = "ERR replication between standalone nodes is not supported: start the nodes with cluster.enabled, then replicas are placed by themselves (cluster.replicas)"
 
 	// Shutdown and DEBUG.
-	errNoShutdown      = "ERR No shutdown in progress."
-	errShutdownAbort   = "ERR the shutdown in progress can't be aborted"
-	errShutdownRefused = "ERR this server can't be shut down by its clients"
-	errShutdownFailed  = "ERR Errors trying to SHUTDOWN. Check logs."
-	errResp3Only       = "ERR RESP2 is not supported by this command"
-	errProtocolType    = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+	errNoShutdown       = "ERR No shutdown in progress."
+	errShutdownAbort    = "ERR the shutdown in progress can't be aborted"
+	errShutdownRefused  = "ERR this server can't be shut down by its clients"
+	errShutdownFailed   = "ERR Errors trying to SHUTDOWN. Check logs."
+	errResp3Only        = "ERR RESP2 is not supported by this command"
+	errDatabaseRange    = "ERR Out of range database"
+	errNotHashtable     = "ERR The value stored at the specified key is not represented using an hash table"
+	errNotListpack      = "ERR Not a listpack encoded object."
+	errNotQuicklist     = "ERR Not a quicklist encoded object."
+	errReplyBufferFixed = "ERR DEBUG REPLYBUFFER RESIZING is not supported: reply buffers are lent to clients while they work, and not resized"
+	errSlowlogCount     = "ERR count should be greater than or equal to -1"
+	errMonitorDenied    = "ERR MONITOR isn't allowed for DENY BLOCKING client"
+	errReplicaKeyspace  = "ERR Replica can't interact with the keyspace"
+	errProtocolType     = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
 
 // shownArg is how much of an argument an error text repeats, in bytes.
@@ -83,6 +94,37 @@ func errNodeAddress(host, port []byte) string {
 	return "ERR Invalid node address specified: " + cut(host, shownArg) + ":" + cut(port, shownArg)
 }
 
+const (
+	errSlotRange = "ERR Invalid or out of range slot"
+	errSetSlot   = "ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP"
+)
+
+func errSlotTwice(slot uint16) string {
+	return "ERR Slot " + strconv.Itoa(int(slot)) + " specified multiple times"
+}
+
+func errSlotBusy(slot uint16) string {
+	return "ERR Slot " + strconv.Itoa(int(slot)) + " is already busy"
+}
+
+func errSlotUnassigned(slot uint16) string {
+	return "ERR Slot " + strconv.Itoa(int(slot)) + " is already unassigned"
+}
+
+func errSlotOrder(first, last uint16) string {
+	return "ERR start slot number " + strconv.Itoa(int(first)) + " is greater than end slot number " + strconv.Itoa(int(last))
+}
+
+func errSlotOwner(slot uint16) string {
+	return "ERR I'm already the owner of hash slot " + strconv.Itoa(int(slot))
+}
+
+func errNotSlotOwner(slot uint16) string {
+	return "ERR I'm not the owner of hash slot " + strconv.Itoa(int(slot))
+}
+
+func errNoSuchNode(arg []byte) string { return "ERR I don't know about node " + cut(arg, shownArg) }
+
 // errClusterNotBuilt refuses a sub-command and says what to use instead.
 func errClusterNotBuilt(sub, instead string) string {
 	return "ERR CLUSTER " + strings.ToUpper(sub) + " is not supported: " + instead
@@ -94,4 +136,8 @@ const errNotConfirmed = "CLUSTERDOWN The cluster did not confirm the change in t
 
 func errClusterTimeout(err error) string {
 	return "ERR the cluster did not answer in time: " + errorSafe(err.Error())
+}
+
+func errNoSamples(event []byte) string {
+	return "ERR No samples available for event '" + cut(event, shownArg) + "'"
 }

@@ -126,6 +126,7 @@ const (
 // where it has to move some. The caller holds e.mu and no shard lock.
 func (e *evictor) step(d *Dispatcher, cfg *config.Store, records int, limit time.Duration) evictResult {
 	start := time.Now()
+	defer func() { d.latencyEvent("eviction-cycle", time.Since(start)) }()
 	now := start.UnixMilli()
 	policy, evicts := evictPolicy(cfg.MaxMemoryPolicy)
 	if policy != e.policy {
@@ -388,7 +389,7 @@ func (d *Dispatcher) evictInBackground() {
 			b.running = false
 			b.mu.Unlock()
 		}()
-		for d.evictStep() == evictMore {
+		for !d.frozen() && d.evictStep() == evictMore {
 			select {
 			case <-quit:
 				return

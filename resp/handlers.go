@@ -26,7 +26,11 @@ func handle(family map[string]Handler) {
 
 // bind makes the table of the commands that have handlers, and their entries.
 func (d *Dispatcher) bind() error {
-	d.table = command.NewTable(func(name string) bool { return handlers[name] != nil })
+	d.known = command.NewTable(func(name string) bool { return handlers[name] != nil })
+	var err error
+	if d.table, err = renamedTable(d.known, d.config.Config().Server.RenameCommands); err != nil {
+		return err
+	}
 	d.entries = make([]*entry, command.Count())
 	var bindErr error
 	bind := func(cmd *command.Command) {
@@ -44,11 +48,12 @@ func (d *Dispatcher) bind() error {
 		e.in = specialOf(cmd)
 		d.entries[cmd.ID] = e
 	}
-	for _, cmd := range d.table.Commands() {
+	for _, cmd := range d.known.Commands() {
 		bind(cmd)
 		for _, sub := range cmd.Subcommands {
 			bind(sub)
 		}
 	}
+	d.noteRenamed()
 	return bindErr
 }

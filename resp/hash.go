@@ -287,7 +287,22 @@ func (c *Ctx) fieldEffect(h *store.Hash, field, value []byte) {
 // maxRandomReply bounds the reply of a command that draws elements repeatedly,
 // as often as the client asks for, in bytes.
 func (c *Ctx) maxRandomReply() int {
-	return c.W.Len() + int(c.d.config.Config().Server.ProtoMaxBulkLen)
+	most := int(c.d.config.Config().Server.ProtoMaxBulkLen)
+	if c.Client != nil && c.Client.repliesExceed(most) {
+		most = int(c.d.server.limits.Load().Output[c.Client.Class()].HardBytes) + uncountedReply + 1
+	}
+	return c.W.Len() + most
+}
+
+// refuseRandomReply replies to a command that came up to maxRandomReply. The reply
+// begins at mark.
+func (c *Ctx) refuseRandomReply(mark int) {
+	n := c.W.Len() - mark
+	c.W.Truncate(mark)
+	c.W.Error(errReplyTooLarge)
+	if c.Client != nil && c.Client.repliesExceed(n) {
+		c.Client.closeOverLimit(n)
+	}
 }
 
 // randomCount is argument 2 as the count of HRANDFIELD and SRANDMEMBER. Not ok:
@@ -351,8 +366,7 @@ func hrandField(c *Ctx) {
 	if count < 0 {
 		h.Random(int(-count), reply)
 		if c.W.Len() >= most {
-			c.W.Truncate(mark)
-			c.W.Error(errReplyTooLarge)
+			c.refuseRandomReply(mark)
 			return
 		}
 	} else {

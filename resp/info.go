@@ -35,8 +35,7 @@ var infoSections = []infoSection{
 	{"modules", "Modules", infoDefault, func(*Dispatcher, *infoWriter) {}},
 	{"commandstats", "Commandstats", infoAll, (*Dispatcher).infoCommandStats},
 	{"errorstats", "Errorstats", infoDefault, (*Dispatcher).infoErrorStats},
-	// Distributions are not recorded, as with Redis's latency-tracking off.
-	{"latencystats", "Latencystats", infoAll, func(*Dispatcher, *infoWriter) {}},
+	{"latencystats", "Latencystats", infoAll, (*Dispatcher).infoLatencyStats},
 	{"cluster", "Cluster", infoDefault, (*Dispatcher).infoCluster},
 	{"keyspace", "Keyspace", infoDefault, (*Dispatcher).infoKeyspace},
 }

@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-
-	"respkv/resp/command"
 )
 
 func (d *Dispatcher) infoServer(w *infoWriter) {
@@ -33,7 +31,7 @@ func (d *Dispatcher) infoServer(w *infoWriter) {
 	w.int("process_id", int64(os.Getpid()))
 	w.str("process_supervised", "no")
 	w.str("run_id", d.runID)
-	w.int("tcp_port", int64(cfg.Server.Port))
+	w.int("tcp_port", int64(cfg.ClientPort()))
 	w.int("server_time_usec", now.UnixMicro())
 	uptime := int64(now.Sub(d.started).Seconds())
 	w.int("uptime_in_seconds", uptime)
@@ -100,7 +98,8 @@ func (d *Dispatcher) infoClients(w *infoWriter) {
 	w.int("client_recent_max_input_buffer", input)
 	w.int("client_recent_max_output_buffer", output)
 	w.int("blocked_clients", int64(s.BlockedClients))
-	w.zeros("tracking_clients", "clients_in_timeout_table")
+	w.zeros("tracking_clients")
+	w.int("clients_in_timeout_table", d.blocked.timed())
 }
 
 func (d *Dispatcher) infoMemory(w *infoWriter) {
@@ -156,7 +155,11 @@ func (d *Dispatcher) infoMemory(w *infoWriter) {
 	w.int("mem_cluster_links", links)
 	w.zeros("mem_aof_buffer")
 	w.str("mem_allocator", "mmap+go")
-	w.zeros("active_defrag_running")
+	running := int64(0)
+	if c := &d.cron; c.defragRunning.Load() {
+		running = int64(100 * upkeepShare) // percent of a core at most
+	}
+	w.int("active_defrag_running", running)
 	pending, freed := d.store.LazyValues()
 	w.int("lazyfree_pending_objects", pending)
 	w.int("lazyfreed_objects", freed)
@@ -199,7 +202,7 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.int("expired_time_cap_reached_count", c.capReached.Load())
 	w.int("expire_cycle_cpu_milliseconds", time.Duration(c.expireNanos.Load()).Milliseconds())
 	w.int("evicted_keys", kv.Evicted)
-	w.zeros("evicted_clients")
+	w.int("evicted_clients", s.EvictedClients)
 	total, current := d.evictor.exceeded.read(time.Now())
 	w.int("total_eviction_exceeded_time", total.Milliseconds())
 	w.int("current_eviction_exceeded_time", current.Milliseconds())
@@ -211,14 +214,16 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.int("pubsubshard_channels", int64(shardChannels))
 	w.zeros("latest_fork_usec", "total_forks")
 	w.int("migrate_cached_sockets", int64(d.migration.idle()))
-	w.zeros("slave_expires_tracked_keys",
-		"active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
+	w.zeros("slave_expires_tracked_keys")
+	w.int("active_defrag_hits", c.moved.Load())
+	w.zeros("active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
 		"total_active_defrag_time", "current_active_defrag_time",
 		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
 	w.int("total_error_replies", d.stats.errors.Load())
 	w.int("dump_payload_sanitizations", d.stats.sanitized.Load())
-	w.zeros("total_reads_processed", "total_writes_processed",
-		"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
+	w.int("total_reads_processed", s.Reads)
+	w.int("total_writes_processed", s.Writes)
+	w.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
 	w.int("client_query_buffer_limit_disconnections", s.QueryBufferDisconnects)
 	w.int("client_output_buffer_limit_disconnections", s.OutputBufferDisconnects)
 	w.int("expired_subkeys", kv.ExpiredFields) // as Redis 7.4
@@ -235,35 +240,6 @@ func (d *Dispatcher) infoCPU(w *infoWriter) {
 	for _, name := range []string{"used_cpu_sys_children", "used_cpu_user_children",
 		"used_cpu_sys_main_thread", "used_cpu_user_main_thread"} {
 		w.float(name, 0, 6)
-	}
-}
-
-func (d *Dispatcher) infoCommandStats(w *infoWriter) {
-	line := func(cmd *command.Command) {
-		e := d.entries[cmd.ID]
-		if e == nil {
-			return
-		}
-		calls, rejected, failed := e.stats.calls.Load(), e.stats.rejected.Load(), e.stats.failed.Load()
-		if calls+rejected+failed == 0 {
-			return
-		}
-		micros := e.stats.nanos.Load() / 1000
-		w.str("cmdstat_"+cmd.Name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
-			calls, micros, ratio(micros, calls), rejected, failed))
-	}
-	for _, cmd := range d.table.Commands() {
-		line(cmd)
-		for _, sub := range cmd.Subcommands {
-			line(sub)
-		}
-	}
-}
-
-func (d *Dispatcher) infoErrorStats(w *infoWriter) {
-	names, counts := d.stats.errorCounts()
-	for i, name := range names {
-		w.str("errorstat_"+name, "count="+strconv.FormatInt(counts[i], 10))
 	}
 }
 

@@ -35,6 +35,9 @@ type Limits struct {
 	MaxBulk     int           // proto-max-bulk-len, bytes
 	QueryBuffer int           // client-query-buffer-limit, bytes
 	Output      [classes]OutputLimit
+	// ClientMemory bounds what all clients take together (maxmemory-clients), in
+	// bytes; 0: no limit.
+	ClientMemory int64
 	// ProtectedMode refuses clients from other hosts while the default user
 	// has no password (protected-mode).
 	ProtectedMode bool

@@ -223,7 +223,6 @@ func socket(nc net.Conn) net.Conn {
 func (s *Server) newClient(nc net.Conn) *Client {
 	c := &Client{Created: time.Now(), server: s, conn: nc, addr: nc.RemoteAddr().String(), laddr: nc.LocalAddr().String()}
 	c.proto.Store(2)
-	c.info.user = "default"
 	c.lastActive.Store(c.Created.UnixMilli())
 	c.out.init()
 	if _, ok := nc.(*net.UnixConn); ok {

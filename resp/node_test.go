@@ -53,6 +53,8 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 	}
 	hooks.d = d
 	d.server = &Server{} // not Attach: nothing happens in the background
+	limits := DefaultLimits()
+	d.server.limits.Store(&limits)
 	t.Cleanup(func() {
 		d.Close()
 		st.Close()

@@ -27,6 +27,14 @@ func (c *Ctx) tracksFrequency() bool {
 	return usesFrequency(c.d.config.Config().Store.MaxMemoryPolicy)
 }
 
+// sharesIntegers says whether Redis shares small integers: not while it needs
+// the access time of each key for eviction.
+func (c *Ctx) sharesIntegers() bool {
+	cfg := &c.d.config.Config().Store
+	p, evicts := evictPolicy(cfg.MaxMemoryPolicy)
+	return cfg.MaxMemory == 0 || !evicts || p.By != store.EvictIdle && p.By != store.EvictRare
+}
+
 func objectEncoding(c *Ctx) {
 	if info, ok := c.object(); ok {
 		c.W.BulkString(info.Encoding.String())
@@ -34,8 +42,13 @@ func objectEncoding(c *Ctx) {
 }
 
 func objectRefcount(c *Ctx) {
-	if info, ok := c.object(); ok {
+	info, ok := c.object()
+	switch {
+	case !ok:
+	case c.sharesIntegers():
 		c.W.Int(int64(info.Refcount))
+	default:
+		c.W.Int(1)
 	}
 }
 

@@ -6,7 +6,7 @@ import "respkv/resp/command"
 // is not consumed then. One atomic load while nothing is paused.
 func (d *Dispatcher) heldBack(client *Client, e *entry) bool {
 	paused := d.server.Paused()
-	if paused == PauseOff || client.Has(FlagReplica) {
+	if paused == PauseOff || client.Has(FlagReplica|FlagMonitor) {
 		return false
 	}
 	writes := e.pausedByWrites() || e.in.exec && client.Session.(*session).multi.mayWrite()
@@ -15,6 +15,10 @@ func (d *Dispatcher) heldBack(client *Client, e *entry) bool {
 	}
 	return client.ParkPaused(PauseWrite)
 }
+
+// frozen says whether CLIENT PAUSE keeps the data as it is: keys past their
+// deadline are gone for who asks, but nothing is removed, nor evicted.
+func (d *Dispatcher) frozen() bool { return d.server.Paused() != PauseOff }
 
 // pausedByWrites says whether CLIENT PAUSE WRITE holds the command: writes, and
 // what replicates or runs scripts that may write.

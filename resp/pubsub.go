@@ -209,6 +209,7 @@ func (m *message) pushTo(client *Client) {
 	// of EXEC, though, which it would tear apart.
 	if m.self != nil && m.self.Client == client && !m.self.inExec {
 		client.W.Raw(*encoded)
+		m.self.pushEnd = client.W.Len()
 		return
 	}
 	client.Push(*encoded)
@@ -220,10 +221,24 @@ type subscriptions struct {
 	channels map[string]struct{}
 	patterns []string // in the order of subscribing
 	shards   map[string]struct{}
+	size     int // bytes that they occupy
 }
 
-// notes tells CLIENT LIST. The caller holds mu.
-func (s *subscriptions) note(client *Client) {
+// subscriptionSize is what a subscription takes beside its name, some 100 bytes:
+// an entry here, and one in the table of channels or patterns.
+const subscriptionSize = 100
+
+// note tells CLIENT LIST that a subscription to name was added, removed or
+// neither. The caller holds mu.
+func (s *subscriptions) note(client *Client, name []byte, added, removed bool) {
+	switch {
+	case added:
+		s.size += len(name) + subscriptionSize
+		client.server.clientGrew(len(name) + subscriptionSize)
+	case removed:
+		s.size -= len(name) + subscriptionSize
+	}
+	client.info.subsMem.Store(int64(s.size))
 	client.SetSubs(len(s.channels), len(s.patterns), len(s.shards))
 }
 
@@ -232,7 +247,8 @@ func (d *Dispatcher) unsubscribeAll(client *Client, s *session) {
 	s.subs.mu.Lock()
 	channels, patterns, shards := s.subs.channels, s.subs.patterns, s.subs.shards
 	s.subs.channels, s.subs.patterns, s.subs.shards = nil, nil, nil
-	s.subs.note(client)
+	s.subs.size = 0
+	s.subs.note(client, nil, false, false)
 	s.subs.mu.Unlock()
 	for channel := range channels {
 		d.pubsub.channels.remove(channel, client)
@@ -280,7 +296,7 @@ func (d *Dispatcher) loseChannel(client *Client, channel string) {
 	_, subscribed := s.subs.shards[channel]
 	delete(s.subs.shards, channel)
 	left := len(s.subs.shards)
-	s.subs.note(client)
+	s.subs.note(client, []byte(channel), false, subscribed)
 	s.subs.mu.Unlock()
 	if !subscribed {
 		return

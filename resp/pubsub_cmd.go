@@ -38,10 +38,12 @@ func (c *Ctx) confirm(kind string, name []byte, count int) {
 		c.W.Bulk(name)
 	}
 	c.W.Int(int64(count))
+	c.pushEnd = c.W.Len()
 }
 
 func subscribe(c *Ctx) {
 	s := &c.session().subs
+	defer c.keepAllowed()
 	for _, name := range c.Args[1:] {
 		s.mu.Lock()
 		_, had := s.channels[string(name)]
@@ -50,7 +52,7 @@ func subscribe(c *Ctx) {
 		}
 		s.channels[string(name)] = struct{}{}
 		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client)
+		s.note(c.Client, name, !had, false)
 		s.mu.Unlock()
 		if !had {
 			c.d.pubsub.channels.add(string(name), c.Client)
@@ -77,7 +79,7 @@ func unsubscribe(c *Ctx) {
 		_, had := s.channels[string(name)]
 		delete(s.channels, string(name))
 		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client)
+		s.note(c.Client, name, false, had)
 		s.mu.Unlock()
 		if had {
 			c.d.pubsub.channels.remove(string(name), c.Client)
@@ -89,6 +91,7 @@ func unsubscribe(c *Ctx) {
 
 func psubscribe(c *Ctx) {
 	s := &c.session().subs
+	defer c.keepAllowed()
 	for _, name := range c.Args[1:] {
 		s.mu.Lock()
 		had := slices.Contains(s.patterns, string(name))
@@ -96,7 +99,7 @@ func psubscribe(c *Ctx) {
 			s.patterns = append(s.patterns, string(name))
 		}
 		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client)
+		s.note(c.Client, name, !had, false)
 		s.mu.Unlock()
 		if !had {
 			c.d.pubsub.addPattern(string(name), c.Client)
@@ -127,7 +130,7 @@ func punsubscribe(c *Ctx) {
 			s.patterns = slices.Delete(s.patterns, i, i+1)
 		}
 		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client)
+		s.note(c.Client, name, false, i >= 0)
 		s.mu.Unlock()
 		if i >= 0 {
 			c.d.pubsub.removePattern(string(name), c.Client)
@@ -141,6 +144,7 @@ func punsubscribe(c *Ctx) {
 // of their slot.
 func ssubscribe(c *Ctx) {
 	s := &c.session().subs
+	defer c.keepAllowed()
 	for _, name := range c.Args[1:] {
 		s.mu.Lock()
 		_, had := s.shards[string(name)]
@@ -149,7 +153,7 @@ func ssubscribe(c *Ctx) {
 		}
 		s.shards[string(name)] = struct{}{}
 		count := len(s.shards)
-		s.note(c.Client)
+		s.note(c.Client, name, !had, false)
 		s.mu.Unlock()
 		if !had {
 			c.d.pubsub.shards.add(string(name), c.Client)
@@ -175,7 +179,7 @@ func sunsubscribe(c *Ctx) {
 		_, had := s.shards[string(name)]
 		delete(s.shards, string(name))
 		count := len(s.shards)
-		s.note(c.Client)
+		s.note(c.Client, name, false, had)
 		s.mu.Unlock()
 		if had {
 			c.d.pubsub.shards.remove(string(name), c.Client)

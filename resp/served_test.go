@@ -245,6 +245,15 @@ func (r *adminRouting) Meet(_ context.Context, host string, port int) error {
 func (r *adminRouting) Forget(_ context.Context, id slotmap.NodeID) error {
 	return r.act("forget " + string(id))
 }
+func (r *adminRouting) MoveSlots(_ context.Context, slots slotmap.Ranges, to slotmap.NodeID, wait bool) error {
+	if wait {
+		return r.act("move " + slots.String() + " to " + string(to))
+	}
+	return r.act("begin to move " + slots.String() + " to " + string(to))
+}
+func (r *adminRouting) KeepSlots(_ context.Context, slots slotmap.Ranges) error {
+	return r.act("keep " + slots.String())
+}
 func (r *adminRouting) Reset(_ context.Context, hard bool) error {
 	if hard {
 		return r.act("reset hard")

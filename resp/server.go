@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tidwall/redcon"
+
+	"respkv/internal/throttle"
 )
 
 // ServerConfig is what the network layer is told at start.
@@ -56,7 +58,11 @@ type Server struct {
 	clock   atomic.Int64 // Unix milliseconds, a tick old at most
 	recent  recentClients
 	pause   pause
-	merged  *mergedListener
+
+	clientGrowth clientGrowth
+	peaks        replyPeaks
+	handshakes   throttle.Lines // of TLS, that failed
+	merged       *mergedListener
 
 	mu        sync.Mutex // guards below
 	listeners []net.Listener
@@ -86,6 +92,7 @@ func NewServer(cfg ServerConfig, exec Executor) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	s.clientGrowth.much = make(chan struct{}, 1)
 	limits := cfg.Limits
 	s.limits.Store(&limits)
 	s.clock.Store(time.Now().UnixMilli())

@@ -7,10 +7,7 @@ import (
 )
 
 func init() {
-	handle(map[string]Handler{
-		"shutdown": shutdown,
-		"lolwut":   lolwut,
-	})
+	handle(map[string]Handler{"shutdown": shutdown})
 }
 
 // shutdown: SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]. There is no reply when
@@ -64,16 +61,4 @@ func (c *Ctx) endServer(o ShutdownOptions) {
 		return
 	}
 	c.background(0, nil, func(ctx context.Context, _ *proto.Writer) { <-ctx.Done() })
-}
-
-// lolwut: there is no art in this server, so every version shows what Redis
-// shows for versions that have none.
-func lolwut(c *Ctx) {
-	if len(c.Args) >= 3 && isWord(c.Args[1], "version") {
-		if _, ok := parseLong(c.Args[2]); !ok {
-			c.W.Error(errNotInteger)
-			return
-		}
-	}
-	c.W.Verbatim("txt", "Redis ver. "+RedisVersion+"\n")
 }

@@ -38,9 +38,12 @@ func (s *Server) cron() {
 		select {
 		case <-s.done:
 			return
+		case <-s.clientGrowth.much:
+			s.evictClients()
 		case now := <-ticker.C:
 			s.clock.Store(now.UnixMilli())
 			s.wakeSilent(now.UnixMilli())
+			s.evictClients()
 			if n%sweepTicks == 0 {
 				s.sweep(now)
 			}
@@ -71,12 +74,13 @@ func (s *Server) wakeSilent(now int64) {
 }
 
 // sweep closes clients idle for longer than timeout and those past their soft
-// output limit. As in Redis, replicas, blocked clients and subscribers are
+// output limit. As in Redis, replicas, monitors, blocked clients and subscribers are
 // never idle.
 func (s *Server) sweep(now time.Time) {
 	timeout := s.limits.Load().Timeout
+	s.resetPeaks(now)
 	for _, c := range s.clients.All() {
-		if timeout > 0 && !c.Has(FlagReplica|FlagMaster|FlagBlocked|FlagPubSub) &&
+		if timeout > 0 && !c.Has(FlagReplica|FlagMonitor|FlagMaster|FlagBlocked|FlagPubSub) &&
 			now.UnixMilli()-c.lastActive.Load() > timeout.Milliseconds() {
 			s.log.Debug("client closed: idle", "id", c.ID, "addr", c.addr)
 			c.Close()

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"respkv/internal/acl"
 )
 
 // testExecutor knows enough commands to drive the network layer.
@@ -33,7 +35,7 @@ type parkedClient struct {
 }
 
 func (e *testExecutor) Connected(c *Client) {
-	c.SetUser("default", e.password == "")
+	c.SetUser(testAccount, e.password == "")
 }
 
 func (e *testExecutor) Disconnected(c *Client) {
@@ -101,10 +103,10 @@ func (e *testExecutor) run(c *Client, name string, args [][]byte) {
 			w.Error("WRONGPASS invalid username-password pair or user is disabled.")
 			return
 		}
-		c.SetUser("default", true)
+		c.SetUser(testAccount, true)
 		w.OK()
 	case "logout":
-		c.SetUser("default", false)
+		c.SetUser(testAccount, false)
 		w.OK()
 	case "answered": // parks and is resumed before the batch ends
 		id, done := c.Park(), make(chan struct{})
@@ -316,3 +318,6 @@ func eventually(t testing.TB, what string, condition func() bool) {
 		time.Sleep(time.Millisecond) // polling interval of the wait
 	}
 }
+
+// testAccount is whom the clients of executors without users run as.
+var testAccount = acl.NewAccount(acl.DefaultName, acl.NewDefaultUser(""))

@@ -237,8 +237,7 @@ func srandMember(c *Ctx) {
 	if count < 0 {
 		s.Random(int(-count), reply)
 		if c.W.Len() >= most {
-			c.W.Truncate(mark)
-			c.W.Error(errReplyTooLarge)
+			c.refuseRandomReply(mark)
 			return
 		}
 	} else {
@@ -279,6 +278,9 @@ func smove(c *Ctx) {
 		return
 	}
 	c.Dirty(1 + added)
+	if added == 0 {
+		c.touchIn(c.Tx.DB, c.Key(1)) // the destination stays as it was
+	}
 	c.NotifyTaken(NotifySet, "srem", c.Key(1), !source.Exists())
 	if added > 0 {
 		c.NotifyNew(fresh, c.Key(2))

@@ -74,6 +74,11 @@ func (c *Ctx) configSetShared(pairs []config.Pair) {
 	for i, s := range shared {
 		changes[i] = cluster.ValueChange{Kind: sharedConfig, Name: s.Name, Value: []byte(s.Text)}
 	}
+	for _, s := range shared {
+		if s.Name == "server.requirepass" {
+			changes = append(changes, c.d.passwordChange(s.Text))
+		}
+	}
 	live := c.d.config
 	c.share(changes, func(w *proto.Writer) {
 		if err := live.Set(own); err != nil {

@@ -60,12 +60,19 @@ func (o *sortOptions) parse(c *Ctx, stores bool) (ok bool) {
 			} else if c.clustered() {
 				c.W.Error(errSortBy)
 				return false
+			} else if !c.mayReadAllKeys() {
+				c.W.Error(errSortByDenied)
+				return false
 			}
 			o.by = &by
 		case isWord(arg, "get") && left >= 1:
 			i++
 			if c.clustered() {
 				c.W.Error(errSortGet)
+				return false
+			}
+			if !c.mayReadAllKeys() {
+				c.W.Error(errSortGetDenied)
 				return false
 			}
 			o.get = append(o.get, parseSortPattern(c.Args[i]))

@@ -11,8 +11,9 @@ import (
 type CommandStats struct {
 	calls    atomic.Int64
 	nanos    atomic.Int64
-	rejected atomic.Int64 // refused before it ran
-	failed   atomic.Int64 // ran and replied with an error
+	rejected atomic.Int64              // refused before it ran
+	failed   atomic.Int64              // ran and replied with an error
+	took     atomic.Pointer[histogram] // nil: nothing was observed
 }
 
 func (s *CommandStats) add(calls int, took time.Duration) {
@@ -20,7 +21,20 @@ func (s *CommandStats) add(calls int, took time.Duration) {
 	s.nanos.Add(int64(took))
 }
 
+// observe adds calls to the distribution of durations.
+func (s *CommandStats) observe(calls int, took time.Duration) {
+	h := s.took.Load()
+	if h == nil {
+		s.took.CompareAndSwap(nil, new(histogram))
+		if h = s.took.Load(); h == nil {
+			return // reset meanwhile
+		}
+	}
+	h.add(calls, took)
+}
+
 func (s *CommandStats) reset() {
+	s.took.Store(nil)
 	s.calls.Store(0)
 	s.nanos.Store(0)
 	s.rejected.Store(0)

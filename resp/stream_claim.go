@@ -49,11 +49,11 @@ type claim struct {
 }
 
 // openGroup finds what the first two arguments name. Not ok: it replied with the
-// error.
+// error. The lookup is not counted.
 func (cl *claim) openGroup() (ok bool) {
 	c := cl.c
 	cl.k, cl.group, cl.name = c.Key(1), c.Args[2], c.Args[3]
-	if cl.s, ok = c.readStream(cl.k); !ok {
+	if cl.s, ok = c.stream(cl.k); !ok {
 		return false
 	}
 	if cl.g = cl.s.Group(cl.group); cl.g == nil {
@@ -161,6 +161,7 @@ func (c *Ctx) logSeen(k store.Key, group, consumer []byte, now int64) {
 
 func xclaim(c *Ctx) {
 	cl := claim{c: c, now: c.Now(), time: -1, retryCount: -1}
+	c.Looked(c.Key(1), c.Tx.Exists(c.Key(1)))
 	if !cl.openGroup() {
 		return
 	}
@@ -259,6 +260,7 @@ const claimAttempts = 10
 
 func xautoclaim(c *Ctx) {
 	cl := claim{c: c, now: c.Now(), time: c.Now(), retryCount: -1}
+	c.Looked(c.Key(1), c.Tx.Exists(c.Key(1)))
 	var ok bool
 	if cl.minIdle, ok = parseLong(c.Args[4]); !ok {
 		c.W.Error(errAutoClaimMinIdle)

@@ -132,7 +132,9 @@ func (d *Dispatcher) enqueue(c *Ctx, b *batch) (consumed bool) {
 		return false
 	}
 	m := c.session().multi
+	before := m.size
 	m.add(e, c.Args)
+	d.server.clientGrew(m.size - before)
 	client.SetMulti(len(m.commands), int64(m.size))
 	if limit := d.config.Config().Server.ClientQueryBufferLimit; int64(m.size) > limit {
 		d.server.stats.queryLimit.Add(1)
@@ -301,24 +303,27 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 		in.begin(q.entry, q.args)
 		in.Tx.AllLocked = x.all
 		if q.entry.keyed {
-			in.Tx.KeepExpired = c.Tx.KeepExpired
+			in.Tx.KeepExpired = in.Tx.KeepExpired || c.Tx.KeepExpired
 			var err error
 			if *pos, err = q.entry.cmd.AppendKeys((*pos)[:0], q.args); err == nil && len(*pos) > 0 {
 				in.locate(*pos, &x.shards)
 				d.noteAbsent(in, *pos)
 			}
 		}
-		d.invoke(in)
-		d.logEffects(in)
-		in.commands++
+		if in.user = client.user.Load().User(); in.user.Unrestricted || d.stillPermitted(in) {
+			d.invoke(in)
+			d.logEffects(in)
+			in.commands++
+		}
 		if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 			d.stats.countError(reply[mark+1:])
 		}
 		if muted && client.Reply == ReplyOff {
-			c.W.Truncate(mark)
+			in.mute(mark)
 		}
+		c.pushEnd = max(c.pushEnd, in.pushEnd)
 		_, end := clock()
-		q.entry.stats.add(1, end.Sub(start))
+		d.account(q.entry, client, q.args, 1, end.Sub(start))
 		start = end
 	}
 	held := x.shards

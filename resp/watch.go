@@ -3,6 +3,7 @@ package resp
 import (
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"respkv/resp/command"
 	"respkv/store"
@@ -100,6 +101,9 @@ func watchKeys(c *Ctx) {
 		_, w.expired = c.d.stored(w.db, k, c.Now())
 		c.d.watches.add(w)
 		s.watches = append(s.watches, w)
+		size := int(unsafe.Sizeof(*w)) + len(w.name)
+		c.Client.info.watchMem.Add(int64(size))
+		c.Client.server.clientGrew(size)
 	}
 }
 
@@ -128,6 +132,7 @@ func (d *Dispatcher) unwatch(client *Client, s *session) {
 		d.store.UnlockShard(shard)
 	}
 	s.watches = nil
+	client.info.watchMem.Store(0)
 	client.SetFlag(FlagDirtyCAS, false)
 }
 

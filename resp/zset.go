@@ -322,8 +322,7 @@ func zrandMember(c *Ctx) {
 			return c.W.Len() < most
 		})
 		if c.W.Len() >= most {
-			c.W.Truncate(mark)
-			c.W.Error(errReplyTooLarge)
+			c.refuseRandomReply(mark)
 			return
 		}
 	} else {

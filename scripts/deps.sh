@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests compare against and drive: redis-server, redis-cli,
-# redis-benchmark, a C compiler for the race detector, and ip for network cuts.
+# redis-benchmark, a C compiler for the race detector, ip for network cuts, a
+# browser for the status page, and Prometheus's exporter for Redis.
 # Does nothing where they are there already.
 set -eu
 
@@ -9,9 +10,13 @@ command -v redis-server >/dev/null || missing="$missing redis-server"
 { command -v redis-cli && command -v redis-benchmark; } >/dev/null || missing="$missing redis-tools"
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 command -v ip >/dev/null || missing="$missing iproute2"
-[ -n "$missing" ] || exit 0
+command -v prometheus-redis-exporter >/dev/null || missing="$missing prometheus-redis-exporter"
+# Not every system packages it; without it make page skips its tests.
+optional=
+command -v chromium >/dev/null || optional=chromium
+[ -n "$missing$optional" ] || exit 0
 
-echo "Installing:$missing" >&2
+echo "Installing:$missing $optional" >&2
 command -v apt-get >/dev/null || { echo "No apt-get here; install$missing by hand." >&2; exit 1; }
 sudo=
 if [ "$(id -u)" -ne 0 ]; then
@@ -20,15 +25,19 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 $sudo apt-get update -q
 # shellcheck disable=SC2086 # a list of packages; sudo drops the environment
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+[ -z "$missing" ] || $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+[ -z "$optional" ] || $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $optional ||
+	echo "$optional cannot be installed: make page will skip its tests." >&2
 
-# The package starts a server of its own on port 6379; the tests start theirs.
-case "$missing" in
-*redis-server*)
-	if [ -d /run/systemd/system ]; then
-		$sudo systemctl disable --now redis-server || true
-	elif [ -x /etc/init.d/redis-server ]; then
-		$sudo /etc/init.d/redis-server stop || true
-	fi
-	;;
-esac
+# These packages start services of their own; the tests start theirs.
+for service in redis-server prometheus-redis-exporter; do
+	case "$missing" in
+	*$service*)
+		if [ -d /run/systemd/system ]; then
+			$sudo systemctl disable --now $service || true
+		elif [ -x /etc/init.d/$service ]; then
+			$sudo /etc/init.d/$service stop || true
+		fi
+		;;
+	esac
+done

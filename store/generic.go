@@ -256,6 +256,8 @@ type ObjectInfo struct {
 	IdleSeconds int64  // since the last access; of no meaning with LFU
 	Freq        int    // logarithmic access counter, decayed; only with LFU
 	Length      int    // bytes of the value; of a large one, those that it takes
+	Elements    int    // of a list
+	Nodes       int    // of a list: pieces that it is kept in
 }
 
 // sharedIntegers is the number of small integers that Redis keeps one object
@@ -281,6 +283,14 @@ func (tx *Tx) ObjectInfo(k Key) (info ObjectInfo, ok bool) {
 	}
 	if it.rec.large() {
 		info.Length = int(it.object().base().bytes())
+	}
+	if info.Type == TypeList {
+		info.Nodes = 1
+		if list, ok := it.listObject(); ok {
+			info.Elements, info.Nodes = list.count, list.nodes
+		} else {
+			info.Elements = packed(value).entries()
+		}
 	}
 	if info.Encoding == EncodingInt {
 		if n, ok := parseInt(value); ok && n >= 0 && n < sharedIntegers {

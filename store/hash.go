@@ -231,7 +231,9 @@ func (h *Hash) setPacked(pairs [][]byte, deadline int64, keep bool, size int, li
 		}
 		encoding, stride = EncodingListpackEx, 3
 	}
-	if len(pairs) == 2 && stride == 2 && h.it.live && h.overwrite(pairs[0], pairs[1]) {
+	// Not past the limit, should it have been lowered since: then any change
+	// makes the hash a large one.
+	if len(pairs) == 2 && stride == 2 && h.it.live && h.Len() <= limits.HashMaxListpackEntries && h.overwrite(pairs[0], pairs[1]) {
 		return 0, 1, nil
 	}
 	p := h.it.edit(size + len(pairs)*10)

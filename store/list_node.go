@@ -30,6 +30,15 @@ func (o *listObject) data(n *listNode) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(n), listNodeHeader)), n.cap)
 }
 
+// listObject is the object of a large list; not ok: it is a small one.
+func (it *item) listObject() (o *listObject, ok bool) {
+	if !it.rec.large() {
+		return nil, false
+	}
+	o, ok = it.object().(*listObject)
+	return o, ok
+}
+
 // packed is the packed value of a node, where it lies.
 func (o *listObject) packed(n *listNode) packed {
 	end := n.off + n.size

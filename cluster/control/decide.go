@@ -353,7 +353,7 @@ func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placem
 		d.place = append(d.place, slotmap.Placement{Slots: slots, Add: add})
 	}
 	for _, id := range s.Replicas {
-		if !slices.Contains(target.Replicas, id) && id != target.Primary {
+		if !slices.Contains(target.Replicas, id) && id != target.Primary && !c.wishes(id, slots) {
 			remove = append(remove, id)
 		}
 	}

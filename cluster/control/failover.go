@@ -305,7 +305,10 @@ func (c *Controller) promoted(f *failover, found findings, res slotmap.Result, e
 		c.again(f)
 		return
 	}
-	t.forcedBy = ""
+	if t.forcedBy != "" {
+		c.rest(f.node, t.forcedBy)
+		t.forcedBy = ""
+	}
 	f.state = f.state.Next(FailoverPromoted)
 	delete(c.failovers, f.node)
 	took := c.env.Now() - f.began

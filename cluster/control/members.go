@@ -105,6 +105,10 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 	answer := func(err string) { c.env.Send(from, &Response{ID: r.ID, Err: err}) }
 	n := c.m.Node(r.Node)
 	if n == nil {
+		if c.m.IsForgotten(r.Node) && (r.Op == OpForget || r.Op == OpLeave) {
+			answer("") // the one who asks has not heard of it yet
+			return
+		}
 		answer("unknown node")
 		return
 	}
@@ -143,20 +147,35 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 		}
 	case OpForget:
 		switch {
-		case !c.down(n.ID):
+		case n.State == slotmap.NodeLeaving && !c.down(n.ID):
+			answer("") // it is on its way
+		case !c.down(n.ID) && len(c.m.PrimaryOf(n.ID)) > 0:
 			answer("the node is alive: let it leave instead")
+		case !c.down(n.ID) && others == 0:
+			answer("no other node can take over")
+		case !c.down(n.ID):
+			// Alive and primary of nothing: its copies are made elsewhere first.
+			propose(&slotmap.SetState{Node: n.ID, Boot: n.Boot, State: slotmap.NodeLeaving})
 		case len(c.m.PrimaryOf(n.ID)) > 0:
 			answer("the node is primary of slots that nobody else has")
 		default:
 			propose(&slotmap.Forget{Node: n.ID, Boot: n.Boot})
 		}
-	case OpTakeover, OpForce:
-		switch why := c.takeOver(n.ID, r.Op == OpForce); {
-		case why != "" || c.m.Pinned():
-			answer(why)
-		default:
-			propose(&slotmap.Pin{})
+	case OpTakeover, OpForce, OpMove:
+		var why string
+		if r.Op == OpMove {
+			why = c.moveTo(n, r.Slots)
+		} else {
+			why = c.takeOver(n.ID, r.Op == OpForce)
 		}
+		if why != "" || c.m.Pinned() {
+			answer(why)
+			return
+		}
+		propose(&slotmap.Pin{})
+	case OpKeep:
+		c.unwish(r.Slots)
+		answer("")
 	default:
 		answer("unknown operation")
 	}
@@ -164,61 +183,3 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 
 // BusyText is the answer to a request that should be repeated at once.
 const BusyText = "busy"
-
-// takeOver plans the handoff of what id replicates to it; with force, over
-// primaries that do not take part.
-func (c *Controller) takeOver(id slotmap.NodeID, force bool) string {
-	from := map[slotmap.NodeID]slotmap.Ranges{}
-	for _, s := range c.m.Spans() {
-		if s.HasReplica(id) && s.Move == nil && (force || s.IsInSync(id) && !c.down(s.Primary)) {
-			from[s.Primary] = append(from[s.Primary], s.Range)
-		}
-	}
-	if len(from) == 0 {
-		return "the node has no replica that is in sync with a living primary"
-	}
-	for _, primary := range sortedKeys(from) {
-		if force {
-			c.node(primary).forcedBy = id
-			continue
-		}
-		c.wanted = append(c.wanted, &wish{from: primary, to: id, slots: from[primary].Normalize(),
-			until: c.env.Now() + c.policy.MoveTimeout})
-	}
-	return ""
-}
-
-// wish is a handoff that an operator asked for, in as many moves as it takes.
-type wish struct {
-	from, to slotmap.NodeID
-	slots    slotmap.Ranges
-	until    time.Duration
-}
-
-// decideWanted begins the next part of a handoff that was asked for. A wish
-// stays until nothing is left of it that could be moved.
-func (c *Controller) decideWanted(now time.Duration) bool {
-	for len(c.wanted) > 0 && len(c.moves) < c.policy.MoveConcurrency {
-		w := c.wanted[0]
-		moving := false
-		var left slotmap.Ranges
-		for _, s := range c.m.Within(w.slots) {
-			switch {
-			case s.Primary != w.from || !s.IsInSync(w.to):
-			case s.Move != nil:
-				moving = true
-			default:
-				left = append(left, s.Range)
-			}
-		}
-		left, _ = left.Normalize().Take(c.policy.MoveSlots)
-		if len(left) > 0 && now < w.until && c.beginMove(now, w.from, w.to, left) {
-			return true
-		}
-		if moving && now < w.until {
-			return false // one of its moves may fail yet
-		}
-		c.wanted = c.wanted[1:]
-	}
-	return false
-}

@@ -118,13 +118,16 @@ const (
 	OpForget   Op = 3 // Node is gone for good
 	OpTakeover Op = 4 // Node wants to be primary of what it replicates, by handoff
 	OpForce    Op = 5 // the same over a primary that may not answer
+	OpMove     Op = 6 // Node is to be primary of Slots
+	OpKeep     Op = 7 // no more of OpMove for Slots
 )
 
 // Request is an operation asked of the controller.
 type Request struct {
-	ID   uint64         `json:"id"`
-	Op   Op             `json:"op"`
-	Node slotmap.NodeID `json:"node"`
+	ID    uint64         `json:"id"`
+	Op    Op             `json:"op"`
+	Node  slotmap.NodeID `json:"node"`
+	Slots slotmap.Ranges `json:"slots,omitempty"`
 }
 
 // Response answers Request: empty Err means accepted; what follows shows in
@@ -246,7 +249,10 @@ func validate(m Message) error {
 	case *LinkBroken:
 		return m.Node.Validate()
 	case *Request:
-		return m.Node.Validate()
+		if err := m.Node.Validate(); err != nil {
+			return err
+		}
+		return m.Slots.Validate()
 	case *Change:
 		return validateChange(m)
 	}

@@ -8,7 +8,10 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"respkv/internal/throttle"
 )
 
 const (
@@ -20,11 +23,13 @@ const (
 // Mux owns the cluster port: a TCP listener and a UDP socket on the same
 // number. Its methods may be called by any goroutine.
 type Mux struct {
-	cfg Config
-	key []byte
-	tcp net.Listener
-	udp *net.UDPConn
-	log *slog.Logger
+	cfg  Config
+	keys atomic.Pointer[[][]byte] // the first is proved to others
+	tcp  net.Listener
+	udp  *net.UDPConn
+	log  *slog.Logger
+
+	complaints throttle.Lines // about refused connections: strangers can cause any number
 
 	done chan struct{} // closed by Close
 	wg   sync.WaitGroup
@@ -51,9 +56,10 @@ func Listen(host string, port int, cfg Config, log *slog.Logger) (*Mux, error) {
 		cfg.MaxPerHost = max(1, cfg.MaxConns/4)
 	}
 	m := &Mux{
-		cfg: cfg, key: Key(cfg.Secret, "mux"), log: log, done: make(chan struct{}),
+		cfg: cfg, log: log, done: make(chan struct{}),
 		handlers: map[Protocol]Handler{}, admitted: newAdmission(cfg),
 	}
+	m.SetSecrets(cfg.Secret, cfg.SecretAccept)
 	var err error
 	for range 10 { // with port 0, the free TCP port may be taken for UDP
 		if m.tcp, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err != nil {
@@ -118,7 +124,7 @@ func (m *Mux) Serve() {
 				continue
 			}
 			delay = 0
-			c := &trackedConn{Conn: conn, mux: m, host: hostOf(conn)}
+			c := &trackedConn{Conn: m.secured(conn), raw: conn, mux: m, host: hostOf(conn)}
 			if !m.arrive(c) {
 				_ = conn.Close()
 				continue
@@ -141,9 +147,9 @@ func (m *Mux) isClosed() bool {
 // serve does the handshake and hands the connection over.
 func (m *Mux) serve(c *trackedConn) {
 	_ = c.SetDeadline(time.Now().Add(m.cfg.HandshakeTimeout))
-	p, err := acceptHandshake(c, m.key, func(p Protocol) bool { return m.handler(p) != nil })
+	p, err := m.greet(c)
 	if err != nil {
-		m.log.Debug("cluster port: connection refused", "from", c.RemoteAddr(), "error", err)
+		m.refused("cluster port: a connection was refused", c.RemoteAddr().String(), err)
 		_ = c.Close()
 		return
 	}
@@ -167,7 +173,7 @@ func (m *Mux) arrive(c *trackedConn) bool {
 	victim, ok := m.admitted.arrive(c)
 	m.mu.Unlock()
 	if victim != nil {
-		_ = victim.Conn.Close()
+		_ = victim.raw.Close()
 	}
 	return ok
 }
@@ -175,16 +181,17 @@ func (m *Mux) arrive(c *trackedConn) bool {
 // trackedConn is an accepted connection that counts until it is closed, and
 // that Close of the mux ends too.
 type trackedConn struct {
-	net.Conn
-	mux  *Mux
-	host netip.Addr
+	net.Conn // TLS, where it is spoken
+	raw      net.Conn
+	mux      *Mux
+	host     netip.Addr
 }
 
 func (c *trackedConn) Close() error {
 	c.mux.mu.Lock()
 	c.mux.admitted.leave(c)
 	c.mux.mu.Unlock()
-	return c.Conn.Close()
+	return c.raw.Close() // TLS would say goodbye first, and wait for room to do so
 }
 
 // Dial connects to addr and does the handshake for p.
@@ -201,8 +208,8 @@ func (m *Mux) Dial(ctx context.Context, addr string, p Protocol) (net.Conn, erro
 	}
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
-	if err := dialHandshake(conn, m.key, p); err != nil {
-		_ = conn.Close()
+	if conn, err = m.introduce(conn, p); err != nil {
+		m.refused("cluster port: no connection to another node", addr, err)
 		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
@@ -223,7 +230,7 @@ func (m *Mux) Close() error {
 	m.closed = true
 	close(m.done)
 	for _, c := range m.admitted.all() {
-		_ = c.Conn.Close()
+		_ = c.raw.Close()
 	}
 	m.mu.Unlock()
 	err := m.tcp.Close()

@@ -4,6 +4,7 @@ package mux
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -20,6 +21,7 @@ const (
 	Replication Protocol = 'R' // replication links
 	Control     Protocol = 'C' // control messages
 	Publish     Protocol = 'P' // pub/sub messages
+	Status      Protocol = 'S' // reports for the status page
 )
 
 // String names the protocol.
@@ -35,6 +37,8 @@ func (p Protocol) String() string {
 		return "control"
 	case Publish:
 		return "publish"
+	case Status:
+		return "status"
 	}
 	return fmt.Sprintf("Protocol(%#x)", byte(p))
 }
@@ -51,6 +55,11 @@ type Config struct {
 	// Secret, when not empty, is proved by both sides of each connection by a
 	// challenge and an HMAC-SHA256 of it.
 	Secret string
+	// SecretAccept is another secret that a dialer may prove, while the secret
+	// is being changed; empty: none.
+	SecretAccept string
+	// TLS, when set, is spoken on every connection.
+	TLS *TLS
 	// HandshakeTimeout bounds how long a stranger may hold a connection before
 	// it has said what it wants and proved who it is. Default 3 s.
 	HandshakeTimeout time.Duration
@@ -63,6 +72,12 @@ type Config struct {
 	// MaxPerHost bounds those of one address, so that one host alone cannot use
 	// all of them up. Default a quarter of MaxConns.
 	MaxPerHost int
+}
+
+// TLS gives the configurations of the moment: certificates are renewed while
+// nodes run. Each side must demand and verify the other's certificate.
+type TLS struct {
+	Accept, Dial func() *tls.Config
 }
 
 // Handler takes over an accepted connection after the handshake: deadlines are

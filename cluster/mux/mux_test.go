@@ -105,7 +105,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{'G', version}, 60))
 	key := Key("", "mux")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := acceptHandshake(pipe{bytes.NewReader(data), io.Discard}, key, func(Protocol) bool { return true }); err == nil {
+		if _, err := acceptHandshake(pipe{bytes.NewReader(data), io.Discard}, [][]byte{key}, func(Protocol) bool { return true }); err == nil {
 			t.Fatal("a stranger guessed the proof")
 		}
 		if err := dialHandshake(pipe{bytes.NewReader(data), io.Discard}, key, Control); err == nil {

@@ -229,7 +229,26 @@ func (w *world) planned() {
 			w.run(w.now + 100*ms)
 		}
 	}
-	switch k := w.rng.IntN(4); {
+	switch k := w.rng.IntN(5); {
+	case k == 4:
+		first := uint16(w.rng.IntN(16000))
+		slots := slotmap.Range{First: first, Last: first + uint16(w.rng.IntN(380))}
+		to := alive[w.rng.IntN(len(alive))]
+		w.logf("slots %v are moved to node %d by hand", slots, to.index)
+		deadline := w.now + 60*time.Second
+		for w.failure == "" && len((slotmap.Ranges{slots}).Subtract(w.raft.last().PrimaryOf(to.id))) > 0 {
+			if w.now > deadline {
+				w.logf("%s", w.describe())
+				w.failf("slots %v do not move to node %d", slots, to.index)
+			}
+			n.request(control.OpMove, to.id, slots)
+			w.run(w.now + 500*ms)
+		}
+		if w.rng.IntN(3) == 0 {
+			n.request(control.OpMove, alive[0].id, slots)
+			w.run(w.now + w.between(0, 100*ms))
+			n.request(control.OpKeep, n.id, slots)
+		}
 	case k == 0 && len(alive) < 5:
 		w.logf("node %d joins", len(w.nodes))
 		w.add()
@@ -323,9 +342,9 @@ func (w *world) fault() {
 			w.logf("node %d joins", len(w.nodes))
 			w.add()
 		} else if n.up {
-			op := control.OpTakeover + control.Op(w.rng.IntN(2))
-			w.logf("node %d takes over, forced: %v", n.index, op == control.OpForce)
-			n.request(op, n.id)
+			op := control.OpTakeover + control.Op(w.rng.IntN(3))
+			w.logf("node %d takes over, forced: %v, by move: %v", n.index, op == control.OpForce, op == control.OpMove)
+			n.request(op, n.id, slotmap.Range{First: 2000, Last: 9000})
 		}
 	}
 }

@@ -543,9 +543,9 @@ func (e ctlEnv) Probe(target slotmap.Node) {
 	})
 }
 
-func (n *node) request(op control.Op, about slotmap.NodeID) {
+func (n *node) request(op control.Op, about slotmap.NodeID, slots ...slotmap.Range) {
 	if to := n.agent.Controller(); to != "" {
-		n.deliver(to, &control.Request{ID: n.w.rng.Uint64(), Op: op, Node: about})
+		n.deliver(to, &control.Request{ID: n.w.rng.Uint64(), Op: op, Node: about, Slots: slots})
 	}
 }
 

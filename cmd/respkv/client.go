@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,16 +30,28 @@ const (
 	maxReplyDepth    = 8
 )
 
-// dial connects to a node's client port and authenticates if a password is
-// given.
-func dial(addr, password string, timeout time.Duration) (*client, error) {
-	conn, err := net.DialTimeout("tcp", addr, timeout)
+// endpoint is a node's client port and how to come in.
+type endpoint struct {
+	addr, password string
+	tls            *tls.Config // nil: without
+}
+
+// dial connects and authenticates if there is a password.
+func (e endpoint) dial(timeout time.Duration) (*client, error) {
+	dialer := &net.Dialer{Timeout: timeout}
+	var conn net.Conn
+	var err error
+	if e.tls == nil {
+		conn, err = dialer.Dial("tcp", e.addr)
+	} else {
+		conn, err = tls.DialWithDialer(dialer, "tcp", e.addr, e.tls)
+	}
 	if err != nil {
 		return nil, err
 	}
 	c := newClient(conn)
-	if password != "" {
-		if _, err := c.do(timeout, "AUTH", password); err != nil {
+	if e.password != "" {
+		if _, err := c.do(timeout, "AUTH", e.password); err != nil {
 			c.close()
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,6 +75,7 @@ func (o devOptions) check() error {
 // devNode is one child process.
 type devNode struct {
 	port    int
+	page    string // host:port of the status page; empty: its port is taken
 	dir     string
 	args    []string // of serve
 	process *os.Process
@@ -120,7 +122,11 @@ func dev(o devOptions, out io.Writer, signals <-chan os.Signal) (err error) {
 		return err
 	}
 	printTable(out, nodes, v)
-	fmt.Fprintf(out, "\nredis-cli -c -p %d\n\nCtrl-C stops the cluster.\n", o.port)
+	fmt.Fprintf(out, "\nredis-cli -c -p %d\n", o.port)
+	if i := slices.IndexFunc(nodes, func(n *devNode) bool { return n.page != "" }); i >= 0 {
+		fmt.Fprintf(out, "http://%s/ shows the cluster live, as every other node does on its port + 5000.\n", nodes[i].page)
+	}
+	fmt.Fprintf(out, "\nCtrl-C stops the cluster.\n")
 	for running := len(nodes); running > 0; {
 		select {
 		case <-signals:
@@ -156,6 +162,18 @@ func portsFree(o devOptions) error {
 	return nil
 }
 
+// pageAddr is where the node with that client port shows its status page, 5000
+// higher; empty where that port is taken: the cluster works without.
+func pageAddr(port int) string {
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port+5000))
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return ""
+	}
+	_ = l.Close()
+	return addr
+}
+
 func startAll(o devOptions) ([]*devNode, error) {
 	var seeds []string
 	for i := range o.nodes {
@@ -174,6 +192,9 @@ func startAll(o devOptions) ([]*devNode, error) {
 			"--cluster.expect=" + strconv.Itoa(o.nodes),
 			"--cluster.replicas=" + strconv.Itoa(o.replicas),
 		}, o.extra...)
+		if n.page = pageAddr(n.port); n.page != "" {
+			n.args = append([]string{"--metrics.listen=" + n.page}, n.args...)
+		}
 		if err := n.start(); err != nil {
 			return nodes, fmt.Errorf("starting node %s: %w", n.addr(), err)
 		}
@@ -242,7 +263,7 @@ func waitFormed(o devOptions, nodes []*devNode, ended <-chan *devNode, signals <
 func formed(o devOptions, nodes []*devNode) (clusterView, error) {
 	var v clusterView
 	for _, n := range nodes {
-		c, err := dial(n.addr(), "", time.Second)
+		c, err := endpoint{addr: n.addr()}.dial(time.Second)
 		if err != nil {
 			return v, err
 		}

@@ -14,7 +14,8 @@ import (
 const replyTimeout = 5 * time.Second
 
 func newLeave() *cobra.Command {
-	var addr, password string
+	var node endpoint
+	var secure tlsFlags
 	cmd := &cobra.Command{
 		Use:   "leave --addr HOST:PORT",
 		Short: "Make a node leave its cluster for good, after its data has moved",
@@ -28,24 +29,29 @@ The password is that of the node's default user; it is taken from
 REDISCLI_AUTH when the flag is not given.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if addr == "" {
+			if node.addr == "" {
 				return usageError{fmt.Errorf("leave needs --addr HOST:PORT")}
 			}
 			if !cmd.Flags().Changed("password") {
-				password = os.Getenv("REDISCLI_AUTH")
+				node.password = os.Getenv("REDISCLI_AUTH")
 			}
-			return leave(addr, password, cmd.ErrOrStderr())
+			var err error
+			if node.tls, err = secure.config(); err != nil {
+				return err
+			}
+			return leave(node, cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVar(&addr, "addr", "", "client `address` of the node, as 10.0.0.4:6379")
-	cmd.Flags().StringVar(&password, "password", "", "`password` for AUTH")
+	cmd.Flags().StringVar(&node.addr, "addr", "", "client `address` of the node, as 10.0.0.4:6379")
+	cmd.Flags().StringVar(&node.password, "password", "", "`password` for AUTH")
+	secure.add(cmd.Flags())
 	return cmd
 }
 
 // leave sends CLUSTER LEAVE and follows the move of the node's slots until the
 // node has answered that it left and holds none.
-func leave(addr, password string, progress io.Writer) error {
-	c, err := dial(addr, password, replyTimeout)
+func leave(node endpoint, progress io.Writer) error {
+	c, err := node.dial(replyTimeout)
 	if err != nil {
 		return err
 	}
@@ -55,7 +61,7 @@ func leave(addr, password string, progress io.Writer) error {
 		return err
 	}
 	id, _ := reply.(string)
-	total, err := slotsHeld(addr, password, id)
+	total, err := slotsHeld(node, id)
 	if err != nil {
 		return err
 	}
@@ -78,7 +84,7 @@ func leave(addr, password string, progress io.Writer) error {
 			accepted, answered = true, nil
 		case <-poll.C:
 		}
-		left, err := slotsHeld(addr, password, id)
+		left, err := slotsHeld(node, id)
 		switch {
 		case accepted && (err != nil || left == 0):
 			// An error: it has left, so it may be gone or know no cluster.
@@ -92,8 +98,8 @@ func leave(addr, password string, progress io.Writer) error {
 
 // slotsHeld asks the node how many slots, as primary or replica, the node with
 // that ID holds.
-func slotsHeld(addr, password, id string) (int, error) {
-	c, err := dial(addr, password, replyTimeout)
+func slotsHeld(node endpoint, id string) (int, error) {
+	c, err := node.dial(replyTimeout)
 	if err != nil {
 		return 0, err
 	}

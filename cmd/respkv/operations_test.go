@@ -32,7 +32,7 @@ func TestLeave(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := &fakeNode{id: "me", slots: allSlots}
 			f.leave = func() string { return tc.leave(f) }
-			err := leave(startFake(t, f), tc.password, io.Discard)
+			err := leave(endpoint{addr: startFake(t, f), password: tc.password}, io.Discard)
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
@@ -46,7 +46,7 @@ func TestLeaveWaitsForTheData(t *testing.T) {
 	f := &fakeNode{id: "me", slots: allSlots, leave: func() string { return "" }}
 	addr := startFake(t, f)
 	result := make(chan error, 1)
-	go func() { result <- leave(addr, "", io.Discard) }()
+	go func() { result <- leave(endpoint{addr: addr}, io.Discard) }()
 	select {
 	case err := <-result:
 		t.Fatalf("returned (%v) while the node held all slots", err)

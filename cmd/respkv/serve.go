@@ -23,6 +23,8 @@ type node interface {
 	// Shutdown hands this node's primaries over, as far as ctx allows, and
 	// stops it.
 	Shutdown(ctx context.Context) error
+	// Reload reads certificates anew.
+	Reload()
 	// ShutdownRequested is closed when a client sent SHUTDOWN.
 	ShutdownRequested() <-chan struct{}
 	// Done is closed when the node has stopped.
@@ -43,7 +45,7 @@ func newServe() *cobra.Command {
 		Long: `Run one node in the foreground; it logs to standard error.
 
 SIGTERM and SIGINT hand the node's primaries over to replicas and end the process
-with code 0; a second signal ends it at once with code 130.`,
+with code 0; a second signal ends it at once with code 130. SIGHUP reads the TLS files anew.`,
 		Args: noArguments,
 	}
 	s := addSettings(cmd)
@@ -67,8 +69,11 @@ func serve(s *settings) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
 	live := config.NewLive(cfg)
-	return runNode(live, newLogger(os.Stderr, live), signals, startNode)
+	return runNode(live, newLogger(os.Stderr, live), signals, reload, startNode)
 }
 
 // newLogger writes to w in the configured form, at the level that CONFIG SET
@@ -88,8 +93,9 @@ func newLogger(w io.Writer, live *config.Live) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// runNode starts a node and keeps it until a signal or the node itself ends it.
-func runNode(live *config.Live, log *slog.Logger, signals <-chan os.Signal, start starter) error {
+// runNode starts a node and keeps it until one of signals or the node itself
+// ends it.
+func runNode(live *config.Live, log *slog.Logger, signals, reload <-chan os.Signal, start starter) error {
 	cfg := live.Config()
 	log.Info("starting", "version", version, "pid", os.Getpid(), "bind", cfg.Server.Bind, "port", cfg.Server.Port,
 		"cluster", cfg.Cluster.Enabled, "config", cfg.File)
@@ -104,15 +110,20 @@ func runNode(live *config.Live, log *slog.Logger, signals <-chan os.Signal, star
 		defer cancel()
 		go threads.Govern(ctx, n.Commands, log)
 	}
-	select {
-	case <-n.Done():
-		return errors.New("the node stopped by itself; the log says why")
-	case <-n.ShutdownRequested():
-		log.Info("stopping", "reason", "SHUTDOWN")
-	case sig := <-signals:
-		log.Info("stopping", "signal", sig.String())
+	for {
+		select {
+		case <-n.Done():
+			return errors.New("the node stopped by itself; the log says why")
+		case <-n.ShutdownRequested():
+			log.Info("stopping", "reason", "SHUTDOWN")
+		case <-reload:
+			n.Reload()
+			continue
+		case sig := <-signals:
+			log.Info("stopping", "signal", sig.String())
+		}
+		return shutdown(n, live, log, signals)
 	}
-	return shutdown(n, live, log, signals)
 }
 
 // unresponsive is how long a node may take to stop after its time is up.

@@ -18,11 +18,13 @@ type scriptedNode struct {
 	done     chan struct{} // nil: it never ends by itself
 	request  chan struct{} // nil: nobody sends SHUTDOWN
 	shutdown func(context.Context) error
+	reloaded func() // nil: it is not to happen
 }
 
 func (n *scriptedNode) Saving() bool { return false }
 
 func (n *scriptedNode) Shutdown(ctx context.Context) error { return n.shutdown(ctx) }
+func (n *scriptedNode) Reload()                            { n.reloaded() }
 func (n *scriptedNode) Done() <-chan struct{}              { return n.done }
 func (n *scriptedNode) Commands() int64                    { return 0 }
 func (n *scriptedNode) ShutdownRequested() <-chan struct{} { return n.request }
@@ -62,7 +64,7 @@ func TestRunNode(t *testing.T) {
 			for range tc.signals {
 				signals <- syscall.SIGTERM
 			}
-			if err := runNode(config.NewLive(cfg), quiet(), signals, tc.start); !errors.Is(err, tc.want) || tc.want == nil && err != nil {
+			if err := runNode(config.NewLive(cfg), quiet(), signals, nil, tc.start); !errors.Is(err, tc.want) || tc.want == nil && err != nil {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}
 		})
@@ -72,7 +74,7 @@ func TestRunNode(t *testing.T) {
 func TestANodeThatStopsByItselfIsAFailure(t *testing.T) {
 	closed := make(chan struct{})
 	close(closed)
-	if err := runNode(config.NewLive(config.Default()), quiet(), nil, starts(&scriptedNode{done: closed})); err == nil {
+	if err := runNode(config.NewLive(config.Default()), quiet(), nil, nil, starts(&scriptedNode{done: closed})); err == nil {
 		t.Error("no error")
 	}
 }
@@ -115,5 +117,16 @@ func TestExitCodes(t *testing.T) {
 		if got := run(strings.Fields(tc.args)); got != tc.want {
 			t.Errorf("respkv %s: exit code %d, want %d", tc.args, got, tc.want)
 		}
+	}
+}
+
+// TestHangupReloads: SIGHUP has the node read its files, and ends nothing.
+func TestHangupReloads(t *testing.T) {
+	signals, reload := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	n := &scriptedNode{shutdown: func(context.Context) error { return nil }}
+	n.reloaded = func() { signals <- syscall.SIGTERM } // only now may it stop
+	reload <- syscall.SIGHUP
+	if err := runNode(config.NewLive(config.Default()), quiet(), signals, reload, starts(n)); err != nil {
+		t.Error(err)
 	}
 }

@@ -26,7 +26,7 @@ func addSettings(cmd *cobra.Command) *settings {
 	s.flags.StringVar(&s.file, "config", "", "configuration `file` (YAML)")
 	s.flags.SortFlags = false
 	for _, k := range config.Keys() {
-		f := s.flags.VarPF(&settingFlag{list: k.IsList()}, k.Name, "", flagUsage(k))
+		f := s.flags.VarPF(&settingFlag{separator: k.Separator()}, k.Name, "", flagUsage(k))
 		if k.IsBool() {
 			f.NoOptDefVal = "true"
 		}
@@ -48,15 +48,15 @@ func flagUsage(k *config.Key) string {
 // settingFlag keeps the text of a flag; internal/config parses it, so that a
 // mistake reads the same wherever it was made.
 type settingFlag struct {
-	text string
-	list bool // given several times, the values are joined
+	text      string
+	separator string // of a list: given several times, the values are joined
 }
 
 func (f *settingFlag) String() string { return f.text }
 func (f *settingFlag) Type() string   { return "value" }
 func (f *settingFlag) Set(text string) error {
-	if f.list && f.text != "" {
-		text = f.text + " " + text
+	if f.separator != "" && f.text != "" {
+		text = f.text + f.separator + text
 	}
 	f.text = text
 	return nil

@@ -26,11 +26,13 @@ import (
 // keep it and read it from any goroutine. Slices in it must not be written.
 type Config struct {
 	Server      Server
+	TLS         TLS
 	DataDir     string // data_dir: node identity, Raft state, saved data; relative to the working directory
 	Store       Store
 	Persistence Persistence
 	Cluster     Cluster
 	Replication Replication
+	Metrics     Metrics
 	Log         Log
 
 	// File is the path of the configuration file that the values were read
@@ -51,15 +53,27 @@ type Server struct {
 	TCPKeepAlive            time.Duration // 0: off
 	TCPBacklog              int
 	ProtectedMode           bool
-	RequirePass             string // password of the default user; "": none
-	ProtoMaxBulkLen         int64  // bytes
-	ClientQueryBufferLimit  int64  // bytes
+	RequirePass             string   // password of the default user; "": none
+	Users                   []string // each a name and its rules, as in ACL LIST
+	ACLFile                 string   // users are read from it; "": none
+	ACLPubSubDefault        string   // resetchannels, allchannels
+	ACLLogMaxLen            int
+	RenameCommands          []string // each name=other, name= to disable it
+	ProtoMaxBulkLen         int64    // bytes
+	ClientQueryBufferLimit  int64    // bytes
 	ClientOutputBufferLimit OutputLimits
 	EnableDebugCommand      LocalAccess
 	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
 	Hz                      int           // background rounds a second
 	Threads                 int           // 0: by trial
 	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
+
+	SlowlogLogSlowerThan           int // microseconds; -1: off
+	SlowlogMaxLen                  int
+	LatencyMonitorThreshold        int  // milliseconds; 0: off
+	LatencyTracking                bool // distributions by command
+	LatencyTrackingInfoPercentiles []float64
+	MaxMemoryClients               int64 // bytes; negative: percent of maxmemory; use Config.MaxMemoryClients
 }
 
 // Store holds the settings of the keyspace.
@@ -117,8 +131,10 @@ type Cluster struct {
 	MoveTimeout           time.Duration
 	TrustRefused          bool
 	Secret                string
+	SecretAccept          string
 	AnnounceIP            string
 	AnnouncePort          int // 0: the client port
+	AnnounceTLSPort       int // 0: the TLS port
 	AnnounceClusterPort   int // 0: the cluster port
 	AnnounceHostname      string
 	PreferredEndpointType string // ip, hostname, unknown-endpoint
@@ -138,6 +154,25 @@ type Replication struct {
 	MaxLagBytes int64         // loss budget in bytes; 0: off
 	Durability  Durability
 	AckTimeout  time.Duration // with Durability: how long a write waits
+}
+
+// TLS holds the settings of encrypted connections.
+type TLS struct {
+	Port        int // for clients; 0: none
+	CertFile    string
+	KeyFile     string
+	CACertFile  string
+	CACertDir   string
+	AuthClients string // yes, no, optional
+	Protocols   string // use Versions
+	Ciphers     string // use CipherSuites
+	Cluster     bool   // among nodes
+}
+
+// Metrics holds the settings of the HTTP side: metrics, health, status page.
+type Metrics struct {
+	Listen string // host:port; empty: off
+	PProf  bool
 }
 
 // Log holds the settings of the node's own log.
@@ -187,19 +222,30 @@ func Default() *Config {
 	return c
 }
 
+// ClientPort is the port that names this node: server.port, or tls.port where
+// there is no other.
+func (c *Config) ClientPort() int {
+	if c.Server.Port != 0 {
+		return c.Server.Port
+	}
+	return c.TLS.Port
+}
+
 // ClusterPort is the port of the cluster listener: cluster.port, or the
 // client port + 10000.
 func (c *Config) ClusterPort() int {
 	if c.Cluster.ClusterPort != 0 {
 		return c.Cluster.ClusterPort
 	}
-	return c.Server.Port + 10000
+	return c.ClientPort() + 10000
 }
 
 // Clone returns a copy that shares no memory with c.
 func (c *Config) Clone() *Config {
 	d := *c
 	d.Server.Bind = append([]string(nil), c.Server.Bind...)
+	d.Server.Users = append([]string(nil), c.Server.Users...)
+	d.Server.RenameCommands = append([]string(nil), c.Server.RenameCommands...)
 	d.Cluster.Seeds = append([]string(nil), c.Cluster.Seeds...)
 	d.Persistence.Save = append([]SavePoint(nil), c.Persistence.Save...)
 	return &d
@@ -212,18 +258,21 @@ func (c *Config) Validate() error {
 	bad := func(name, format string, args ...any) {
 		errs = append(errs, &ValueError{Key: name, Value: Lookup(name).shown(c), Reason: fmt.Sprintf(format, args...)})
 	}
-	if c.Server.Port == 0 && c.Server.UnixSocket == "" {
+	if c.ClientPort() == 0 && c.Server.UnixSocket == "" {
 		bad("server.port", "a node needs a TCP port or server.unixsocket")
 	}
 	if name := c.Persistence.DBFilename; name == "" || name != filepath.Base(name) || name == "." || name == ".." {
 		bad("persistence.dbfilename", "can't be a path, just a filename")
+	}
+	if c.Server.ACLFile != "" && len(c.Server.Users) > 0 {
+		bad("server.aclfile", "users are either in this file or in server.users")
 	}
 	if c.Cluster.Enabled {
 		if c.Persistence.Load != "" {
 			bad("persistence.load", "a node of a cluster gets its data from the others: load the file into a standalone node, and move its keys with MIGRATE or redis-cli --cluster import")
 		}
 		switch {
-		case c.Server.Port == 0:
+		case c.ClientPort() == 0:
 			bad("server.port", "cluster mode needs a TCP port")
 		case c.ClusterPort() > 65535:
 			bad("server.port", "the cluster port would be %d (client port + 10000): set cluster.port, or a client port up to 55535", c.ClusterPort())
@@ -246,6 +295,15 @@ func (c *Config) Validate() error {
 		}
 	} else if len(c.Cluster.Seeds) > 0 {
 		bad("cluster.seeds", "needs cluster.enabled: true")
+	}
+	c.validateTLS(bad)
+	if c.Cluster.SecretAccept != "" && c.Cluster.Secret == "" {
+		bad("cluster.secret_accept", "needs cluster.secret")
+	}
+	if c.Metrics.Listen != "" {
+		if err := checkHostPort(c.Metrics.Listen); err != nil {
+			bad("metrics.listen", "%v; want host:port", err)
+		}
 	}
 	return joinErrors(errs)
 }

@@ -8,11 +8,13 @@ import (
 // sections gives each section of config.yaml its heading.
 var sections = []struct{ name, title, about string }{
 	{"server", "Clients and listeners", "Listeners, connections and their limits."},
+	{"tls", "TLS", "Encryption and certificates, for clients and among nodes."},
 	{"", "Data directory", "Where the node keeps what must survive a restart."},
 	{"store", "Keyspace", "Databases, memory limit, expiry."},
 	{"persistence", "Persistence", "Files of the keyspace, in Redis's RDB format."},
 	{"cluster", "Cluster", "Members, placement, failover and routing. Used with cluster.enabled: true."},
 	{"replication", "Replication", "The log of recent writes and what replicas may miss."},
+	{"metrics", "Metrics and status page", "What the node shows of itself over HTTP."},
 	{"log", "Log", "The node's own log, on standard error."},
 }
 
@@ -100,13 +102,19 @@ func sectionKeys(section string) []*Key {
 // yamlValue is the value as it stands behind the colon.
 func (k *Key) yamlValue(c *Config) string {
 	switch v := k.value(c).(type) {
+	case lines:
+		quoted := make([]string, len(*v.p))
+		for i, line := range *v.p {
+			quoted[i] = quoteYAML(line)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
 	case list:
 		quoted := make([]string, len(*v.p))
 		for i, word := range *v.p {
 			quoted[i] = quoteYAML(word)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case textValue, octal, outputLimits, keyspaceEvents, savePoints:
+	case textValue, octal, outputLimits, keyspaceEvents, savePoints, protocols, ciphers:
 		return quoteYAML(v.text())
 	case enum:
 		if v.text() == "no" || v.text() == "yes" {
@@ -116,12 +124,25 @@ func (k *Key) yamlValue(c *Config) string {
 	return k.Text(c)
 }
 
-// quoteYAML writes s as a double-quoted YAML scalar. Settings are single lines
-// of text; quote and backslash are what needs care.
+// quoteYAML writes s as a double-quoted YAML scalar.
 func quoteYAML(s string) string {
-	s = strings.ReplaceAll(s, `\`, `\\`)
-	s = strings.ReplaceAll(s, `"`, `\"`)
-	return `"` + strings.ReplaceAll(s, "\t", `\t`) + `"`
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range []byte(s) {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }
 
 func comment(b *strings.Builder, indent, text string) {
@@ -167,8 +188,8 @@ commas or spaces between them in flags and variables.
 CONFIG GET and CONFIG SET use Redis's parameter names, and the name of the setting
 where Redis has none. CONFIG SET with several parameters changes all of them or none.
 CONFIG REWRITE writes the running values into the file the node was started with and
-keeps its comments and order. ` + "`appendonly` (no), `list-compress-depth` (0) and `sanitize-dump-payload` (yes)" + `
-are answered as well and have no other value.
+keeps its comments and order. Parameters of Redis that can have one value only here (` + "`appendonly`: no" + `) are
+answered as well; CONFIG SET to another value says why not.
 
 ### Settings of the whole cluster
 

@@ -13,6 +13,7 @@ type Key struct {
 	Mutable bool     // CONFIG SET may change it while the node runs
 	Shared  bool     // in a cluster, CONFIG SET changes it on all nodes (shared.go); Mutable, too
 	Secret  bool     // the value is never shown, except to CONFIG GET
+	Private bool     // CONFIG does not know it at all
 	// What says what the setting does and its unit; Raise and Lower what the
 	// node does differently with a larger and a smaller value. For words and
 	// switches Raise and Lower are empty and What names each word's effect.
@@ -22,7 +23,7 @@ type Key struct {
 }
 
 // keys is every setting, in the order of config.yaml.
-var keys = join(serverKeys, dataKeys, storeKeys, persistenceKeys, clusterKeys, replicationKeys, logKeys)
+var keys = join(serverKeys, tlsKeys, tracingKeys, dataKeys, storeKeys, persistenceKeys, clusterKeys, replicationKeys, metricsKeys, logKeys)
 
 var byName = func() map[string]*Key {
 	m := make(map[string]*Key, len(keys))
@@ -77,8 +78,17 @@ func (k *Key) Kind() string { return k.value(new(Config)).kind() }
 // Allowed describes the values the key accepts.
 func (k *Key) Allowed() string { return k.value(new(Config)).allowed() }
 
-// IsList tells whether the value is a list of words.
-func (k *Key) IsList() bool { _, ok := k.value(new(Config)).(list); return ok }
+// Separator is what stands between the entries of a list in text; "" where the
+// value is no list.
+func (k *Key) Separator() string {
+	switch k.value(new(Config)).(type) {
+	case list:
+		return " "
+	case lines:
+		return "\n"
+	}
+	return ""
+}
 
 // IsBool tells whether the value is true or false.
 func (k *Key) IsBool() bool { _, ok := k.value(new(Config)).(boolean); return ok }
@@ -87,7 +97,7 @@ func (k *Key) IsBool() bool { _, ok := k.value(new(Config)).(boolean); return ok
 // where it looks like a number.
 func (k *Key) isQuoted() bool {
 	switch k.value(new(Config)).(type) {
-	case octal, textValue, keyspaceEvents:
+	case octal, textValue, keyspaceEvents, percentiles, protocols, ciphers:
 		return true
 	}
 	return false

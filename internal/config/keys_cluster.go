@@ -14,7 +14,7 @@ var clusterKeys = []*Key{
 	{
 		Name: "cluster.port", Redis: []string{"cluster-port"}, Default: "0",
 		value: intValue(func(c *Config) *int { return &c.Cluster.ClusterPort }, 0, 65535),
-		What:  "Port (TCP and UDP) for the other nodes. 0: the client port + 10000.",
+		What:  "Port (TCP and UDP) for the other nodes. 0: the client port + 10000; without server.port, tls.port + 10000.",
 	},
 	{
 		Name: "cluster.seeds", Default: "",
@@ -74,9 +74,14 @@ var clusterKeys = []*Key{
 		What:  "true: a refused connection to a node's address proves that its process is gone, and its slots fail over at once. Turn it off where firewalls refuse connections on behalf of living hosts; then failover waits for the lease, cluster.node_timeout.",
 	},
 	{
-		Name: "cluster.secret", Default: "", Secret: true,
+		Name: "cluster.secret", Default: "", Secret: true, Mutable: true,
 		value: stringValue(func(c *Config) *string { return &c.Cluster.Secret }, 512),
 		What:  "Password among the nodes: a node that does not know it learns and changes nothing. Give all nodes the same. Empty: the cluster port must not be reachable for strangers.",
+	},
+	{
+		Name: "cluster.secret_accept", Default: "", Secret: true, Mutable: true,
+		value: stringValue(func(c *Config) *string { return &c.Cluster.SecretAccept }, 512),
+		What:  "A second cluster.secret that other nodes may use, while it is being changed: set it to the new one on all nodes, then exchange the two on all nodes, then empty it on all nodes.",
 	},
 	{
 		Name: "cluster.announce_ip", Redis: []string{"cluster-announce-ip"}, Default: "",
@@ -87,6 +92,11 @@ var clusterKeys = []*Key{
 		Name: "cluster.announce_port", Redis: []string{"cluster-announce-port"}, Default: "0",
 		value: intValue(func(c *Config) *int { return &c.Cluster.AnnouncePort }, 0, 65535),
 		What:  "Client port to announce. 0: server.port.",
+	},
+	{
+		Name: "cluster.announce_tls_port", Redis: []string{"cluster-announce-tls-port"}, Default: "0",
+		value: intValue(func(c *Config) *int { return &c.Cluster.AnnounceTLSPort }, 0, 65535),
+		What:  "Client port for TLS to announce. 0: tls.port.",
 	},
 	{
 		Name: "cluster.announce_cluster_port", Redis: []string{"cluster-announce-bus-port"}, Default: "0",
@@ -159,7 +169,7 @@ var replicationKeys = []*Key{
 	{
 		Name: "replication.max_lag_ms", Default: "0", Mutable: true, Shared: true,
 		value: millisValue(func(c *Config) *time.Duration { return &c.Replication.MaxLag }, 0, math.MaxInt32),
-		What:  "Loss budget in time: writes to a slot whose replicas are all further behind are slowed, then refused with NOREPLICAS. 0: off.",
+		What:  "Loss budget in time: writes to a slot whose replicas are all further behind, or have been missing for longer, are slowed, then refused with NOREPLICAS. 0: off.",
 		Raise: "A failover may lose more; slow replicas disturb less.",
 		Lower: "A failover loses less; writes are refused sooner.",
 	},

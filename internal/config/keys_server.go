@@ -15,7 +15,7 @@ var serverKeys = []*Key{
 	{
 		Name: "server.port", Redis: []string{"port"}, Default: "6379",
 		value: intValue(func(c *Config) *int { return &c.Server.Port }, 0, 65535),
-		What:  "TCP port for clients. 0 opens none; then server.unixsocket is needed.",
+		What:  "TCP port for clients. 0 opens none; then tls.port or server.unixsocket is needed.",
 	},
 	{
 		Name: "server.unixsocket", Redis: []string{"unixsocket"}, Default: "",
@@ -62,8 +62,35 @@ var serverKeys = []*Key{
 	},
 	{
 		Name: "server.requirepass", Redis: []string{"requirepass"}, Default: "", Mutable: true, Shared: true, Secret: true,
-		value: stringValue(func(c *Config) *string { return &c.Server.RequirePass }, 512),
-		What:  "Password that clients give with AUTH or HELLO. Empty: none is asked.",
+		value: bytesValue(func(c *Config) *string { return &c.Server.RequirePass }, 512),
+		What:  "Password of the default user, which clients give with AUTH or HELLO. Empty: none is asked. Setting it replaces whatever passwords ACL SETUSER gave that user.",
+	},
+	{
+		Name: "server.users", Default: "", Secret: true, Private: true,
+		value: linesValue(func(c *Config) *[]string { return &c.Server.Users }, 10000),
+		What:  "Users, each as a name and its rules: `alice on >secret ~cache:* +@read`. CONFIG REWRITE writes those of the moment here, passwords hashed, where there is neither server.aclfile nor a cluster. In flags and variables they are separated by line ends.",
+	},
+	{
+		Name: "server.aclfile", Redis: []string{"aclfile"}, Default: "",
+		value: stringValue(func(c *Config) *string { return &c.Server.ACLFile }, 4096),
+		What:  "File with the users, a line `user <name> <rules>` each, read at start and by ACL LOAD and written by ACL SAVE. Not together with server.users. If it does not name the default user, server.requirepass holds for that.",
+	},
+	{
+		Name: "server.acl_pubsub_default", Redis: []string{"acl-pubsub-default"}, Default: "resetchannels", Mutable: true, Shared: true,
+		value: enumValue(func(c *Config) *string { return &c.Server.ACLPubSubDefault }, "allchannels", "resetchannels"),
+		What:  "Channels that a new user has access to: `resetchannels` none, `allchannels` all.",
+	},
+	{
+		Name: "server.acllog_max_len", Redis: []string{"acllog-max-len"}, Default: "128", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Server.ACLLogMaxLen }, 0, math.MaxInt64),
+		What:  "Entries of ACL LOG that are kept.",
+		Raise: "More history of what was denied; a KB or so each.",
+		Lower: "The log forgets sooner.",
+	},
+	{
+		Name: "server.rename_commands", Default: "", Secret: true, Private: true,
+		value: listValue(func(c *Config) *[]string { return &c.Server.RenameCommands }, 1000),
+		What:  "Commands that clients call by another name, `CONFIG=b840fc02`, or can't call at all, `FLUSHALL=` (Redis: rename-command). Rules of users, COMMAND and what is replicated keep the command's own name. ACL rules are the better way to keep commands from clients.",
 	},
 	{
 		Name: "server.proto_max_bulk_len", Redis: []string{"proto-max-bulk-len"}, Default: "512mb", Mutable: true,
@@ -86,6 +113,13 @@ var serverKeys = []*Key{
 		What:    "Replies that may wait for a client that does not read them: class, hard limit, soft limit, seconds. Above the hard limit, or above the soft limit for that many seconds, the client is disconnected. 0: no limit. Classes not named keep their limits.",
 		Raise:   "Slow readers survive longer and cost more memory.",
 		Lower:   "Slow readers are cut off sooner.",
+	},
+	{
+		Name: "server.maxmemory_clients", Redis: []string{"maxmemory-clients"}, Default: "0", Mutable: true,
+		value: clientMemoryValue(func(c *Config) *int64 { return &c.Server.MaxMemoryClients }),
+		What:  "Memory that all client connections together may take, as bytes or as a percentage of store.maxmemory: above it those that take most are closed, other than replicas and those with CLIENT NO-EVICT. 128 KB at least. 0: no limit.",
+		Raise: "Clients with large commands, transactions and unread replies survive.",
+		Lower: "Less memory for clients; the largest are closed sooner.",
 	},
 	{
 		Name: "server.enable_debug_command", Redis: []string{"enable-debug-command"}, Default: "no",

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -63,14 +64,6 @@ func (l *Live) Observe(change func(old, new *Config) error, names ...string) {
 // Pair is a parameter and its value, in the form of CONFIG GET.
 type Pair struct{ Name, Value string }
 
-// fixed are parameters that Redis has and that can have one value only here.
-// They are answered because tools ask for them, and because it is the truth.
-var fixed = []Pair{
-	{"appendonly", "no"},
-	{"sanitize-dump-payload", "yes"},
-	{"list-compress-depth", "0"}, // nodes of lists are not compressed
-}
-
 // parameters are what CONFIG calls the key: Redis's name, or the path name where
 // Redis has no such parameter.
 func (k *Key) parameters() []string {
@@ -83,6 +76,9 @@ func (k *Key) parameters() []string {
 var byParameter = func() map[string]*Key {
 	m := make(map[string]*Key)
 	for _, k := range keys {
+		if k.Private {
+			continue
+		}
 		for _, name := range k.parameters() {
 			m[name] = k
 		}
@@ -112,15 +108,18 @@ func (l *Live) Get(patterns []string, match func(pattern, name string) bool) []P
 			return pattern, strings.EqualFold(pattern, name)
 		}
 		for _, k := range keys {
+			if k.Private {
+				continue
+			}
 			for _, name := range k.parameters() {
 				if shown, ok := selects(name); ok {
 					add(shown, name, k.value(c).redis())
 				}
 			}
 		}
-		for _, p := range fixed {
-			if shown, ok := selects(p.Name); ok {
-				add(shown, p.Name, p.Value)
+		for _, name := range slices.Sorted(maps.Keys(fixed)) {
+			if shown, ok := selects(name); ok {
+				add(shown, name, fixed[name].Value)
 			}
 		}
 	}
@@ -176,6 +175,23 @@ func changedBy(old *Config, pairs []Pair, changed []*Key) (*Config, error) {
 	return next, nil
 }
 
+// Replace sets a private key to what is true at run time, for Rewrite to write.
+// Observers don't hear of it.
+func (l *Live) Replace(name, text string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := Lookup(name)
+	if k == nil || !k.Private {
+		return fmt.Errorf("config: %s is not private", name)
+	}
+	next := l.Config().Clone()
+	if err := k.Set(next, text); err != nil {
+		return err
+	}
+	l.current.Store(next)
+	return nil
+}
+
 // resolve finds the keys of the parameters and refuses what no value could
 // make right, before any value is looked at, as Redis does. A fixed parameter
 // that is set to the value it has resolves to nil.
@@ -184,9 +200,9 @@ func resolve(pairs []Pair) ([]*Key, error) {
 	for i, p := range pairs {
 		name := strings.ToLower(p.Name)
 		k := byParameter[name]
-		if k == nil && slices.ContainsFunc(fixed, func(f Pair) bool { return f.Name == name }) {
-			if !slices.Contains(fixed, Pair{name, strings.ToLower(p.Value)}) {
-				return nil, &SetError{Name: p.Name, Reason: "can't set immutable config"}
+		if f, isFixed := fixed[name]; isFixed {
+			if !f.accepts(p.Value) {
+				return nil, &SetError{Name: p.Name, Reason: f.refusal()}
 			}
 			continue
 		}

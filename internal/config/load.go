@@ -128,8 +128,11 @@ func textOf(name string, raw any) (string, error) {
 	case []string:
 		return strings.Join(v, " "), nil
 	case []any:
-		if k != nil && !k.IsList() {
+		if k != nil && k.Separator() == "" {
 			return refuse("")
+		}
+		if k != nil && k.Separator() == "\n" {
+			return joinLines(v, refuse)
 		}
 		var words []string
 		for _, element := range v {
@@ -142,6 +145,19 @@ func textOf(name string, raw any) (string, error) {
 		return strings.Join(words, " "), nil
 	}
 	return refuse("")
+}
+
+// joinLines is textOf for a list of lines.
+func joinLines(entries []any, refuse func(string) (string, error)) (string, error) {
+	var all []string
+	for _, e := range entries {
+		line, ok := e.(string)
+		if !ok || strings.ContainsAny(line, "\r\n") {
+			return refuse(fmt.Sprintf("list entry %q is not one line of text", fmt.Sprint(e)))
+		}
+		all = append(all, line)
+	}
+	return strings.Join(all, "\n"), nil
 }
 
 // ReadFile reads the settings of a YAML file, without applying them.

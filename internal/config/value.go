@@ -127,10 +127,16 @@ type textValue struct {
 	p   *string
 	max int
 	abs bool // CONFIG GET shows it as an absolute path
+	any bool // any bytes, not only one line
 }
 
 func stringValue(field func(*Config) *string, max int) func(*Config) value {
 	return func(c *Config) value { return textValue{p: field(c), max: max} }
+}
+
+// bytesValue is for passwords, which may be any bytes.
+func bytesValue(field func(*Config) *string, max int) func(*Config) value {
+	return func(c *Config) value { return textValue{p: field(c), max: max, any: true} }
 }
 
 func pathValue(field func(*Config) *string) func(*Config) value {
@@ -141,7 +147,7 @@ func (v textValue) setRedis(s string) error {
 	if len(s) > v.max {
 		return fmt.Errorf("argument must be at most %d bytes long", v.max)
 	}
-	if strings.ContainsAny(s, "\x00\r\n") {
+	if !v.any && strings.ContainsAny(s, "\x00\r\n") {
 		return errors.New("argument must not contain line ends or zero bytes")
 	}
 	*v.p = s
@@ -155,8 +161,13 @@ func (v textValue) redis() string {
 	}
 	return *v.p
 }
-func (v textValue) kind() string    { return "string" }
-func (v textValue) allowed() string { return fmt.Sprintf("one line of at most %d bytes", v.max) }
+func (v textValue) kind() string { return "string" }
+func (v textValue) allowed() string {
+	if v.any {
+		return fmt.Sprintf("at most %d bytes", v.max)
+	}
+	return fmt.Sprintf("one line of at most %d bytes", v.max)
+}
 
 // enum is one of a few words.
 type enum struct {

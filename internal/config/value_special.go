@@ -156,6 +156,35 @@ func (v keyspaceEvents) allowed() string {
 	return "letters of: K E g $ l s h z x e t d n m A; empty: none"
 }
 
+// lines is a list of lines of text. In text they are separated by line ends.
+type lines struct {
+	p   *[]string
+	max int
+}
+
+func linesValue(field func(*Config) *[]string, max int) func(*Config) value {
+	return func(c *Config) value { return lines{field(c), max} }
+}
+
+func (v lines) setRedis(s string) error {
+	var all []string
+	for _, line := range strings.Split(s, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	if len(all) > v.max {
+		return fmt.Errorf("argument must have at most %d entries", v.max)
+	}
+	*v.p = all
+	return nil
+}
+func (v lines) set(s string) error { return v.setRedis(s) }
+func (v lines) text() string       { return strings.Join(*v.p, "\n") }
+func (v lines) redis() string      { return v.text() }
+func (v lines) kind() string       { return "list of lines" }
+func (v lines) allowed() string    { return fmt.Sprintf("a list of at most %d lines", v.max) }
+
 // access is a LocalAccess.
 func accessValue(field func(*Config) *LocalAccess) func(*Config) value {
 	return func(c *Config) value {

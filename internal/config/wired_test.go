@@ -73,6 +73,9 @@ func importsConfig(file *ast.File) bool {
 	return slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"respkv/internal/config"` })
 }
 
+// read are the methods that read a field.
+var read = map[string]string{"ClusterPort": "Cluster.ClusterPort", "MaxMemoryClients": "Server.MaxMemoryClients", "Versions": "TLS.Protocols", "CipherSuites": "TLS.Ciphers"}
+
 // collectUses finds c.Section.Field, s.Field after s := &c.Section, and the
 // fields and methods of Config itself. It goes by names; types would cost a
 // build of everything.
@@ -111,8 +114,8 @@ func collectUses(file *ast.File, used map[string]bool) {
 			}
 		}
 		used[s.Sel.Name] = true
-		if s.Sel.Name == "ClusterPort" {
-			used["Cluster.ClusterPort"] = true // the method reads the field
+		if field := read[s.Sel.Name]; field != "" {
+			used[field] = true
 		}
 		return true
 	})

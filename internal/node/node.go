@@ -11,11 +11,14 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
+	"respkv/internal/certs"
 	"respkv/internal/config"
+	"respkv/internal/observe"
 	"respkv/replication"
 	"respkv/resp"
 	"respkv/store"
@@ -28,6 +31,8 @@ type Node struct {
 	store      *store.Store
 	dispatcher *resp.Dispatcher
 	server     *resp.Server
+	observer   *observe.Observer
+	certs      *certs.Store // nil: nothing uses TLS
 
 	// Cluster mode only.
 	cluster *cluster.Node
@@ -37,10 +42,12 @@ type Node struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	tasks  sync.WaitGroup // end with ctx
 
 	requested chan struct{} // closed when SHUTDOWN asks for the end
 	request   sync.Once
 	end       sync.Once
+	accepting atomic.Bool // clients: from Start to Shutdown
 	done      chan struct{}
 	err       error // valid once done is closed
 }
@@ -53,12 +60,16 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 	cfg := live.Config()
 	n := &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	started := n // returning an error leaves n nil
 	defer func() {
 		if err != nil {
-			n.close()
+			started.close()
 		}
 	}()
 
+	if err := n.loadCertificates(cfg); err != nil {
+		return nil, err
+	}
 	hooks := &storeHooks{}
 	databases := cfg.Store.Databases
 	if cfg.Cluster.Enabled {
@@ -98,9 +109,13 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 			return nil, err
 		}
 	}
+	if err := n.startObserver(); err != nil {
+		return nil, err
+	}
 	if err := n.server.Start(); err != nil {
 		return nil, err
 	}
+	n.accepting.Store(true)
 	return n, nil
 }
 
@@ -133,6 +148,7 @@ const drainTime = time.Second
 // stops accepting, lets running commands finish and closes everything.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.end.Do(func() {
+		n.accepting.Store(false)
 		if n.cluster != nil {
 			n.saveAtEnd() // while there is something of this node's own
 			if err := n.cluster.Shutdown(ctx); err != nil {
@@ -183,6 +199,10 @@ func (n *Node) Kill() {
 // ended or never started.
 func (n *Node) close() {
 	n.cancel()
+	n.tasks.Wait()
+	if n.observer != nil {
+		n.observer.Close()
+	}
 	if n.dispatcher != nil {
 		n.dispatcher.Close()
 	}
@@ -227,9 +247,11 @@ func (n *Node) serverConfig(cfg *config.Config) resp.ServerConfig {
 		Bind:           cfg.Server.Bind,
 		Port:           cfg.Server.Port,
 		Backlog:        cfg.Server.TCPBacklog,
+		TLSPort:        cfg.TLS.Port,
+		TLS:            n.clientTLS(cfg),
 		UnixSocket:     cfg.Server.UnixSocket,
 		UnixSocketPerm: uint32(cfg.Server.UnixSocketPerm),
-		NoPassword:     func() bool { return n.live.Config().Server.RequirePass == "" },
+		NoPassword:     n.dispatcher.NoPassword,
 		Limits:         resp.LimitsOf(cfg),
 		Log:            n.log,
 	}
@@ -248,7 +270,7 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 	}
 	n.plane = newPlane(n, rc)
 	n.cluster, err = cluster.New(cluster.Options{
-		Config: clusterConfig(cfg),
+		Config: n.clusterConfig(cfg),
 		Plane:  n.plane,
 		Logger: n.log,
 		Links:  n.plane.linkStats,
@@ -261,7 +283,16 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 }
 
 func (n *Node) startCluster() error {
+	if cfg := n.live.Config(); cfg.Cluster.Secret == "" && !loopback(bindHost(cfg.Server.Bind)) {
+		n.log.Warn("cluster.secret is empty: whoever reaches the cluster port can join and read and change everything")
+	}
 	n.observeCluster()
+	n.live.Observe(func(_, next *config.Config) error {
+		return n.cluster.SetSecrets(next.Cluster.Secret, next.Cluster.SecretAccept)
+	}, "cluster.secret", "cluster.secret_accept")
+	if n.live.Config().Cluster.Secret == "" {
+		n.log.Warn("cluster.secret is not set: whoever reaches the cluster port can join the cluster and change it")
+	}
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
@@ -320,7 +351,7 @@ func acks(d config.Durability) int {
 	return 0
 }
 
-func clusterConfig(cfg *config.Config) cluster.Config {
+func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	c := cluster.DefaultConfig()
 	c.DataDir = cfg.DataDir
 	c.BindHost = bindHost(cfg.Server.Bind)
@@ -335,7 +366,7 @@ func clusterConfig(cfg *config.Config) cluster.Config {
 		c.PreferredEndpoint = slotmap.EndpointUnknown
 	}
 	c.ClientPort = cfg.Server.Port
-	if cfg.Cluster.AnnouncePort != 0 {
+	if cfg.Cluster.AnnouncePort != 0 && cfg.Server.Port != 0 {
 		c.ClientPort = cfg.Cluster.AnnouncePort
 	}
 	c.Seeds = cfg.Cluster.Seeds
@@ -349,11 +380,22 @@ func clusterConfig(cfg *config.Config) cluster.Config {
 	c.MoveSlots = cfg.Cluster.MoveSlots
 	c.MoveTimeout = cfg.Cluster.MoveTimeout
 	c.TrustRefused = cfg.Cluster.TrustRefused
-	c.Secret = cfg.Cluster.Secret
+	c.Secret, c.SecretAccept = cfg.Cluster.Secret, cfg.Cluster.SecretAccept
+	c.TLS = n.clusterTLS(cfg)
+	c.ClientTLSPort = cfg.TLS.Port
+	if cfg.Cluster.AnnounceTLSPort != 0 && cfg.TLS.Port != 0 {
+		c.ClientTLSPort = cfg.Cluster.AnnounceTLSPort
+	}
 	c.RequireFullCoverage = cfg.Cluster.RequireFullCoverage
 	c.AllowReadsWhenDown = cfg.Cluster.AllowReadsWhenDown
 	c.ReplicaMaxLag = cfg.Cluster.ReplicaMaxLag
 	return c
+}
+
+// loopback says whether only this host can reach an address.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
 // bindHost is the first address of server.bind without its "may be missing"

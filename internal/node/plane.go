@@ -32,8 +32,13 @@ type plane struct {
 	keyspace *keyspace
 	log      *slog.Logger
 
-	// mu serializes Apply with the readers of what it maintains. It is never
-	// taken under a shard lock; shard locks are taken under it.
+	// applying is held by whoever changes what is below: Apply, the cleaner,
+	// close. Links end and slots are cleared under it, which may take a while;
+	// readers do not wait for that. Before mu; shard locks are taken under it.
+	applying sync.Mutex
+	// mu guards roles, follows and links for readers and is held for no more than
+	// writing them. Whoever holds applying may read them without it; stale and
+	// closed are guarded by applying alone.
 	mu      sync.RWMutex
 	roles   [hashslot.Count]role
 	follows [hashslot.Count]slotmap.NodeID // primary of the slots held as a replica
@@ -78,9 +83,11 @@ func newPlane(n *Node, cfg replication.Config) *plane {
 }
 
 // Apply implements cluster.DataPlane.
+//
+// While it runs, readers see what has ended already, and not yet what begins.
 func (p *plane) Apply(m *slotmap.Map) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.applying.Lock()
+	defer p.applying.Unlock()
 	if p.closed {
 		return
 	}
@@ -109,14 +116,22 @@ func (p *plane) Apply(m *slotmap.Map) {
 
 	// First whatever ends, then whatever begins: a slot must never be written
 	// by a link and by clients at the same time.
-	for slot, was := range p.roles {
+	was := p.roles
+	p.mu.Lock()
+	for slot, now := range roles {
+		if now == roleNone || was[slot] == rolePrimary {
+			p.roles[slot] = now
+		}
+	}
+	p.mu.Unlock()
+	for slot, was := range was {
 		if was == rolePrimary && roles[slot] != rolePrimary {
 			s := uint16(slot)
 			p.keyspace.WithSlot(s, func() { p.node.repl.EndEpoch(s) })
 		}
 	}
 	p.unfollow(func(slot int) bool { return follows[slot] != p.follows[slot] })
-	for slot, was := range p.roles {
+	for slot, was := range was {
 		s := uint16(slot)
 		switch now := roles[slot]; {
 		case now == roleNone && was != roleNone:
@@ -129,10 +144,14 @@ func (p *plane) Apply(m *slotmap.Map) {
 			p.clearStale(slot)
 		}
 	}
-	p.roles = roles
+	opened := p.follow(follows)
+	p.mu.Lock()
+	p.roles, p.follows = roles, follows
+	for primary, l := range opened {
+		p.links[primary] = l
+	}
+	p.mu.Unlock()
 	p.status.changed.Store(true)
-	p.follow(follows)
-	p.follows = follows
 	if p.node.dispatcher != nil {
 		p.node.dispatcher.SlotsLost(func(slot uint16) bool { return roles[slot] == roleNone })
 	}
@@ -177,14 +196,18 @@ func (p *plane) unfollow(changed func(slot int) bool) {
 		}
 		l.RemoveSlots(slots)
 		if l.slots -= len(slots); l.slots == 0 {
-			l.Close()
+			p.mu.Lock()
 			delete(p.links, primary)
+			p.mu.Unlock()
+			l.Close() // waits for its goroutine
 		}
 	}
 }
 
-// follow opens links for, or adds to them, the slots that have a new primary.
-func (p *plane) follow(follows [hashslot.Count]slotmap.NodeID) {
+// follow opens links for, or adds to them, the slots that have a new primary. It
+// returns the links that are new.
+func (p *plane) follow(follows [hashslot.Count]slotmap.NodeID) map[slotmap.NodeID]*link {
+	fresh := make(map[slotmap.NodeID]*link)
 	joining := make(map[slotmap.NodeID][]uint16)
 	for slot, primary := range follows {
 		if primary != "" && primary != p.follows[slot] {
@@ -200,7 +223,7 @@ func (p *plane) follow(follows [hashslot.Count]slotmap.NodeID) {
 				continue
 			}
 			l = opened
-			p.links[primary] = l
+			fresh[primary] = l
 			l.AddSlots(slots)
 			l.Start()
 		} else {
@@ -208,6 +231,7 @@ func (p *plane) follow(follows [hashslot.Count]slotmap.NodeID) {
 		}
 		l.slots += len(slots)
 	}
+	return fresh
 }
 
 func (p *plane) open(primary slotmap.NodeID) (*link, error) {
@@ -236,7 +260,7 @@ func (p *plane) open(primary slotmap.NodeID) (*link, error) {
 }
 
 // clearStale removes what an earlier copy of the slot left behind. The caller
-// holds mu.
+// holds applying.
 func (p *plane) clearStale(slot int) {
 	if !p.stale[slot] {
 		return
@@ -263,14 +287,9 @@ func (p *plane) cleaner() {
 				return
 			default:
 			}
-			p.mu.RLock()
-			stale := p.stale[slot]
-			p.mu.RUnlock()
-			if stale {
-				p.mu.Lock()
-				p.clearStale(slot)
-				p.mu.Unlock()
-			}
+			p.applying.Lock()
+			p.clearStale(slot)
+			p.applying.Unlock()
 		}
 	}
 }
@@ -292,13 +311,10 @@ func (p *plane) Positions(ranges slotmap.Ranges) []cluster.SlotPosition {
 // position describes the copy of a slot that is held. The caller holds mu.
 func (p *plane) position(slot uint16) cluster.SlotPosition {
 	pos := p.node.repl.Position(slot)
-	complete := p.roles[slot] == rolePrimary
-	if !complete {
-		// A copy that was complete stays so when its link breaks: only a full
-		// resync in progress makes it useless, and then its position is zero.
-		complete = !pos.IsZero()
-	}
-	return cluster.SlotPosition{Slot: slot, Epoch: pos.Epoch, Seq: pos.Seq, Complete: complete}
+	// A copy that was complete stays so when its link breaks: only a full resync
+	// in progress makes it useless, and then its position is zero. So is that of
+	// a copy that is dropped; that of a primary never is.
+	return cluster.SlotPosition{Slot: slot, Epoch: pos.Epoch, Seq: pos.Seq, Complete: !pos.IsZero()}
 }
 
 // Pause implements cluster.DataPlane. Admit already answers Paused: whoever
@@ -437,15 +453,17 @@ func (p *plane) linkStats() []cluster.LinkStat {
 
 // close ends all links and the cleaner.
 func (p *plane) close() {
-	p.mu.Lock()
+	p.applying.Lock()
 	if p.closed {
-		p.mu.Unlock()
+		p.applying.Unlock()
 		return
 	}
 	p.closed = true
+	p.mu.Lock()
 	links := p.links
 	p.links = nil
 	p.mu.Unlock()
+	p.applying.Unlock()
 	for _, l := range links {
 		l.Close()
 	}

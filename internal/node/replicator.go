@@ -12,7 +12,10 @@ import (
 
 // replicator shows replication to the dispatcher. It implements
 // resp.Replicator.
-type replicator struct{ n *Node }
+type replicator struct {
+	n      *Node
+	budget lossBudget
+}
 
 // Append implements resp.Replicator.
 func (r *replicator) Append(slot uint16, db int, flags uint8, args [][]byte) {
@@ -40,19 +43,6 @@ func (r *replicator) Durable(slot uint16) int {
 		return n
 	}
 	return r.n.cluster.Map().QuorumAcks()
-}
-
-// WithinLossBudget implements resp.Replicator.
-func (r *replicator) WithinLossBudget(slot uint16) bool {
-	c := &r.n.live.Config().Replication
-	if c.MaxLag == 0 && c.MaxLagBytes == 0 {
-		return true
-	}
-	lag := r.n.source.Lag(slot)
-	if lag.Effects == 0 {
-		return true
-	}
-	return (c.MaxLag == 0 || lag.Age <= c.MaxLag) && (c.MaxLagBytes == 0 || lag.Bytes <= uint64(c.MaxLagBytes))
 }
 
 // Info implements resp.Replicator.

@@ -148,6 +148,17 @@ var clusterCommands = []*Command{
 				},
 			},
 			{
+				Name: "cluster|migrateslots", Group: GroupCluster, Since: "9.0.0", Arity: -7,
+				Flags:      Admin | Stale | NoAsyncLoading,
+				Summary:    "Moves slots to a node.",
+				Complexity: "O(N), N keys in the slots",
+				Args: []Arg{
+					word("slotsrange", "SLOTSRANGE"),
+					block("range", integer("start-slot"), integer("end-slot")).many(),
+					str("node-id").token("NODE"),
+				},
+			},
+			{
 				Name: "cluster|myid", Group: GroupCluster, Since: "3.0.0", Arity: 2,
 				Flags:      Stale,
 				Summary:    "Returns the ID of this node.",

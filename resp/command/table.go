@@ -1,6 +1,10 @@
 package command
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
 
 // Table is a set of commands with their sub-commands: what a server runs, and
 // what its COMMAND tells of. It never changes and may be used from any
@@ -8,6 +12,7 @@ import "bytes"
 type Table struct {
 	commands []*Command // without sub-commands, in declared order
 	index    nameIndex
+	renamed  map[string]*Command // by the name that clients use, in lower case
 }
 
 // full holds every command of the package.
@@ -66,7 +71,50 @@ func (t *Table) Commands() []*Command { return t.commands }
 
 // Lookup finds a command by the name as sent, in any case; nil when there is
 // none. It does not allocate.
-func (t *Table) Lookup(name []byte) *Command { return t.index.find(name) }
+func (t *Table) Lookup(name []byte) *Command {
+	if c := t.index.find(name); c != nil || t.renamed == nil {
+		return c
+	}
+	return t.renamed[string(bytes.ToLower(name))]
+}
+
+// Rename returns a table in which commands, by their names, are found under
+// other names only, or not at all where the new name is "". The entries are the
+// same: a command keeps its own name.
+func (t *Table) Rename(names map[string]string) (*Table, error) {
+	next := &Table{renamed: make(map[string]*Command)}
+	renamed := make(map[string]string, len(names))
+	for old, name := range names {
+		renamed[strings.ToLower(old)] = strings.ToLower(name)
+	}
+	var kept []*Command
+	for _, c := range t.commands {
+		name, ok := renamed[c.Name]
+		switch {
+		case !ok:
+			kept = append(kept, c)
+		case name == "":
+			continue
+		case next.renamed[name] != nil:
+			return nil, fmt.Errorf("command: two commands renamed to %q", name)
+		default:
+			next.renamed[name] = c
+		}
+		next.commands = append(next.commands, c)
+	}
+	next.index = newNameIndex(kept)
+	for name := range next.renamed {
+		if next.index.find([]byte(name)) != nil {
+			return nil, fmt.Errorf("command: there is a command %q already", name)
+		}
+	}
+	for old := range renamed {
+		if t.Lookup([]byte(old)) == nil {
+			return nil, fmt.Errorf("command: there is no command %q to rename", old)
+		}
+	}
+	return next, nil
+}
 
 // LookupName finds a command or sub-command by its full name, such as "get" or
 // "config|set", in any case; nil when there is none.

@@ -1,5 +1,6 @@
 // Command generate writes the files that are derived from the declarations of
-// internal/config: config.yaml and docs/configuration.md. Run it with the root
+// internal/config, config.yaml and docs/configuration.md, and of
+// internal/observe, docs/metrics.md. Run it with the root
 // of the repository as argument ("make generate" does).
 package main
 
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 
 	"respkv/internal/config"
+	"respkv/internal/observe"
 )
 
 func main() {
@@ -19,6 +21,7 @@ func main() {
 	for name, data := range map[string][]byte{
 		"config.yaml":           config.YAML(config.Default(), nil),
 		"docs/configuration.md": config.Markdown(),
+		"docs/metrics.md":       observe.Markdown(),
 	} {
 		if err := os.WriteFile(filepath.Join(root, name), data, 0o644); err != nil {
 			log.Fatal(err)

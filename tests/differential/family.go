@@ -7,6 +7,9 @@ type Family struct {
 	// Probes show the state of all keys; they end each sequence. Each gets a
 	// key appended to its arguments.
 	Probes []Template
+	// Reset are commands that undo what FLUSHALL leaves. Before each sequence they
+	// are run on a connection made new by RESET; their replies are not compared.
+	Reset [][]string
 	// EventsAnyOrder: the elements of sets, in no particular order, decide on the
 	// order in which other keys are looked up.
 	EventsAnyOrder bool
@@ -50,8 +53,21 @@ var (
 // Families lists all families, by the order in which they were built.
 func Families() []Family {
 	return []Family{
-		stringFamily(), genericFamily(), transactionFamily(), bitmapFamily(), hyperloglogFamily(), hashFamily(), setFamily(),
-		zsetFamily(), zlexFamily(), geoFamily(), listFamily(), sortFamily(), streamFamily(),
+		stringFamily(),
+		genericFamily(),
+		transactionFamily(),
+		bitmapFamily(),
+		hyperloglogFamily(),
+		hashFamily(),
+		setFamily(),
+		zsetFamily(),
+		zlexFamily(),
+		geoFamily(),
+		listFamily(),
+		sortFamily(),
+		streamFamily(),
+		aclFamily(),
+		serverFamily(),
 	}
 }
 

@@ -58,7 +58,9 @@ func listFamily() Family {
 			Cmd("copy", Key, Key, Opt(Lit("REPLACE"))),
 			Cmd("rename", Key, Key).Rarely(),
 			Cmd("del", Key).Rarely(),
+			Cmd("config|set", Words("list-max-listpack-size list-max-ziplist-size"), Words("-2 -2 -1 -5 0 1 2 7 128")).Rarely(),
 			Cmd("set", Key, Value).Rarely(),
+			Cmd("zadd", Key, Lit("1"), Value).Rarely(),
 			Cmd("sadd", Key, Value).Rarely(),
 		},
 		Probes: []Template{

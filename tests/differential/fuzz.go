@@ -3,6 +3,7 @@ package differential
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,7 +47,7 @@ func Fuzz(pair Pair, f Family, o FuzzOptions) (FuzzResult, error) {
 		result.Skipped = true
 		return result, nil
 	}
-	fz := &fuzzer{pair: pair, version: o.Version}
+	fz := &fuzzer{pair: pair, version: o.Version, reset: f.resetCommands(o.Version)}
 	defer fz.close()
 	if err := fz.dial(); err != nil {
 		return result, err
@@ -73,6 +74,15 @@ func Fuzz(pair Pair, f Family, o FuzzOptions) (FuzzResult, error) {
 			return result, nil
 		}
 	}
+}
+
+// resetCommands make the connection a new one where the family changes what it may
+// do, and undo what FLUSHALL leaves.
+func (f Family) resetCommands(version int) [][]string {
+	if f.Reset == nil {
+		return nil
+	}
+	return append([][]string{{"RESET"}, {"HELLO", strconv.Itoa(version)}}, f.Reset...)
 }
 
 // supportedBy drops the templates of commands that the server does not have.
@@ -127,8 +137,13 @@ func (t Template) generate(s *Source) Command {
 // mutate now and then breaks a command: an argument too many or too few, or
 // two exchanged.
 func mutate(s *Source, c Command) Command {
-	// With fewer arguments SPOP chooses at random.
-	if s.IntN(50) != 0 || strings.EqualFold(c.Args[0], "spop") {
+	if s.IntN(50) != 0 {
+		return c
+	}
+	switch strings.ToLower(c.Args[0]) {
+	case "spop", "sort", "sort_ro":
+		// With fewer arguments SPOP chooses at random, and SORT may leave a set in
+		// no particular order.
 		return c
 	}
 	args := slices.Clone(c.Args)
@@ -168,7 +183,8 @@ type fuzzer struct {
 	pair    Pair
 	version int
 	conns   [2]*Conn
-	replies [2][]byte  // reused
+	replies [2][]byte // reused
+	reset   [][]string
 	events  *listeners // nil: only replies are compared
 }
 
@@ -215,6 +231,9 @@ func (fz *fuzzer) replay(commands []Command) (*difference, error) {
 // replayReplies runs the commands in one pipeline and compares the replies.
 func (fz *fuzzer) replayReplies(commands []Command) (*difference, error) {
 	for i, c := range fz.conns {
+		for _, args := range fz.reset {
+			c.Queue(args...)
+		}
 		c.Queue("DISCARD")
 		c.Queue("UNWATCH")
 		c.Queue("FLUSHALL")
@@ -227,7 +246,8 @@ func (fz *fuzzer) replayReplies(commands []Command) (*difference, error) {
 		}
 	}
 	var found *difference
-	for n := -resetLength; n < len(commands); n++ {
+	first := -resetLength - len(fz.reset)
+	for n := first; n < len(commands); n++ {
 		for i, c := range fz.conns {
 			var err error
 			if fz.replies[i], err = c.Read(fz.replies[i][:0]); err != nil {

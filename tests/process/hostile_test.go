@@ -101,7 +101,7 @@ func attack(t *testing.T, c *harness.Cluster, seed uint64) {
 	})
 	// Strangers who know the handshake, and how each protocol begins.
 	each(8, func(random *mathrand.Rand, target int) {
-		p := []mux.Protocol{mux.Gossip, mux.Raft, mux.Control, mux.Replication}[random.IntN(4)]
+		p := []mux.Protocol{mux.Gossip, mux.Raft, mux.Control, mux.Replication, mux.Status}[random.IntN(5)]
 		conn, err := stranger.Dial(ctx, c.Nodes[target].ClusterAddr(), p)
 		if err != nil {
 			return

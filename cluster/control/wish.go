@@ -1,0 +1,135 @@
+package control
+
+import (
+	"slices"
+	"time"
+
+	"respkv/cluster/slotmap"
+)
+
+// wish is a handoff that an operator asked for, in as many moves as it takes.
+type wish struct {
+	from, to slotmap.NodeID
+	slots    slotmap.Ranges
+	// copies: to gets a copy first where it has none. Without, only slots that it
+	// replicates are handed over.
+	copies bool
+	until  time.Duration
+}
+
+// takeOver plans the handoff of what id replicates to it; with force, over
+// primaries that do not take part.
+func (c *Controller) takeOver(id slotmap.NodeID, force bool) string {
+	from := map[slotmap.NodeID]slotmap.Ranges{}
+	for _, s := range c.m.Spans() {
+		if s.HasReplica(id) && s.Move == nil && (force || s.IsInSync(id) && !c.down(s.Primary)) {
+			from[s.Primary] = append(from[s.Primary], s.Range)
+		}
+	}
+	if len(from) == 0 {
+		return "the node has no replica that is in sync with a living primary"
+	}
+	for _, primary := range sortedKeys(from) {
+		if force {
+			c.node(primary).forcedBy = id
+			continue
+		}
+		c.wish(&wish{from: primary, to: id, slots: from[primary].Normalize()})
+	}
+	return ""
+}
+
+// rest plans the handoff of what a forced take-over has left with a primary that
+// lives: who forced it was slow to tell its positions.
+func (c *Controller) rest(primary, by slotmap.NodeID) {
+	left := c.m.Where(func(a *slotmap.Assignment) bool { return a.Primary == primary && a.HasReplica(by) })
+	if len(left) > 0 {
+		c.wish(&wish{from: primary, to: by, slots: left})
+	}
+}
+
+// moveTo plans the move of slots to a node, from wherever they are. Asked again,
+// it changes nothing; the last one who asks for a slot gets it.
+func (c *Controller) moveTo(n *slotmap.Node, slots slotmap.Ranges) string {
+	if n.State != slotmap.NodeActive || c.down(n.ID) {
+		return "the node is not there to take slots"
+	}
+	c.unwish(slots)
+	from := map[slotmap.NodeID]slotmap.Ranges{}
+	for _, s := range c.m.Within(slots.Normalize()) {
+		if s.Primary != "" && s.Primary != n.ID {
+			from[s.Primary] = append(from[s.Primary], s.Range)
+		}
+	}
+	for _, primary := range sortedKeys(from) {
+		c.wish(&wish{from: primary, to: n.ID, slots: from[primary].Normalize(), copies: true})
+	}
+	return ""
+}
+
+func (c *Controller) wish(w *wish) {
+	w.until = c.env.Now() + c.policy.MoveTimeout
+	c.wanted = append(c.wanted, w)
+	c.plan = planCache{}
+}
+
+// unwish takes slots out of the moves that were asked for. A handoff that has
+// begun goes on.
+func (c *Controller) unwish(slots slotmap.Ranges) {
+	slots = slots.Normalize()
+	for _, w := range c.wanted {
+		if w.copies {
+			w.slots = w.slots.Subtract(slots)
+		}
+	}
+	c.wanted = slices.DeleteFunc(c.wanted, func(w *wish) bool { return len(w.slots) == 0 })
+	c.plan = planCache{}
+}
+
+// wishes reports whether the copy of some of the slots on a node was asked for:
+// placement leaves it alone.
+func (c *Controller) wishes(id slotmap.NodeID, slots slotmap.Ranges) bool {
+	return slices.ContainsFunc(c.wanted, func(w *wish) bool {
+		return w.copies && w.to == id && len(w.slots.Intersect(slots)) > 0
+	})
+}
+
+// decideWanted begins the next part of what was asked for: copies where they are
+// missing, a handoff of what is complete. A wish stays until nothing is left of
+// it that could be moved.
+func (c *Controller) decideWanted(now time.Duration) bool {
+	for i := 0; i < len(c.wanted); {
+		w := c.wanted[i]
+		var left, missing slotmap.Ranges
+		waits := false
+		for _, s := range c.m.Within(w.slots) {
+			switch {
+			case s.Primary != w.from:
+			case s.Move != nil:
+				waits = true // it may fail yet
+			case s.IsInSync(w.to):
+				left = append(left, s.Range)
+			case !w.copies:
+			case s.HasReplica(w.to):
+				waits = true
+			default:
+				missing = append(missing, s.Range)
+			}
+		}
+		if now >= w.until || len(left)+len(missing) == 0 && !waits {
+			c.wanted = slices.Delete(c.wanted, i, i+1)
+			c.plan = planCache{}
+			continue
+		}
+		if taken, _ := missing.Normalize().Take(c.policy.MoveSlots); len(taken) > 0 && !waits {
+			c.propose(&slotmap.Place{List: []slotmap.Placement{{Slots: taken, Add: []slotmap.NodeID{w.to}}}}, nil)
+			return true
+		}
+		left, _ = left.Normalize().Take(c.policy.MoveSlots)
+		if len(left) > 0 && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, w.from, w.to, left) {
+			return true
+		}
+		i++
+	}
+	return false
+}

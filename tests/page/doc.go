@@ -1,0 +1,2 @@
+// Package page tests the status page in a real browser, on real processes.
+package page
