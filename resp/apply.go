@@ -30,7 +30,7 @@ func (d *Dispatcher) ApplyGroup(slot uint16, n int, effect func(i int) (db int, 
 	defer d.store.UnlockShard(shard)
 	for i := range n {
 		db, args := effect(i)
-		err := d.apply(b, slot, db, args)
+		err := d.apply(b, slot, db, args, n == 1)
 		after(i)
 		if err != nil {
 			return err
@@ -39,8 +39,10 @@ func (d *Dispatcher) ApplyGroup(slot uint16, n int, effect func(i int) (db int, 
 	return nil
 }
 
-// apply executes one effect. The caller holds the lock of the slot's shard.
-func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
+// apply executes one effect. The caller holds the lock of the slot's shard, which
+// an effect that comes alone may give up for a while: who reads meanwhile sees
+// what was there before it.
+func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone bool) error {
 	if len(args) == 0 {
 		return fmt.Errorf("empty effect for slot %d", slot)
 	}
@@ -77,7 +79,11 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
 	now, _ := clock() // for access times only: effects look at no clock
 	c.Tx = store.Tx{Store: d.store, DB: db, Now: now, IgnoreDeadlines: true}
 	d.noteAbsent(c, pos)
-	e.handler(c)
+	var shards shardSet
+	shards.add(store.ShardOf(slot))
+	if !alone || !d.inSteps(c, pos, &shards) {
+		e.handler(c)
+	}
 	d.logEffects(c)
 	if out := reply.Bytes(); len(out) > 0 && out[0] == '-' {
 		return fmt.Errorf("effect %q failed: %s", args[0], out[1:max(1, len(out)-2)])

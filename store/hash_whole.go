@@ -4,9 +4,13 @@ import "encoding/binary"
 
 // Hashes as a whole: copies, digests, payloads.
 
-func (o *hashObject) clone(sh *shard) (object, error) {
+func (o *hashObject) clone(sh *shard, st *steps) (object, error) {
 	c := new(hashObject)
-	if err := o.copyTo(&c.elements, sh); err != nil {
+	if err := c.init(sh); err != nil {
+		return nil, err
+	}
+	if err := o.copyTo(&c.elements, st); err != nil {
+		sh.discard(c)
 		return nil, err
 	}
 	return c, nil

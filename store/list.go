@@ -472,10 +472,15 @@ func loadList(sh *shard, e Encoding, data []byte) (object, error) {
 	return o, nil
 }
 
-func (o *listObject) clone(sh *shard) (object, error) {
+func (o *listObject) clone(sh *shard, st *steps) (object, error) {
 	c := newList(sh)
 	for r := o.head; r != 0; r = o.node(r).next {
-		if _, err := c.addNode(o.packedAt(r), c.tail, 0); err != nil {
+		p := o.packedAt(r)
+		_, err := c.addNode(p, c.tail, 0)
+		if err == nil && !st.count(1+len(p)/stepBytes) {
+			err = ErrChanged
+		}
+		if err != nil {
 			sh.discard(c)
 			return nil, err
 		}

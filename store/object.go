@@ -18,9 +18,9 @@ type object interface {
 	digest(d *digest)
 	// dump appends the contents in the form that the type's loader reads.
 	dump(buf []byte) []byte
-	// clone makes a copy that belongs to sh. On error (ErrOutOfMemory) what
-	// was made so far has been freed.
-	clone(sh *shard) (object, error)
+	// clone makes a copy that belongs to sh, in steps. On error
+	// (ErrOutOfMemory, ErrChanged) what was made so far is discarded.
+	clone(sh *shard, st *steps) (object, error)
 	// freeStep frees about max elements, going on where it last stopped, and
 	// says whether all memory is free now. No other method is called after
 	// the first one.

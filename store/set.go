@@ -260,6 +260,15 @@ type setBuilder struct {
 	encoding Encoding // with data: of data
 	data     []byte   // intset or packed; nil while empty, or large
 	o        *setObject
+	apart    bool // data must not lie in a buffer of the shard: others may use it meanwhile
+}
+
+// buffer is where data begins.
+func (b *setBuilder) buffer() []byte {
+	if b.apart {
+		return make([]byte, 0, 64)
+	}
+	return b.sh.buffer(64)
 }
 
 // add adds a member and says whether it is new. Errors: ErrOutOfMemory,
@@ -271,9 +280,9 @@ func (b *setBuilder) add(member []byte) (bool, error) {
 	n, isInt := packedInt(member)
 	if b.data == nil {
 		if isInt {
-			b.encoding, b.data = EncodingIntset, newIntset(b.sh.buffer(64))
+			b.encoding, b.data = EncodingIntset, newIntset(b.buffer())
 		} else {
-			b.encoding, b.data = encodingPackedSet, newPacked(b.sh.buffer(64))
+			b.encoding, b.data = encodingPackedSet, newPacked(b.buffer())
 		}
 	}
 	if b.encoding == EncodingIntset {
@@ -411,12 +420,16 @@ func (b *setBuilder) discard() {
 	if b.o != nil {
 		b.sh.discard(b.o)
 	}
-	*b = setBuilder{sh: b.sh}
+	*b = setBuilder{sh: b.sh, apart: b.apart}
 }
 
-func (o *setObject) clone(sh *shard) (object, error) {
+func (o *setObject) clone(sh *shard, st *steps) (object, error) {
 	c := new(setObject)
-	if err := o.copyTo(&c.elements, sh); err != nil {
+	if err := c.init(sh); err != nil {
+		return nil, err
+	}
+	if err := o.copyTo(&c.elements, st); err != nil {
+		sh.discard(c)
 		return nil, err
 	}
 	return c, nil

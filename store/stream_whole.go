@@ -213,20 +213,24 @@ func (im *StreamImport) readGroup(r *streamReader) error {
 	return nil
 }
 
-func (o *streamObject) clone(sh *shard) (object, error) {
+func (o *streamObject) clone(sh *shard, st *steps) (object, error) {
 	a := o.store.arena
 	im := StreamImport{o: newStream(sh), sh: sh}
 	c := im.o
 	err := func() error {
 		for p, ok := o.blocks.first(a); ok; ok = o.blocks.next(a, &p) {
 			at := o.blocks.at(a, &p)
-			if err := c.adopt(idOfEntry(at), o.packedAt(ref(at[2]))); err != nil {
+			block := o.packedAt(ref(at[2]))
+			if err := c.adopt(idOfEntry(at), block); err != nil {
 				return err
+			}
+			if !st.count(1 + len(block)/stepBytes) {
+				return ErrChanged
 			}
 		}
 		c.count, c.last, c.first, c.maxDeleted, c.added = o.count, o.last, o.first, o.maxDeleted, o.added
 		for _, g := range o.groups {
-			if err := c.cloneGroup(g); err != nil {
+			if err := c.cloneGroup(g, st); err != nil {
 				return err
 			}
 		}
@@ -257,7 +261,7 @@ func (o *streamObject) adopt(id StreamID, p packed) error {
 	return nil
 }
 
-func (o *streamObject) cloneGroup(g *StreamGroup) (err error) {
+func (o *streamObject) cloneGroup(g *StreamGroup, st *steps) (err error) {
 	c, _ := o.addGroup([]byte(g.Name), g.Last, g.Read)
 	twins := make([]*StreamConsumer, len(g.numbers))
 	for _, from := range g.consumers {
@@ -267,9 +271,9 @@ func (o *streamObject) cloneGroup(g *StreamGroup) (err error) {
 	}
 	g.EachPending(nil, StreamID{}, func(p Pending) bool {
 		err = c.Assign(p.ID, twins[p.Consumer.number], p.Time, p.Count)
-		return err == nil
+		return err == nil && st.next()
 	})
-	return err
+	return st.end(err)
 }
 
 // freeStep implements object.

@@ -116,7 +116,7 @@ func at(i, n int, reverse bool) int {
 	return i
 }
 
-func (o *zsetObject) clone(sh *shard) (object, error) {
+func (o *zsetObject) clone(sh *shard, st *steps) (object, error) {
 	c := new(zsetObject)
 	if err := c.init(sh); err != nil {
 		return nil, err
@@ -124,9 +124,9 @@ func (o *zsetObject) clone(sh *shard) (object, error) {
 	var err error
 	o.walk(0, false, func(member []byte, score float64) bool {
 		err = c.add(member, score)
-		return err == nil
+		return err == nil && st.next()
 	})
-	if err != nil {
+	if err = st.end(err); err != nil {
 		sh.discard(c)
 		return nil, err
 	}
