@@ -57,7 +57,7 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone b
 		return fmt.Errorf("effect %q for database %d: there are %d", args[0], db, d.store.Databases())
 	}
 	if !e.keyed {
-		return d.applyToSlot(e, slot, db)
+		return d.applyToSlot(e, slot, db, alone)
 	}
 	pos, err := e.cmd.AppendKeys(b.pos[:0], args)
 	b.pos = pos
@@ -91,25 +91,32 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone b
 	return nil
 }
 
-// applyToSlot applies an effect that concerns the whole slot.
-func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int) error {
+// applyToSlot applies an effect that concerns the whole slot. alone: see apply.
+func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int, alone bool) error {
 	switch e.cmd.Name {
 	case "flushdb":
-		d.flushSlot(db, slot)
+		d.flushSlot(db, slot, alone)
 		return nil
 	case "flushall":
 		for db := range d.store.Databases() {
-			d.flushSlot(db, slot)
+			d.flushSlot(db, slot, alone)
 		}
 		return nil
 	}
 	return fmt.Errorf("effect %q concerns no key", e.cmd.Name)
 }
 
-// flushSlot removes all keys of a slot. The caller holds the lock of its shard.
-func (d *Dispatcher) flushSlot(db int, slot uint16) {
+// flushSlot removes all keys of a slot. The caller holds the lock of its shard;
+// alone: it is given up between the steps, as FLUSHDB does on the primary where
+// the slot is large.
+func (d *Dispatcher) flushSlot(db int, slot uint16, alone bool) {
+	shard := store.ShardOf(slot)
 	d.touchSlot(slot, db, db+1)
-	for d.store.FlushSlot(db, slot, 1<<16) > 0 {
+	for d.store.FlushSlot(db, slot, flushStep) > 0 {
+		if alone {
+			d.store.UnlockShard(shard)
+			d.store.LockShard(shard)
+		}
 	}
 }
 

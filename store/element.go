@@ -244,7 +244,7 @@ func (e *elements) delete(r *element, at place) {
 
 func (e *elements) freeElement(r *element) {
 	if r.external() {
-		e.store.arena.freeRegion(e.external.release(binary.LittleEndian.Uint32(r.inline())))
+		e.freeRegion(binary.LittleEndian.Uint32(r.inline()))
 	}
 	e.free(r.ref, r.size())
 }

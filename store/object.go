@@ -82,6 +82,7 @@ const freeAtOnce = 256
 // discard frees an object that no record refers to: now when it is small, else
 // in the steps of FreeStep.
 func (sh *shard) discard(o object) {
+	o.base().dropped = true
 	if o.length() <= freeAtOnce {
 		for done := false; !done; {
 			_, done = o.freeStep(freeAtOnce)
