@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"math"
 )
 
@@ -441,28 +440,25 @@ func (o *listObject) digest(d *digest) {
 }
 
 // dump writes, for each node, its length as varint and its packed value.
-func (o *listObject) dump(buf []byte) []byte {
+func (o *listObject) dump(w *partWriter) {
 	for r := o.head; r != 0; r = o.node(r).next {
-		p := o.packedAt(r)
-		buf = append(binary.AppendUvarint(buf, uint64(len(p))), p...)
+		w.chunk(o.packedAt(r))
+		if !w.cut() {
+			return
+		}
 	}
-	return buf
 }
 
-func loadList(sh *shard, e Encoding, data []byte) (object, error) {
-	if e != EncodingQuicklist || len(data) == 0 {
+func loadList(sh *shard, e Encoding, in *partReader) (object, error) {
+	if e != EncodingQuicklist || !in.more() {
 		return nil, ErrBadPayload
 	}
 	o := newList(sh)
-	for len(data) > 0 {
-		n, size := binary.Uvarint(data)
+	for in.more() {
+		p, ok := in.chunk()
 		err := ErrBadPayload
-		if size > 0 && n <= uint64(len(data)-size) {
-			p := data[size : size+int(n)]
-			if validPackedList(encodingPackedList, p) {
-				_, err = o.addNode(p, o.tail, 0)
-				data = data[size+int(n):]
-			}
+		if ok && validPackedList(encodingPackedList, p) {
+			_, err = o.addNode(p, o.tail, 0)
 		}
 		if err != nil {
 			sh.discard(o)

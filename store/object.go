@@ -16,8 +16,9 @@ type object interface {
 	length() int
 	// digest mixes the contents into d as Redis's DEBUG DIGEST does.
 	digest(d *digest)
-	// dump appends the contents in the form that the type's loader reads.
-	dump(buf []byte) []byte
+	// dump writes the contents in the form that the type's loader reads. Once
+	// w is ended it looks at nothing any more.
+	dump(w *partWriter)
 	// clone makes a copy that belongs to sh, in steps. On error
 	// (ErrOutOfMemory, ErrChanged) what was made so far is discarded.
 	clone(sh *shard, st *steps) (object, error)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"strconv"
 )
@@ -443,39 +442,34 @@ func (o *setObject) digest(d *digest) {
 }
 
 // dump writes, for each member, its length as varint and the member.
-func (o *setObject) dump(buf []byte) []byte {
+func (o *setObject) dump(w *partWriter) {
 	o.spread(func(r *element) bool {
-		buf = binary.AppendUvarint(buf, uint64(r.nlen))
-		buf = append(buf, r.name()...)
-		return true
+		w.chunk(r.name())
+		return w.cut()
 	})
-	return buf
 }
 
-func loadSet(sh *shard, e Encoding, data []byte) (object, error) {
-	if e != EncodingHashtable || len(data) == 0 {
+func loadSet(sh *shard, e Encoding, in *partReader) (object, error) {
+	if e != EncodingHashtable || !in.more() {
 		return nil, ErrBadPayload
 	}
 	o := new(setObject)
 	if err := o.init(sh); err != nil {
 		return nil, err
 	}
-	for len(data) > 0 {
-		n, size := binary.Uvarint(data)
-		if size <= 0 || n > uint64(len(data)-size) {
-			sh.discard(o)
-			return nil, ErrBadPayload
-		}
-		end := size + int(n)
-		added, err := o.set(data[size:end], nil, noDeadline)
-		if err == nil && !added {
-			err = ErrBadPayload
+	for in.more() {
+		member, ok := in.chunk()
+		err := ErrBadPayload
+		if ok {
+			var added bool
+			if added, err = o.set(member, nil, noDeadline); err == nil && !added {
+				err = ErrBadPayload
+			}
 		}
 		if err != nil {
 			sh.discard(o)
 			return nil, err
 		}
-		data = data[end:]
 	}
 	return o, nil
 }

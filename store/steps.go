@@ -66,9 +66,10 @@ func (tx *Tx) Elements(k Key) int {
 	if !it.live || !it.rec.large() {
 		return 0
 	}
-	o := it.object()
-	return max(o.length(), int(o.base().bytes()/stepBytes))
+	return elementsOf(it.object())
 }
+
+func elementsOf(o object) int { return max(o.length(), int(o.base().bytes()/stepBytes)) }
 
 // Pin keeps all data of shard i where it lies until Unpin. Pins are counted. The
 // caller holds the lock of the shard.

@@ -132,7 +132,7 @@ func add(t *testing.T, tx *Tx, name, prefix string, n int) {
 
 func fillForPauses(t *testing.T, tx *Tx) {
 	t.Helper()
-	add(t, tx, "set", "", 5000)
+	add(t, tx, "set", "member:", 10_000)
 	add(t, tx, "ints", "", 500)
 	h, err := tx.Hash(key("hash"))
 	if err != nil {
@@ -148,6 +148,121 @@ func fillForPauses(t *testing.T, tx *Tx) {
 		}
 		if _, err := l.Push(false, bytes.Repeat([]byte("element"), 10)); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestParts dumps large values of all types in parts and loads them in another
+// store, where others work between the parts. What is cut short, or comes twice,
+// is refused, and nothing is left of it.
+func TestParts(t *testing.T) {
+	from := openStore(t, Options{})
+	tx := Tx{Store: from, Now: 1}
+	fillForPauses(t, &tx)
+	z, err := tx.OpenZSet(key("zset"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := tx.OpenStream(key("stream"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5000 {
+		if _, err := z.Add(0, Scored{float64(i % 77), []byte(fmt.Sprint(i))}); err != nil {
+			t.Fatal(err)
+		}
+		id := StreamID{1, uint64(i + 1)}
+		if err := s.Append(id, []byte("field"), bytes.Repeat([]byte("v"), 20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.CreateGroup([]byte("g"), StreamID{}, 0)
+	g := s.Group([]byte("g"))
+	ann := g.CreateConsumer([]byte("ann"), 1)
+	for i := range 3000 {
+		if err := g.Assign(StreamID{1, uint64(i + 1)}, ann, 1, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx.SetDeadline(key("zset"), 777)
+	for _, name := range []string{"set", "hash", "list", "zset", "stream"} {
+		k := key(name)
+		if _, ok := tx.DumpParts(k, 1<<40); ok {
+			t.Errorf("%s: dumped in parts, though small", name)
+		}
+		var parts [][]byte
+		from.Pin(k.Shard())
+		d, ok := tx.DumpParts(k, 1000)
+		if !ok {
+			t.Fatalf("%s: not in parts", name)
+		}
+		for part := d.Next(); part != nil; part = d.Next() {
+			parts = append(parts, bytes.Clone(part))
+			add(t, &tx, "other", fmt.Sprint(len(parts)), 100)
+		}
+		d.Stop()
+		from.Unpin(k.Shard())
+		if len(parts) < 2 {
+			t.Errorf("%s: %d parts", name, len(parts))
+		}
+		whole, _, _ := tx.DumpValue(k, nil)
+		if !bytes.Equal(bytes.Join(parts, nil), whole) {
+			t.Errorf("%s: the parts are not the payload", name)
+		}
+		// Given up in the middle.
+		if d, ok := tx.DumpParts(k, 1000); ok {
+			d.Next()
+			d.Stop()
+		}
+		for cut := range len(parts) + 2 {
+			to := openStore(t, Options{})
+			into := Tx{Store: to, Now: 1}
+			add(t, &into, name, "before", 1000)
+			before := into.DigestValue(k)
+			l, err := into.LoadParts(k, parts[0])
+			for i := 1; i < len(parts) && err == nil; i++ {
+				if i == cut {
+					break // incomplete
+				}
+				add(t, &into, "other", fmt.Sprint(i), 100)
+				err = l.Add(bytes.Clone(parts[i]))
+				if cut == len(parts)+1 && i == 1 && err == nil {
+					err = l.Add(parts[i]) // twice
+				}
+			}
+			if err == nil && cut != 0 && cut < len(parts) && cut%2 == 1 {
+				l.Close()
+				l = nil
+			}
+			if l != nil {
+				if err == nil {
+					err = l.Store(&into, d.Deadline)
+				}
+				l.Close()
+			}
+			switch complete := cut == 0 || cut == len(parts); {
+			case complete && (err != nil || into.DigestValue(k) != tx.DigestValue(k) || into.Deadline(k) != tx.Deadline(k)):
+				t.Errorf("%s: loaded with error %v, as something else", name, err)
+			case complete:
+				got, _, _ := into.DumpValue(k, nil)
+				if name == "stream" && !bytes.Equal(got[payloadHeader:], whole[payloadHeader:]) {
+					t.Error("another stream")
+				}
+			case cut == len(parts)+1 && name != "list" && err == nil:
+				t.Errorf("%s: took a part twice", name)
+			case l == nil && into.DigestValue(k) != before:
+				t.Errorf("%s: changed by parts that were given up", name)
+			}
+			for i := range Shards {
+				for to.FreeStep(i, 1000) {
+				}
+			}
+			if name != "list" { // whose checks are those of list_test.go
+				checkStore(t, to)
+			}
 		}
 	}
 }
