@@ -105,7 +105,7 @@ func (s *stepper) begin() bool {
 		return false
 	}
 	for _, k := range sources {
-		w := &watch{steps: s, db: c.Tx.DB, name: string(k.Name), slot: k.Slot}
+		w := &watch{told: &s.changed, db: c.Tx.DB, name: string(k.Name), slot: k.Slot}
 		_, w.expired = d.stored(w.db, k, c.Now())
 		d.watches.add(w)
 		s.watches = append(s.watches, w)

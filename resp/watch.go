@@ -9,10 +9,10 @@ import (
 	"respkv/store"
 )
 
-// watch is a key that a client watches, or a command that runs in steps.
+// watch is a key that a client watches, or something that reads it in steps.
 type watch struct {
 	client *Client
-	steps  *stepper // nil: the client does
+	told   *atomic.Bool // is set in place of the client's flag; nil: a client watches
 	db     int
 	name   string
 	slot   uint16
@@ -25,8 +25,8 @@ type watch struct {
 
 // signal says that the key has changed. The lock of its shard is held.
 func (w *watch) signal() {
-	if w.steps != nil {
-		w.steps.changed.Store(true)
+	if w.told != nil {
+		w.told.Store(true)
 		return
 	}
 	w.client.SetFlag(FlagDirtyCAS, true)
@@ -326,4 +326,12 @@ func (d *Dispatcher) swapWatched(a, b int) {
 		d.touchDatabase(a, b)
 		d.touchDatabase(b, a)
 	}
+}
+
+// Watch tells, in changed, when a key is changed, removed or replaced, until stop
+// is called. The caller holds the lock of its shard in both calls.
+func (d *Dispatcher) Watch(db int, k store.Key, changed *atomic.Bool) (stop func()) {
+	w := &watch{told: changed, db: db, name: string(k.Name), slot: k.Slot}
+	d.watches.add(w)
+	return func() { d.watches.remove(w) }
 }
