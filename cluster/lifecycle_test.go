@@ -100,7 +100,7 @@ func TestFailoverByReplica(t *testing.T) {
 		n := c.nodes[mode]
 		// Until copies are where they are to stay, a replica may cease to be one.
 		eventually(t, patience, "a settled cluster", func() bool { return settled(c.nodes, 1) && allOwned(c.nodes) })
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		before := n.Map().ReplicaOf(n.id)
 		if err := n.Failover(ctx, mode); err != nil {

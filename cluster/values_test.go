@@ -61,17 +61,17 @@ func TestValuesAreShared(t *testing.T) {
 	eventually(t, patience, "formation", func() bool { return settled(c.nodes, 1) })
 	propose := func(i int, name, value string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		data := []byte(value)
 		if value == "" {
 			data = nil
 		}
 		if err := c.nodes[i].Propose(ctx, "test", name, data); err != nil {
-			t.Fatalf("node %d: %s=%s: %v", i, name, value, err)
+			t.Fatalf("node %d: %s=%.20s: %v", i, name, value, err)
 		}
 		if got := hs[i].get(name); got != value {
-			t.Fatalf("node %d was answered for %s=%s and has %q", i, name, value, got)
+			t.Fatalf("node %d was answered for %s=%.20s and has %.20q", i, name, value, got)
 		}
 	}
 	everywhere := func(name, value string) {

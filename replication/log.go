@@ -25,6 +25,7 @@ type Log struct {
 	wanted atomic.Bool
 	slots  []slotState
 	taps   [tapCount]tap
+	voided atomic.Uint64 // counts changes of generations, after the change
 
 	mu      sync.Mutex // guards ring, heads of the taps, readers
 	ring    *ring
@@ -277,6 +278,7 @@ func (l *Log) EndEpoch(slot uint16) {
 	if s.primary.Load() {
 		s.primary.Store(false)
 		s.generation.Add(1)
+		l.voided.Add(1)
 	}
 }
 
@@ -289,6 +291,7 @@ func (l *Log) reset(slot uint16, h history, seq uint64) {
 	s := &l.slots[slot]
 	s.primary.Store(false)
 	s.generation.Add(1)
+	l.voided.Add(1)
 	s.began = 0
 	s.history.Store(&h)
 	s.epoch.Store(0) // whoever reads between sees nothing rather than a mixture

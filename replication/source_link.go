@@ -23,6 +23,7 @@ type sourceLink struct {
 	acked  *ackedLink // see acks
 
 	subs             []*subscription // by slot
+	voided           uint64          // Log.voided when all subs were looked at last
 	lastSubscription uint64
 	effectsOpen      bool            // out has an effects message that goes on
 	copyQueue        []*subscription // waiting for a full copy, in order
@@ -450,6 +451,11 @@ func (k *sourceLink) alive(sub *subscription) bool {
 // checkGenerations ends the subscriptions of slots that this node is no longer
 // primary of.
 func (k *sourceLink) checkGenerations() error {
+	voided := k.source.log.voided.Load()
+	if voided == k.voided {
+		return nil
+	}
+	k.voided = voided
 	for _, sub := range k.subs {
 		if sub != nil && !k.alive(sub) {
 			if err := k.end(sub); err != nil {

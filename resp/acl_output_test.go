@@ -3,6 +3,7 @@ package resp
 import (
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func TestUnauthenticatedOutput(t *testing.T) {
 		for range 200 { // 800,000 refusals or replies
 			c.SetWriteDeadline(time.Now().Add(5 * time.Second))
 			if _, err := io.WriteString(c.Conn, commands); err != nil {
-				return true
+				return !os.IsTimeout(err) // the server may be slow
 			}
 		}
 		return false

@@ -81,7 +81,7 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone b
 	d.noteAbsent(c, pos)
 	var shards shardSet
 	shards.add(store.ShardOf(slot))
-	if !alone || !d.inSteps(c, pos, &shards) {
+	if !alone || !d.inSteps(c, pos, shards) {
 		e.handler(c)
 	}
 	d.logEffects(c)

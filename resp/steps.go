@@ -30,8 +30,8 @@ import (
 type stepper struct {
 	d       *Dispatcher
 	c       *Ctx
-	pos     []int     // of the keys in the arguments
-	shards  *shardSet // locked, but for the pauses
+	pos     []int    // of the keys in the arguments
+	shards  shardSet // locked, but for the pauses
 	watches []*watch
 	expires int64       // when the first of the keys that it reads does; 0: none will
 	began   time.Time   // of the step
@@ -54,8 +54,8 @@ var defaultStepping = stepping{
 	rest: func() { time.Sleep(100 * time.Microsecond) },
 }
 
-// pausePoll is how often a command that CLIENT PAUSE holds back in the middle
-// looks whether that is over.
+// pausePoll is how often a command that CLIENT PAUSE, or a script, holds back in the
+// middle looks whether that is over.
 const pausePoll = 5 * time.Millisecond
 
 // stepwise are the commands that call store operations that take pauses, and do
@@ -68,7 +68,7 @@ var stepwise = []string{
 // inSteps runs the command of c, whose keys are at pos, if it is to take pauses.
 // False: it is not, or has tried too often. The locks of shards are held, and are
 // again when it returns.
-func (d *Dispatcher) inSteps(c *Ctx, pos []int, shards *shardSet) (done bool) {
+func (d *Dispatcher) inSteps(c *Ctx, pos []int, shards shardSet) (done bool) {
 	if !c.entry.steps {
 		return false
 	}
@@ -162,7 +162,7 @@ func (s *stepper) pause() (goOn bool) {
 	}
 	c := s.c
 	mark := c.W.Len()
-	s.shards.unlock(s.d.store)
+	s.unlock()
 	s.d.stepping.rest()
 	s.refused = !s.retake()
 	s.refusal = c.W.Len() - mark
@@ -181,7 +181,7 @@ func (s *stepper) pause() (goOn bool) {
 func (s *stepper) retake() (ok bool) {
 	d, c := s.d, s.c
 	if c.applied {
-		s.shards.lock(d.store)
+		s.lock()
 		return true
 	}
 	for again := false; ; again = true {
@@ -191,17 +191,37 @@ func (s *stepper) retake() (ok bool) {
 			alive = c.Client.state.Load() != stateKilled
 		}
 		ok := alive && (!again || d.route(c, true)) && d.roomFor(c)
-		s.shards.lock(d.store)
+		s.lock()
 		if !ok {
 			return false
 		}
 		wait, reroute := d.admit(c)
 		if !reroute {
-			return true
+			if wait, reroute = d.mayChange(c, s.pos...); !reroute {
+				return true
+			}
 		}
-		s.shards.unlock(d.store)
+		s.unlock()
 		if wait != nil {
 			<-wait
 		}
+	}
+}
+
+func (s *stepper) lock() {
+	if s.c.applied { // one shard, taken as Apply does
+		s.shards.lock(s.d.store)
+		return
+	}
+	for s.d.lockShards(&s.shards) != nil { // a script is busy: it may end, or be killed
+		time.Sleep(pausePoll)
+	}
+}
+
+func (s *stepper) unlock() {
+	if s.c.applied {
+		s.shards.unlock(s.d.store)
+	} else {
+		s.d.unlockShards(&s.shards)
 	}
 }

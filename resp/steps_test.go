@@ -302,11 +302,18 @@ func TestStepsHeldBack(t *testing.T) {
 			}()
 		case 4:
 			n.d.server.Pause(PauseWrite, time.Now().Add(30*time.Millisecond))
+		case 6: // as of MIGRATE
+			key := store.CutKey{DB: 0, Name: "{b}to"}
+			n.d.gate.hold(key)
+			time.AfterFunc(30*time.Millisecond, func() { n.d.gate.release(key) })
 		}
 	}
 	n.expect("COPY {b}set {b}to", ":1\r\n")
 	if n.d.server.Paused() != PauseOff {
 		t.Error("ended within CLIENT PAUSE")
+	}
+	if n.d.gate.used.Load() != 0 {
+		t.Error("changed a key that was held")
 	}
 	n.expect("SCARD {b}to", ":1000\r\n")
 }

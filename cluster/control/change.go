@@ -31,8 +31,9 @@ const maxChanging = 64
 // change is an entry that the agent waits for.
 type change struct {
 	entry []byte
-	sent  time.Duration
 	to    slotmap.NodeID // whom it was sent to; empty: nobody yet
+	next  time.Duration  // when it is sent again
+	pause time.Duration  // after that one
 }
 
 // Propose asks for a change of shared values, an encoded entry with that ID. It
@@ -45,15 +46,23 @@ func (a *Agent) Propose(id uint64, entry []byte) {
 // Withdraw gives up waiting for a change. It may take effect nevertheless.
 func (a *Agent) Withdraw(id uint64) { delete(a.changes, id) }
 
+// changePauses is how many renewals pass at most until a change is sent again to
+// the same controller: it may be large, and the cluster slow because of it.
+const changePauses = 8
+
 // sendChanges asks for what is not answered: of a new controller at once.
 func (a *Agent) sendChanges() {
 	now := a.env.Now()
 	for _, id := range sortedKeys(a.changes) {
 		c := a.changes[id]
-		if a.controller == "" || c.to == a.controller && now-c.sent < a.timing.Renew {
+		if a.controller == "" || c.to == a.controller && now < c.next {
 			continue
 		}
-		c.to, c.sent = a.controller, now
+		if c.to != a.controller {
+			c.pause = a.timing.Renew
+		}
+		c.to, c.next = a.controller, now+c.pause
+		c.pause = min(2*c.pause, changePauses*a.timing.Renew)
 		a.env.Send(a.controller, &Change{ID: id, Entry: c.entry})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,6 +66,7 @@ func startBrowser(t testing.TB, width, height int) *browser {
 		fmt.Sprintf("--window-size=%d,%d", width, height), "about:blank")
 	cmd.ExtraFiles = []*os.File{toBrowser, fromBrowser} // descriptors 3 and 4
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("chromium: %v", err)
 	}
@@ -76,9 +78,8 @@ func startBrowser(t testing.TB, width, height int) *browser {
 		b.read(out)
 	}()
 	t.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Process.Kill() // closing the pipe has ended it, or will not
-		_ = cmd.Wait()
+		_ = in.Close() // asks it to end
+		endGroup(cmd)
 		_ = out.Close()
 		<-read
 	})
@@ -100,6 +101,25 @@ func startBrowser(t testing.TB, width, height int) *browser {
 		b.call(domain+".enable", nil, nil)
 	}
 	return b
+}
+
+// endGroup ends Chromium and all that it started: as long as one of them lives it
+// writes to the profile, which is about to be removed.
+func endGroup(cmd *exec.Cmd) {
+	group := -cmd.Process.Pid
+	_ = syscall.Kill(group, syscall.SIGKILL)
+	_ = cmd.Wait()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	limit := time.NewTimer(5 * time.Second)
+	defer limit.Stop()
+	for syscall.Kill(group, 0) == nil {
+		select {
+		case <-poll.C:
+		case <-limit.C:
+			return // some that nobody waits for any more, perhaps
+		}
+	}
 }
 
 // read hands answers to those who wait and keeps what the page complains about.

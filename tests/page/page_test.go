@@ -59,7 +59,7 @@ func TestPageShowsTheCluster(t *testing.T) {
 			t.Errorf("node %s is not on the page:\n%s", n.Addr(), text)
 		}
 	}
-	for _, want := range []string{"3 of 3", "16,384 of 16,384 slots served", "controller", "this node", "Operations", "of 256 MB", "cluster-formed", "Nothing is on its way"} {
+	for _, want := range []string{"3 of 3", "all slots served", "controller", "this node", "Operations", "of 256 MB", "cluster-formed", "Nothing is on its way"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not on the page:\n%s", want, text)
 		}
@@ -97,7 +97,7 @@ func TestPageShowsTheCluster(t *testing.T) {
 	// A node dies: the page shows it, by itself, and what was done about it.
 	c.Nodes[0].Kill()
 	b.waitFor(20*time.Second, `document.body.innerText.includes("2 of 3") && document.getElementById("state").textContent === "degraded"`)
-	b.waitFor(20*time.Second, `[...document.querySelectorAll("#events li")].some(e => e.innerText.includes("failover") && e.innerText.includes("`+c.Nodes[0].Addr()+`"))`)
+	b.waitFor(20*time.Second, `[...document.querySelectorAll("#events li")].some(e => e.innerText.includes("node-down") && e.innerText.includes("`+c.Nodes[0].Addr()+`"))`)
 	b.picture("failover")
 	c.Nodes[0].Start()
 	b.waitFor(30*time.Second, `document.getElementById("state").textContent === "ok" && document.body.innerText.includes("3 of 3")`)

@@ -47,7 +47,8 @@ func startSecureCluster(t *testing.T) *secureCluster {
 		s.files, s.ports = append(s.files, f), append(s.ports, port)
 		nodes = append(nodes, harness.NewNode(t, append(tlsArgs(s.ca, f, port), "--tls.cluster=true")...))
 	}
-	s.Cluster = harness.JoinCluster(t, nodes, 1, "--cluster.secret="+clusterSecret)
+	s.Cluster = harness.JoinCluster(t, nodes, 1, "--cluster.secret="+clusterSecret,
+		"--cluster.node_timeout=5s") // handshakes cost CPU: a busy machine must not lose leases over them
 	for _, n := range nodes {
 		n.Start()
 	}
@@ -302,7 +303,7 @@ func TestTLSPeerCertificates(t *testing.T) {
 // outsider starts a node that has the cluster's first node as its seed.
 func (s *secureCluster) outsider(t *testing.T, args ...string) *harness.Node {
 	t.Helper()
-	n := harness.NewNode(t, append([]string{"--cluster.enabled=true", "--cluster.seeds=" + s.Nodes[0].ClusterAddr()}, args...)...)
+	n := harness.NewNode(t, append([]string{"--cluster.enabled=true", "--cluster.node_timeout=5s", "--cluster.seeds=" + s.Nodes[0].ClusterAddr()}, args...)...)
 	n.Start()
 	n.WaitReady()
 	return n

@@ -51,8 +51,8 @@ function showTiles(status) {
   if (cluster) {
     const lags = status.nodes.map(lagOf).filter((l) => l !== null);
     const worst = lags.length ? Math.max(...lags) : 0;
-    tiles.splice(0, 0, tile("Nodes", `${alive} of ${status.nodes.length}`, `${exact(status.serving)} of 16,384 slots served`));
-    tiles.push(tile("Replica lag", lags.length === 0 ? "–" : worst === Infinity ? "link down" : span(worst), "the replica furthest behind"));
+    tiles.splice(0, 0, tile("Nodes", `${alive} of ${status.nodes.length}`, status.serving === 16384 ? "all slots served" : `${exact(status.serving)} of 16,384 slots served`));
+    tiles.push(tile("Replica lag", lags.length === 0 ? "–" : worst === Infinity ? "link down" : span(worst), "of the slowest replica"));
   }
   $("tiles").replaceChildren(...tiles);
 }
