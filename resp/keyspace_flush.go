@@ -257,8 +257,9 @@ func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 // reclaim frees the memory of flushed keys and of large values unlinked, in short steps, until stop is closed.
 // The caller holds no lock, or, with allLocked, all.
 func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
+	step := 0
 	for shard := range store.Shards {
-		for more := st.HasGarbage(shard); more; {
+		for more := st.HasGarbage(shard); more; step++ {
 			select {
 			case <-stop:
 				return
@@ -270,6 +271,7 @@ func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
 			more = st.FreeStep(shard, flushStep)
 			if !allLocked {
 				st.UnlockShard(shard)
+				threads.Breathe(step)
 			}
 		}
 	}
