@@ -37,6 +37,7 @@ type VM struct {
 	stringMeta  *lua.LTable    // the metatable of strings, as scripts see it
 	inext       *lua.LFunction // what ipairs iterates with
 	json        *jsonConfig
+	keys, args  *lua.LTable // KEYS and ARGV of scripts
 
 	chunks      map[*Script]*lua.LFunction
 	libraries   map[string]*loaded
@@ -48,6 +49,7 @@ type VM struct {
 	random uint64
 	argv   [][]byte
 	argbuf []byte
+	result Result
 }
 
 // newVM makes a state and locks its globals. functions says for which of EVAL
@@ -86,6 +88,11 @@ func newVM(e *Engine, functions bool) *VM {
 	vm.openRedis(functions)
 	vm.openLoadGlobals()
 	vm.lockGlobals()
+	if !functions {
+		vm.keys, vm.args = &lua.LTable{Metatable: lua.LNil}, &lua.LTable{Metatable: lua.LNil}
+		vm.globals.RawSetString("KEYS", vm.keys)
+		vm.globals.RawSetString("ARGV", vm.args)
+	}
 	L.SetContext(&vm.hook)
 	return vm
 }
