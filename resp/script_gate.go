@@ -49,6 +49,7 @@ type scriptGate struct {
 	several   sync.RWMutex // before shard locks; see above
 	exclusive atomic.Pointer[scriptSignal]
 	holders   [store.Shards]atomic.Pointer[scriptSignal]
+	debug     atomic.Bool // scripts may call DEBUG
 
 	mu   sync.Mutex   // guards busy; before scriptSignal.mu
 	busy []*scriptRun // that run longer than the limit

@@ -567,7 +567,7 @@ func (run *scriptRun) verify(e *entry, args [][]byte) (refused string) {
 		return errScriptUnknown
 	case !e.cmd.ArityOK(len(args)):
 		return errScriptArity
-	case e.cmd.Has(command.NoScript) || e.in.notInMulti:
+	case e.cmd.Has(command.NoScript) && (e.cmd.Name != "debug" || !d.scripts.debug.Load()), e.in.notInMulti:
 		return errScriptNoScript
 	}
 	if run.readOnly && (e.write || e.cmd.Has(command.MayReplicate)) {
