@@ -121,10 +121,6 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 		}
 		m := c.memory.sample(d, false)
 		d.memory.update(limit, m, c.memory.startup.Load())
-		for now := d.config.Config().Store.MaxMemory; now != limit; now = d.config.Config().Store.MaxMemory {
-			limit = now // it was set meanwhile, and that one is to stay
-			d.memory.update(limit, m, c.memory.startup.Load())
-		}
 		if limit > 0 {
 			d.watchMemory(now, m)
 		}

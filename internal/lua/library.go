@@ -324,6 +324,9 @@ func (vm *VM) loadLibrary(library *Library, body string) (*loading, error) {
 		case lua.LString:
 			text = "ERR " + string(v)
 		}
+		if stopped := vm.hook.stopped; stopped != "" {
+			text = stopped
+		}
 		return nil, fmt.Errorf("Error registering functions: %s", text)
 	}
 	for _, f := range l.registered {
