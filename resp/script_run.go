@@ -522,7 +522,11 @@ func (run *scriptRun) Call(args [][]byte, version int) (reply []byte, refused st
 		if e != nil {
 			e.stats.rejected.Add(1)
 		}
-		d.stats.countError([]byte("ERR "))
+		if code, coded := strings.CutPrefix(refused, "-"); coded {
+			d.stats.countError([]byte(code))
+		} else {
+			d.stats.countError([]byte("ERR "))
+		}
 		return nil, refused
 	}
 	if e.write || e.cmd.Has(command.MayReplicate) {
