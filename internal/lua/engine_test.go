@@ -65,6 +65,8 @@ func TestLanguage(t *testing.T) {
 		{"local n=0 local f=function() n=n+1 end pcall(error,'x') f() return n", ":1"},
 		{"local n=0 local f=function() n=n+1 end pcall(function() pcall(error) error('x') end) n=n+1 f() return n", ":2"},
 		{"local fs={} pcall(function() local v=1 fs[1]=function() v=v+1 return v end error() end) local a,b=10,20 fs[1]() return fs[1]()", ":3"},
+		{"local n,e=0 local f f=function() n=n+1 local ok,m=pcall(f) e=e or m end f() return {n,e}", "*2\r\n:199\r\n$16\r\nC stack overflow"},
+		{"local n=0 local f f=function() n=n+1 xpcall(f, function(e) return e end) end f() return n", ":199"},
 		{"return '010'+1", ":11"},
 		{"return 0.1+0.2 ..''", "$3\r\n0.3"},
 		{"for i=1,'3' do if i==3 then return i end end", ":3"},

@@ -13,6 +13,7 @@ const (
 	registerSize    = 1 << 10 // values on the stack, at first
 	registerMax     = 1 << 19
 	registerStep    = 1 << 12
+	maxProtected    = 199 // calls of pcall within each other: Lua's limit of C calls
 	threadCalls     = 200 // calls within calls of a coroutine
 	threadRegisters = 256
 	threadBytes     = 32 << 10 // what a coroutine takes, about
@@ -31,6 +32,7 @@ type VM struct {
 	intrinsics  []*lua.LFunction
 	caught      *lua.LFunction // gives errors that pcall catches their text
 	reported    *lua.LFunction // gives errors that end a script their source and line
+	tooDeep     *lua.LFunction // what pcall calls beyond maxProtected
 	protected   []int          // of each call that is protected, its first register
 	globalsMeta *lua.LTable    // that of the globals, as scripts see it
 	strings     *lua.LTable
@@ -73,6 +75,10 @@ func newVM(e *Engine, functions bool) *VM {
 	vm.globals = L.NewTable()
 	vm.caught = L.NewFunction(vm.onCaught)
 	vm.reported = L.NewFunction(vm.onReported)
+	vm.tooDeep = L.NewFunction(func(L *lua.LState) int {
+		throw(L, lua.LString("C stack overflow"))
+		return 0
+	})
 	for _, fn := range []lua.LGFunction{vm.concat, vm.length, vm.forInit, vm.forLimit, vm.forStep} {
 		vm.intrinsics = append(vm.intrinsics, L.NewFunction(fn))
 	}
