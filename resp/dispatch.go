@@ -105,6 +105,8 @@ type batch struct {
 	entries [batchMax]*entry
 	keys    [batchMax]store.Key
 	pos     []int
+	script  prepared  // that runs in ctx
+	run     scriptRun // whose commands run in ctx
 }
 
 // Batch implements Executor.

@@ -53,6 +53,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	d.engine = lua.NewEngine(lua.Options{
 		Version:     RedisVersion,
 		MemoryLimit: func() int { return int(o.Config.Config().Server.LuaMemoryLimit) },
+		LooksAtAll:  d.looksAtAll,
 		Log:         d.logScript,
 	})
 	d.memory.init()

@@ -30,7 +30,10 @@ func scriptFamily() Family {
 			eval(libraryCall("bit", "tobit bnot band bor bxor lshift rshift arshift rol ror bswap tohex")).Times(2),
 			eval(libraryCall("string", "byte char find len lower match rep reverse sub upper format gsub")).Times(4),
 			eval(libraryCall("math", "abs ceil floor max min fmod")),
-			eval(libraryCall("table", "concat getn maxn insert remove")),
+			eval(func(s *Source) string {
+				// At -2^31, insert moves as many elements.
+				return strings.ReplaceAll(libraryCall("table", "concat getn maxn insert remove")(s), "-2^31", "-3")
+			}),
 			eval(func(s *Source) string { return "return {pcall(redis.call," + luaArgs(s) + ")}" }),
 			eval(func(s *Source) string {
 				return "local v = redis.call('set', KEYS[1], " + luaValue(s, 0) + ") return redis.call('get', KEYS[1])"
