@@ -103,6 +103,7 @@ func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int) error {
 // flushSlot removes all keys of a slot. The caller holds the lock of its shard.
 func (d *Dispatcher) flushSlot(db int, slot uint16) {
 	d.touchSlot(slot, db, db+1)
+	d.invalidateSlot(slot)
 	for d.store.FlushSlot(db, slot, 1<<16) > 0 {
 	}
 }

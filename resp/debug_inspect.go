@@ -159,7 +159,7 @@ func (c *Ctx) populate(k store.Key, value []byte) error {
 		return err
 	}
 	d.stats.dirty.Add(1)
-	d.touch(c.Tx.DB, k)
+	d.changed(c, c.Tx.DB, k)
 	if d.repl != nil {
 		d.appendEffect(k.Slot, c.Tx.DB, [][]byte{[]byte("SET"), k.Name, value})
 	}

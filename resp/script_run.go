@@ -268,7 +268,10 @@ func (d *Dispatcher) newRun(c *Ctx, p *prepared, locks *scriptLocks) *scriptRun 
 	return run
 }
 
-func (run *scriptRun) close() { run.d.release(run.b, 0) }
+func (run *scriptRun) close() {
+	run.c.inherit(run.in)
+	run.d.release(run.b, 0)
+}
 
 // lock takes the locks of the declared keys.
 func (run *scriptRun) lock(shards *shardSet) (busy *scriptRun) {
@@ -481,8 +484,15 @@ func (run *scriptRun) Call(args [][]byte, version int) (reply []byte, refused st
 	run.w.SetVersion(version)
 	_, start := clock()
 	d.invoke(in)
+	if run.c.tracks && e.cmd.Has(command.ReadOnly) {
+		d.remember(run.c) // the keys declared, as Redis
+	}
 	if in.dirty > 0 {
 		if run.silent {
+			if !in.touched && d.observed() {
+				d.touchWritten(in)
+				in.touched = true
+			}
 			in.keep, in.effects = true, in.effects[:0]
 		} else {
 			run.logged = d.repl != nil
