@@ -214,7 +214,7 @@ func (d *Dispatcher) invalidateSlot(slot uint16) {
 // What was read is forgotten first: what a client reads after that, and before its
 // message, is remembered, and only dropped in vain.
 func (d *Dispatcher) invalidateAll(c *Ctx, allLocked bool) {
-	if !d.tracking.used() {
+	if !d.tracking.used() && d.tracking.keys.Load() == 0 {
 		return
 	}
 	for shard := range store.Shards {
