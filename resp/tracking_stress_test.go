@@ -3,6 +3,7 @@ package resp
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,8 +14,10 @@ import (
 // cachingClient keeps what it reads until it is told to drop it.
 type cachingClient struct {
 	*testConn
-	values map[string]string // by key, in wire format
-	told   int
+	values  map[string]string // by key, in wire format
+	told    int
+	noLoop  bool
+	partial bool // it is told of key:1... and key:2... only, and reads no others
 }
 
 // next reads one reply. Messages before it are heeded.
@@ -47,6 +50,9 @@ func (c *cachingClient) heed(message string) {
 
 // read gets keys in one of several ways, in a pipeline, and keeps the values.
 func (c *cachingClient) read(r *rand.Rand, keys []string) {
+	if c.partial {
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k[4] != '1' && k[4] != '2' })
+	}
 	ways := make([]int, len(keys))
 	for i, key := range keys {
 		ways[i] = r.IntN(3)
@@ -70,99 +76,149 @@ func (c *cachingClient) read(r *rand.Rand, keys []string) {
 	}
 }
 
+// write changes a key. Of its own writes it is told, too, but with NOLOOP.
+func (c *cachingClient) write(key, value string) {
+	c.send("multi\r\n" + wireCommand("set", key, value) + "exec\r\n")
+	for range 3 {
+		c.next()
+	}
+	if c.noLoop {
+		delete(c.values, key)
+	}
+}
+
 // TestCachesHoldNothingStale has clients cache what they read while others change it
-// in every way, and the table overflows. When all is quiet, what is cached is what is
-// stored.
+// in every way, and the table overflows. Whenever all is quiet, what is cached is what
+// is stored.
 func TestCachesHoldNothingStale(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	n := serveNode(t, servedOptions{})
-	n.dial(t).check("config set tracking-table-max-keys 12", "+OK\r\n")
-	const names = 24
-	key := func(r *rand.Rand) string { return fmt.Sprintf("key:%d", r.IntN(names)) }
+	main := n.dial(t)
+	main.check("config set tracking-table-max-keys 12", "+OK\r\n")
+	var caches []*cachingClient
+	for _, options := range [][]string{{}, {}, {"optout"}, {"bcast"}, {"noloop"}, {"bcast", "prefix", "key:1", "prefix", "key:2"}} {
+		caches = append(caches, &cachingClient{
+			testConn: n.tracking(t, options...), values: make(map[string]string),
+			noLoop: slices.Contains(options, "noloop"), partial: len(options) == 5,
+		})
+	}
+	writers := []*testConn{n.dial(t), n.dial(t), n.dial(t)}
+	all := make([]string, stressKeys)
+	for i := range all {
+		all[i] = fmt.Sprintf("key:%d", i)
+	}
+	// What is done to all that has been read, in the end.
+	ends := []func(){
+		func() {},
+		func() { main.check("flushall", "+OK\r\n") },
+		func() { main.check("swapdb 0 1", "+OK\r\n") },
+		func() {
+			for _, name := range all {
+				main.call("pexpire", name, "30")
+			}
+		},
+		func() { main.call(append([]string{"del"}, all...)...) },
+	}
+	for phase := range 3 * len(ends) {
+		stress(caches, writers, seed+uint64(phase)*1000)
+		r := rand.New(rand.NewPCG(seed, uint64(phase)))
+		for _, name := range all {
+			main.call("set", name, "last")
+		}
+		for _, c := range caches {
+			c.read(r, all[r.IntN(stressKeys):])
+		}
+		ends[phase%len(ends)]()
+		eventually(t, "expiry", func() bool { return n.store.Expires(0) == 0 })
+		compareCaches(t, n, caches)
+	}
+	for i, c := range caches {
+		if c.told == 0 {
+			t.Errorf("client %d was told nothing", i)
+		}
+	}
+	checkTrackingCounts(t, n)
+}
 
+const stressKeys = 24
+
+func stressKey(r *rand.Rand) string { return fmt.Sprintf("key:%d", r.IntN(stressKeys)) }
+
+// stress has the writers write while the caches read, and write a little themselves.
+func stress(caches []*cachingClient, writers []*testConn, seed uint64) {
 	var writing, reading sync.WaitGroup
 	var stop atomic.Bool
-	caches := make([]*cachingClient, 0, 6)
-	for i, options := range [][]string{{}, {}, {"noloop"}, {"bcast"}, {"bcast", "prefix", "key:1", "prefix", "key:2"}, {"optout"}} {
-		c := &cachingClient{testConn: n.tracking(t, options...), values: make(map[string]string)}
-		caches = append(caches, c)
-		partial := len(options) == 5
+	for i, c := range caches {
 		reading.Go(func() {
-			r := rand.New(rand.NewPCG(seed, uint64(i)))
-			for !stop.Load() {
-				keys := make([]string, 0, 3)
-				for range 1 + r.IntN(3) {
-					if k := key(r); !partial || k[4] == '1' || k[4] == '2' {
-						keys = append(keys, k)
-					}
-				}
-				c.read(r, keys)
-				if k := key(r); r.IntN(8) == 0 { // its own writes it is told of, but with NOLOOP
-					c.send(wireCommand("set", k, "own"))
-					c.next()
-					delete(c.values, k)
+			for r := rand.New(rand.NewPCG(seed, uint64(i))); !stop.Load(); {
+				c.read(r, []string{stressKey(r), stressKey(r), stressKey(r)}[:1+r.IntN(3)])
+				if r.IntN(8) == 0 {
+					c.write(stressKey(r), fmt.Sprint("own ", r.IntN(1000)))
 				}
 			}
 		})
 	}
-	for i := range 3 {
-		c := n.dial(t)
+	for i, c := range writers {
 		writing.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(100+i)))
-			for round := range 400 {
-				value := fmt.Sprint(i, ":", round)
-				switch r.IntN(10) {
-				case 0:
-					c.call("del", key(r), key(r))
-				case 1:
-					c.call("mset", key(r), value, key(r), value)
-				case 2:
-					c.call("set", key(r), value, "px", "1")
-				case 3:
-					c.call("rename", key(r), key(r))
-				case 4:
-					c.call("eval", "return redis.call('set', KEYS[1], ARGV[1])", "1", key(r), value)
-				case 5:
-					c.send("multi\r\n" + wireCommand("set", key(r), value) + wireCommand("append", key(r), value) + "exec\r\n")
-					for range 4 {
-						c.wire()
-					}
-				case 6:
-					if r.IntN(10) == 0 {
-						c.call([]string{"flushall", "flushdb"}[r.IntN(2)])
-					} else if r.IntN(10) == 0 {
-						c.call("swapdb", "0", "1")
-					}
-				default:
-					c.call("set", key(r), value)
-				}
+			for round := range 60 {
+				c.changeSomething(r, fmt.Sprint(i, ":", round))
 			}
 		})
 	}
 	writing.Wait()
 	stop.Store(true)
 	reading.Wait()
-	eventually(t, "expiry", func() bool { return n.store.Expires(0) == 0 })
+}
 
+// changeSomething changes keys in one of many ways.
+func (c *testConn) changeSomething(r *rand.Rand, value string) {
+	switch r.IntN(10) {
+	case 0:
+		c.call("del", stressKey(r), stressKey(r))
+	case 1:
+		c.call("mset", stressKey(r), value, stressKey(r), value)
+	case 2:
+		c.call("set", stressKey(r), value, "px", fmt.Sprint(1+r.IntN(10)))
+	case 3:
+		c.call("rename", stressKey(r), stressKey(r))
+	case 4:
+		c.call("eval", "return redis.call('set', KEYS[1], ARGV[1])", "1", stressKey(r), value)
+	case 5:
+		c.send("multi\r\n" + wireCommand("set", stressKey(r), value) + wireCommand("append", stressKey(r), value) + "exec\r\n")
+		for range 4 {
+			c.wire()
+		}
+	case 6:
+		if r.IntN(10) == 0 {
+			c.call([]string{"flushall", "flushdb"}[r.IntN(2)])
+		} else if r.IntN(10) == 0 {
+			c.call("swapdb", "0", "1")
+		}
+	default:
+		c.call("set", stressKey(r), value)
+	}
+}
+
+// compareCaches compares what is cached with what is stored. All is quiet.
+func compareCaches(t *testing.T, n *servedNode, caches []*cachingClient) {
+	t.Helper()
 	reader := n.dial(t)
+	defer reader.Close()
 	reader.call("hello", "3")
-	kept := 0
 	for i, c := range caches {
 		c.send("ping\r\n") // whatever was pushed comes before
 		c.next()
 		for k, value := range c.values {
-			kept++
 			if stored := reader.call("get", k); stored != value {
 				t.Errorf("client %d keeps %q of %s, stored is %q", i, value, k, stored)
 			}
 		}
-		if c.told == 0 {
-			t.Errorf("client %d was told nothing", i)
-		}
 	}
-	t.Logf("%d values were kept", kept)
-	checkTrackingCounts(t, n)
+	if t.Failed() {
+		t.FailNow()
+	}
 }
 
 // checkTrackingCounts compares what the table counts with what it holds.
