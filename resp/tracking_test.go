@@ -261,3 +261,22 @@ func TestReadWithoutTrackingAllocatesNothing(t *testing.T) {
 		t.Errorf("it is in slot %d", slots)
 	}
 }
+
+// TestFlushInClusterIsTold: FLUSHALL empties the slots one after the other, and who
+// tracks is told once.
+func TestFlushInClusterIsTold(t *testing.T) {
+	n := serveNode(t, servedOptions{routing: newRouting(t, everySlot)})
+	c, all, other := n.tracking(t), n.tracking(t, "bcast"), n.dial(t)
+	other.check("set {a}k 1", "+OK\r\n")
+	all.expect(invalidated("{a}k"))
+	c.check("get {a}k", "$1\r\n1\r\n")
+	c.check("get b", "_\r\n")
+	other.check("flushall", "+OK\r\n")
+	c.expect(invalidatedAll)
+	all.expect(invalidatedAll)
+	if got := n.trackingSizes(); got[0] != 0 {
+		t.Errorf("%d keys are left", got[0])
+	}
+	c.send("get b\r\nflushdb\r\n")
+	c.expect("_\r\n+OK\r\n" + invalidatedAll)
+}
