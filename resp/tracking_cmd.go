@@ -2,7 +2,6 @@ package resp
 
 import (
 	"slices"
-	"strings"
 )
 
 func init() {
@@ -99,22 +98,8 @@ func (c *Ctx) trackingConflict(r *trackingRequest) string {
 	case now&opt != 0 && r.options&opt != 0 && now&opt != r.options&opt:
 		return errSwitchOpt
 	}
-	for i, prefix := range r.prefixes {
-		for _, other := range c.session().prefixes {
-			if overlap(prefix, other) {
-				return errPrefixOverlap(prefix, "an existing", other)
-			}
-		}
-		for _, other := range r.prefixes[i+1:] {
-			if overlap(prefix, other) {
-				return errPrefixOverlap(prefix, "another provided", other)
-			}
-		}
-	}
-	return ""
+	return prefixConflict(c.session().prefixes, r.prefixes)
 }
-
-func overlap(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }
 
 // beginTracking is CLIENT TRACKING ON, in tracking mode or not.
 func (c *Ctx) beginTracking(r *trackingRequest) {
@@ -133,17 +118,18 @@ func (c *Ctx) beginTracking(r *trackingRequest) {
 	if len(r.prefixes) == 0 {
 		r.prefixes = []string{""} // all keys
 	}
+	size := 0
 	for _, prefix := range r.prefixes {
-		at, found := slices.BinarySearch(s.prefixes, prefix)
-		if found {
-			continue
+		if _, had := slices.BinarySearch(s.prefixes, prefix); !had {
+			c.d.tracking.prefixes.add(prefix, client)
+			size += len(prefix) + prefixSize
 		}
-		s.prefixes = slices.Insert(s.prefixes, at, prefix)
-		c.d.tracking.prefixes.add(prefix, client)
-		size := len(prefix) + prefixSize
-		client.info.prefixMem.Add(int64(size))
-		client.server.clientGrew(size)
 	}
+	s.prefixes = append(s.prefixes, r.prefixes...)
+	slices.Sort(s.prefixes)
+	s.prefixes = slices.Compact(s.prefixes)
+	client.info.prefixMem.Add(int64(size))
+	client.server.clientGrew(size)
 }
 
 // prefixSize is what a prefix takes beside its text, some 100 bytes: an entry in the

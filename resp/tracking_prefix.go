@@ -65,6 +65,59 @@ func (t *prefixTable) countLength(length, more int) {
 	}
 }
 
+// prefixConflict returns the error for prefixes of a client of which one begins with
+// another: given ones with those it has, or with each other. "": there are none.
+func prefixConflict(has, given []string) string {
+	i := firstOverlap(has, given)
+	if i < 0 {
+		return ""
+	}
+	overlaps := func(other string) bool {
+		return strings.HasPrefix(given[i], other) || strings.HasPrefix(other, given[i])
+	}
+	if at := slices.IndexFunc(has, overlaps); at >= 0 {
+		return errPrefixOverlap(given[i], "an existing", has[at])
+	}
+	at := slices.IndexFunc(given[i+1:], overlaps)
+	return errPrefixOverlap(given[i], "another provided", given[i+1+at])
+}
+
+// firstOverlap returns the place of the first of the given prefixes that overlaps with
+// one that the client has, or a later one; -1 for none. In time for thousands of them.
+func firstOverlap(has, given []string) int {
+	type item struct {
+		prefix string
+		at     int // in given; len(given): the client has it
+	}
+	items := make([]item, 0, len(has)+len(given))
+	for i, prefix := range given {
+		items = append(items, item{prefix, i})
+	}
+	for _, prefix := range has {
+		items = append(items, item{prefix, len(given)})
+	}
+	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.prefix, b.prefix) })
+	first := len(given)
+	// In order, those that an item begins with are before it, and all between begin
+	// with them too. The chain of those is on the stack, each with the first place of
+	// the chain up to it.
+	var chain []item
+	for _, it := range items {
+		for len(chain) > 0 && !strings.HasPrefix(it.prefix, chain[len(chain)-1].prefix) {
+			chain = chain[:len(chain)-1]
+		}
+		if len(chain) > 0 {
+			it.at = min(it.at, chain[len(chain)-1].at)
+			first = min(first, it.at)
+		}
+		chain = append(chain, it)
+	}
+	if first == len(given) {
+		return -1 // or among those that it has: all keys, and some
+	}
+	return first
+}
+
 // broadcastKey is a key that was changed by a client, or, nil, by none.
 type broadcastKey struct {
 	name string
