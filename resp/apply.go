@@ -112,6 +112,7 @@ func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int, alone bool) erro
 func (d *Dispatcher) flushSlot(db int, slot uint16, alone bool) {
 	shard := store.ShardOf(slot)
 	d.touchSlot(slot, db, db+1)
+	d.invalidateSlot(slot)
 	for d.store.FlushSlot(db, slot, flushStep) > 0 {
 		if alone {
 			d.store.UnlockShard(shard)

@@ -45,6 +45,7 @@ type Dispatcher struct {
 	waiting   waitRegistry
 	watches   watchTable
 	stepping  stepping
+	tracking  tracking
 	pubsub    pubsub
 	notify    notifier
 	groups    effectGroups
@@ -183,12 +184,13 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 // release ends the use of b for a number of commands.
 func (d *Dispatcher) release(b *batch, commands int) {
 	c := &b.ctx
+	d.broadcastPending(c)
 	d.passCounts(c)
 	clear(c.argv[:cap(c.argv)])
 	clear(c.ready[:cap(c.ready)])
 	clear(c.absent[:cap(c.absent)])
 	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0], absent: c.absent[:0],
-		ready: c.ready[:0], served: c.served[:0]}
+		ready: c.ready[:0], served: c.served[:0], trailer: c.trailer[:0], broadcast: c.broadcast[:0]}
 	clear(b.keys[:commands])
 	d.batches.Put(b)
 }
@@ -229,8 +231,13 @@ func (d *Dispatcher) find(args [][]byte) *entry {
 // before the command began; it is to be executed again.
 func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (consumed bool) {
 	client := c.Client
+	flags := client.Flags()
+	if flags&FlagTracking != 0 {
+		d.limitTracked(c)
+		c.sendTrailer()
+	}
 	mark := c.W.Len()
-	asking := client.Has(FlagAsking)
+	asking := flags&FlagAsking != 0
 	if asking {
 		client.SetFlag(FlagAsking, false)
 	}
@@ -273,6 +280,10 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	case ReplySkip:
 		c.mute(mark)
 		client.Reply = ReplyOn
+	}
+	c.sendTrailer()
+	if flags&FlagTrackingCaching != 0 {
+		c.endCaching(e)
 	}
 	return true
 }
@@ -346,7 +357,9 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
-	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), c.d.frozen()
+	flags := c.Client.Flags()
+	c.Tx.NoTouch, c.Tx.KeepExpired = flags&FlagNoTouch != 0, c.d.frozen()
+	c.tracks = flags&(FlagTracking|FlagTrackingBcast) == FlagTracking
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.silent = 0, false, 0, false, false, false
 	c.pushEnd = 0
 	c.argv, c.effects, c.absent, c.counted = c.argv[:0], c.effects[:0], c.absent[:0], false
@@ -566,6 +579,9 @@ func (d *Dispatcher) invoke(c *Ctx) {
 	mark := c.W.Len()
 	c.ran = true
 	c.entry.handler(c)
+	if c.tracks && c.Cmd.Has(command.ReadOnly) && !c.inScript && !c.entry.in.script {
+		d.remember(c)
+	}
 	d.invoked(c, mark)
 }
 
@@ -591,7 +607,7 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		return
 	}
 	d.stats.dirty.Add(int64(c.dirty))
-	if !c.touched && d.watches.used() {
+	if !c.touched && d.observed() {
 		d.touchWritten(c)
 	}
 	d.reclaimGarbage()

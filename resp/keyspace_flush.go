@@ -41,7 +41,9 @@ func flush(c *Ctx, first, end int) {
 	}
 	if c.clustered() {
 		f := slotFlush{c: c, first: first, end: end}
-		if refused := f.run(); refused != "" {
+		refused := f.run()
+		c.d.invalidateAll(c, c.Tx.AllLocked) // of what was flushed, if refused
+		if refused != "" {
 			c.W.Error(refused)
 			return
 		}
@@ -78,6 +80,7 @@ func (c *Ctx) flushEverything(first, end int) bool {
 	for shard := range store.Shards {
 		c.d.abandonKeys(shard, first, end, func(store.Key) bool { return true })
 	}
+	c.d.invalidateAll(c, true)
 	return true
 }
 

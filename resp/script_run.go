@@ -294,6 +294,7 @@ const maxIdleReply = 64 << 10
 
 func (run *scriptRun) close() {
 	d, b := run.d, run.b
+	run.c.inherit(run.in)
 	clear(run.groups[:cap(run.groups)])
 	*run = scriptRun{w: run.w, groups: run.groups[:0]}
 	if cap(run.w.Bytes()) > maxIdleReply {
@@ -543,8 +544,15 @@ func (run *scriptRun) Call(args [][]byte, version int) (reply []byte, refused st
 	run.w.SetVersion(version)
 	start := time.Since(d.started)
 	d.invoke(in)
+	if run.c.tracks && e.cmd.Has(command.ReadOnly) {
+		d.remember(run.c) // the keys declared, as Redis
+	}
 	if in.dirty > 0 {
 		if run.silent {
+			if !in.touched && d.observed() {
+				d.touchWritten(in)
+				in.touched = true
+			}
 			in.keep, in.effects = true, in.effects[:0]
 		} else {
 			run.logged = d.repl != nil

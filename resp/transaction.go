@@ -303,6 +303,7 @@ func execute(c *Ctx) {
 		defer x.unlock(d)
 		x.run(c, &b.ctx, &b.pos)
 	}()
+	c.inherit(&b.ctx)
 	c.discard()
 }
 
