@@ -159,11 +159,11 @@ func jsonText(s *Source, depth int) string {
 	case 2, 3, 4:
 		return oneWord(s, `"a" "" "\n\u00e9" "\ud83d\ude00" "\ud83d" "\x" "a\/b" "unfinished`)
 	case 5:
-		return `{"` + oneWord(s, "a b") + `" : ` + jsonText(s, depth-1) + pick(s, "} } } ,}")
+		return `{"` + oneWord(s, "a b") + `" : ` + jsonText(s, depth-1) + oneWord(s, "} } } ,}")
 	}
 	var members []string
 	for range s.IntN(4) {
 		members = append(members, jsonText(s, depth-1))
 	}
-	return "[ " + strings.Join(members, oneWord(s, ", , , ;")) + pick(s, "] ] ] ,]")
+	return "[ " + strings.Join(members, oneWord(s, ", , , ;")) + oneWord(s, "] ] ] ,]")
 }
