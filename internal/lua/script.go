@@ -99,16 +99,29 @@ func (e *Engine) Load(source []byte) (*Script, error) {
 }
 
 // looksAtAll finds the names of commands that look at all keys among the constants.
+// KEYS is one only as a value: nearly all scripts have a variable of that name.
 func (e *Engine) looksAtAll(proto *lua.FunctionProto) bool {
 	if e.options.LooksAtAll == nil {
 		return false
 	}
-	for _, c := range proto.Constants {
-		if text, ok := c.(lua.LString); ok && len(text) < 64 && e.options.LooksAtAll(strings.ToLower(string(text))) {
+	for i, c := range proto.Constants {
+		text, ok := c.(lua.LString)
+		if !ok || len(text) >= 64 || text == "KEYS" && !loads(proto, i) {
+			continue
+		}
+		if e.options.LooksAtAll(strings.ToLower(string(text))) {
 			return true
 		}
 	}
 	return slices.ContainsFunc(proto.FunctionPrototypes, e.looksAtAll)
+}
+
+// loads says whether a function uses one of its constants as a value by itself, not as
+// the name of a variable.
+func loads(proto *lua.FunctionProto, constant int) bool {
+	return slices.ContainsFunc(proto.Code, func(inst uint32) bool {
+		return opcode(inst) == lua.OP_LOADK && argBx(inst) == constant
+	})
 }
 
 // Flush forgets all scripts.

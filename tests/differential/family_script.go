@@ -31,8 +31,7 @@ func scriptFamily() Family {
 			eval(libraryCall("string", "byte char find len lower match rep reverse sub upper format gsub")).Times(4),
 			eval(libraryCall("math", "abs ceil floor max min fmod")),
 			eval(func(s *Source) string {
-				// At -2^31, insert moves as many elements.
-				return strings.ReplaceAll(libraryCall("table", "concat getn maxn insert remove")(s), "-2^31", "-3")
+				return smallNumbers.Replace(libraryCall("table", "concat getn maxn insert remove")(s))
 			}),
 			eval(func(s *Source) string { return "return {pcall(redis.call," + luaArgs(s) + ")}" }),
 			eval(func(s *Source) string {
@@ -48,6 +47,10 @@ func scriptFamily() Family {
 		Probes: keyProbes(),
 	}
 }
+
+// smallNumbers replaces numbers that become a large negative int: table.insert there
+// moves as many elements, for minutes.
+var smallNumbers = strings.NewReplacer("-2^31", "-3", "2^31", "3", "2^32-1", "4", "2^53", "5", "1e15", "6", "1e100", "7")
 
 func oneWord(s *Source, words string) string {
 	list := strings.Fields(words)
