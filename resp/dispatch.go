@@ -45,6 +45,7 @@ type Dispatcher struct {
 	waiting   waitRegistry
 	watches   watchTable
 	tracking  tracking
+	stepping  stepping
 	pubsub    pubsub
 	notify    notifier
 	groups    effectGroups
@@ -81,6 +82,7 @@ type entry struct {
 	fast    bool
 	keyed   bool   // takes keys: runs under shard locks
 	single  bool   // exactly one key, at args[1]
+	steps   bool   // takes pauses where its keys are large (steps.go)
 	renamed []byte // the command's own name, when clients call it otherwise
 	in      special
 	stats   CommandStats
@@ -467,7 +469,11 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 	defer d.settle(c)
 	defer d.unlockShards(&shards)
 	d.noteAbsent(c, pos)
-	d.invoke(c)
+	if d.inSteps(c, pos, shards) {
+		c.absent = c.absent[:0] // in the pauses others may have made them
+	} else {
+		d.invoke(c)
+	}
 	d.logEffects(c)
 	d.serveReady(c, &shards)
 }
@@ -573,6 +579,11 @@ func (d *Dispatcher) invoke(c *Ctx) {
 	mark := c.W.Len()
 	c.ran = true
 	c.entry.handler(c)
+	d.invoked(c, mark)
+}
+
+// invoked counts and shows a command whose handler has replied from mark on.
+func (d *Dispatcher) invoked(c *Ctx, mark int) {
 	if c.tracks && c.Cmd.Has(command.ReadOnly) && !c.inScript && !c.entry.in.script {
 		d.remember(c)
 	}
