@@ -44,8 +44,8 @@ type Dispatcher struct {
 	blocked   blockedClients
 	waiting   waitRegistry
 	watches   watchTable
-	stepping  stepping
 	tracking  tracking
+	stepping  stepping
 	pubsub    pubsub
 	notify    notifier
 	groups    effectGroups
@@ -471,7 +471,9 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 	defer d.settle(c)
 	defer d.unlockShards(&shards)
 	d.noteAbsent(c, pos)
-	if !d.inSteps(c, pos, shards) {
+	if d.inSteps(c, pos, shards) {
+		c.absent = c.absent[:0] // in the pauses others may have made them
+	} else {
 		d.invoke(c)
 	}
 	d.logEffects(c)
@@ -579,14 +581,14 @@ func (d *Dispatcher) invoke(c *Ctx) {
 	mark := c.W.Len()
 	c.ran = true
 	c.entry.handler(c)
-	if c.tracks && c.Cmd.Has(command.ReadOnly) && !c.inScript && !c.entry.in.script {
-		d.remember(c)
-	}
 	d.invoked(c, mark)
 }
 
 // invoked counts and shows a command whose handler has replied from mark on.
 func (d *Dispatcher) invoked(c *Ctx, mark int) {
+	if c.tracks && c.Cmd.Has(command.ReadOnly) && !c.inScript && !c.entry.in.script {
+		d.remember(c)
+	}
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		c.entry.stats.failed.Add(1)
 	}
