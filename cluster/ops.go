@@ -309,7 +309,7 @@ func (n *Node) Forget(ctx context.Context, id slotmap.NodeID) error {
 // Failover makes this node primary of what it replicates. It returns when the
 // controller has accepted; the change shows in the map.
 func (n *Node) Failover(ctx context.Context, mode FailoverMode) error {
-	slots, term := n.Map().ReplicaOf(n.id), n.raft.term()
+	slots := n.Map().ReplicaOf(n.id)
 	if len(slots) == 0 {
 		return ErrNotReplica
 	}
@@ -319,22 +319,27 @@ func (n *Node) Failover(ctx context.Context, mode FailoverMode) error {
 	}
 	err := n.request(ctx, op, n.id)
 	if err == nil {
-		n.goRun(func() { n.insist(op, slots, term) })
+		n.goRun(func() { n.insist(op, slots) })
 	}
 	return err
 }
 
-// insistFor bounds, in node timeouts, how long a take-over is asked for again.
-const insistFor = 30
+// In node timeouts: how often, and how long, a take-over is asked for again.
+const (
+	insistEvery = 5
+	insistFor   = 30
+)
 
-// insist asks again for a take-over when there has been an election since: a
-// controller remembers nothing of the one before, and a forced take-over of what
-// the controller itself has ends its term.
-func (n *Node) insist(op control.Op, slots slotmap.Ranges, term uint64) {
+// insist asks again for a take-over that does not come about: a controller
+// remembers nothing of the one before, and a forced take-over of what the
+// controller itself has ends its term. Slots that this node was primary of once
+// are not asked for again.
+func (n *Node) insist(op control.Op, slots slotmap.Ranges) {
 	ctx, cancel := context.WithTimeout(n.ctx, insistFor*n.cfg.NodeTimeout)
 	defer cancel()
 	tick := time.NewTicker(n.timing.Renew)
 	defer tick.Stop()
+	asked := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -344,15 +349,13 @@ func (n *Node) insist(op control.Op, slots slotmap.Ranges, term uint64) {
 		if slots = slots.Intersect(n.Map().ReplicaOf(n.id)); len(slots) == 0 {
 			return
 		}
-		now := n.raft.term()
-		if now == term {
+		if time.Since(asked) < insistEvery*n.cfg.NodeTimeout {
 			continue
 		}
-		term = now
-		if err := n.request(ctx, op, n.id); err != nil {
+		if err := n.request(ctx, op, n.id, slots...); err != nil {
 			n.log.Debug("take-over asked for again", "error", err)
-			return
 		}
+		asked = time.Now()
 	}
 }
 

@@ -41,6 +41,7 @@ func (c *Ctx) mayReadAllKeys() bool { return c.user == nil || c.user.CheckAllKey
 const (
 	aclTopLevel = "toplevel"
 	aclMulti    = "multi"
+	aclScript   = "lua"
 )
 
 func (c *Ctx) aclContext() string {

@@ -47,6 +47,17 @@ func errDeniedInExec(reason acl.Reason) string {
 	return "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: " + why
 }
 
+// errDeniedInScript refuses a command of a script.
+func errDeniedInScript(reason acl.Reason) string {
+	switch reason {
+	case acl.DeniedKey:
+		return "The user executing the script can't access at least one of the keys mentioned in the command arguments"
+	case acl.DeniedChannel:
+		return "The user executing the script can't publish to the channel mentioned in the command"
+	}
+	return "The user executing the script can't run this command or subcommand"
+}
+
 // dryRunDenied is what ACL DRYRUN says of a command, which is no error.
 func dryRunDenied(name string, args [][]byte, denial acl.Denial) string {
 	switch denial.Reason {

@@ -315,6 +315,10 @@ func (d *Dispatcher) serveKey(c *Ctx, r readyKey, held *shardSet) {
 		claimed := w.client.Claim(w.park)
 		d.waiting.remove(w, at.i)
 		if claimed {
+			d.willChange(r.db, r.key)
+			if w.target.Name != nil {
+				d.willChange(r.db, w.target)
+			}
 			d.serveWaiter(c, &b.ctx, w, tx, r.key)
 		}
 	}
@@ -399,6 +403,10 @@ func (d *Dispatcher) serveLater(c *Ctx, r readyKey) {
 			}
 		}
 	}()
+	if held.many() {
+		d.scripts.several.RLock()
+		defer d.scripts.several.RUnlock()
+	}
 	held.lock(d.store)
 	defer held.unlock(d.store)
 	c.ready = append(c.ready[:0], r)

@@ -150,6 +150,7 @@ func (d *Dispatcher) observe() {
 	d.configureStore(d.config.Config())
 	d.observeShared()
 	d.observeUsers()
+	d.observeFunctions()
 }
 
 func (d *Dispatcher) configureStore(c *config.Config) {

@@ -251,6 +251,7 @@ func (c *Client) flush(fd int) {
 		c.mark = 0
 	}
 	o.batching = false
+	o.drained.Broadcast()
 	for len(o.pushed) > 0 && !o.closed && !o.writing && fd >= 0 {
 		rest := c.send(fd, o.pushed[0])
 		o.queued -= len(o.pushed[0]) - len(rest)

@@ -38,6 +38,7 @@ type cron struct {
 	nextMemory  time.Time
 	nextUpkeep  time.Time
 	nextCompact time.Time
+	nextPing    time.Time // to replicas of Redis's protocol
 }
 
 const (
@@ -132,6 +133,9 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 	}
 	d.reclaimGarbage() // what expired, or a replica's effects left
 	d.redirectBlocked()
+	d.saveIfDue(now)
+	d.migration.closeIdle(now)
+	d.pingReplicas(now)
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
 

@@ -32,6 +32,7 @@ type Ctx struct {
 	slot     uint16    // of the keys, when there are any
 	write    bool      // the command may change keys; of EXEC: one that it runs
 	asking   bool      // ASKING came before
+	inScript bool      // run by a script
 	inExec   bool      // run by EXEC
 	ran      bool      // the handler was called: the command was not refused before
 	waits    bool      // it left its client parked, and is not done
@@ -44,6 +45,10 @@ type Ctx struct {
 	touched  bool           // the handler has told who watches what it changed
 	silent   bool           // nothing came that anybody waits for
 	keep     bool           // effects were set: the command as sent is not logged
+	prepared *prepared      // the script of EVAL, found before the locks were taken
+	script   *scriptRun     // its run; nil in EXEC
+	locks    *scriptLocks   // of the EXEC that runs this command
+	counted  bool           // the error replied was counted by a command of the script
 	pending  durableWrite   // the write of this command, if it waits for replicas
 	durable  []durableWrite // those of the batch
 	ready    []readyKey     // keys that somebody may wait for

@@ -41,6 +41,7 @@ func init() { // here, because HELP refers to the list
 		{"populate", "<count> [<prefix>] [<size>]", "Adds string keys <prefix>:<number>, without those that exist.", 1, 3, debugPopulate},
 		{"protocol", "<type>", "Replies with a value of that type of the protocol.", 1, 0, debugProtocol},
 		{"quicklist", "<key> [<0|1>]", "Writes to the log how a list is kept.", 1, 2, debugQuicklist},
+		{"reload", "[MERGE] [NOFLUSH] [NOSAVE]", "Saves the data set, empties it and loads it again.", 0, math.MaxInt, debugReload},
 		{"replybuffer", "<PEAK-RESET-TIME|RESIZING> <value>", "Sets after how many milliseconds the peak of replies is forgotten, never or as usual (reset).", 2, 0, debugReplyBuffer},
 		{"set-active-expire", "<0|1>", "Stops and starts the removal of expired keys that nobody reads.", 1, 0, debugSetActiveExpire},
 		{"sleep", "<seconds>", "Stops all commands on keys for that long; decimals are allowed.", 1, 0, debugSleep},
@@ -113,8 +114,10 @@ func debugSleep(c *Ctx, args [][]byte) {
 	if seconds > 0 {
 		d := time.Duration(min(seconds, math.MaxInt64/2/1e9) * 1e9)
 		if !c.Tx.AllLocked {
-			c.d.store.LockAll()
-			defer c.d.store.UnlockAll()
+			if !c.lockAll() {
+				return
+			}
+			defer c.unlockAll()
 		}
 		timer := time.NewTimer(d)
 		defer timer.Stop()

@@ -154,14 +154,17 @@ func (c *Ctx) populate(k store.Key, value []byte) error {
 	if !d.mayRemove(k.Slot) {
 		return nil
 	}
+	d.willChange(c.Tx.DB, k)
 	added, err := c.Tx.Set(k, value, store.SetOptions{IfMissing: true})
 	if !added || err != nil {
 		return err
 	}
 	d.stats.dirty.Add(1)
+	c.NotifyNew(true, k)
 	d.touch(c.Tx.DB, k)
+	d.feedEffect(c.Tx.DB, wordSet, k.Name, value)
 	if d.repl != nil {
-		d.appendEffect(k.Slot, c.Tx.DB, [][]byte{[]byte("SET"), k.Name, value})
+		d.appendEffect(k.Slot, c.Tx.DB, [][]byte{wordSet, k.Name, value})
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"respkv/cluster"
 	"respkv/internal/config"
+	"respkv/internal/lua"
 	"respkv/internal/threads"
 	"respkv/resp/command"
 	"respkv/store"
@@ -46,8 +47,14 @@ type Dispatcher struct {
 	pubsub    pubsub
 	notify    notifier
 	groups    effectGroups
+	engine    *lua.Engine // of scripts and functions
+	scripts   scriptGate
 	cron      cron
 	reclaimer reclaimer // of flushed keys and large values
+	gate      changeGate
+	saver     saver
+	migration migration
+	feed      replicaFeed
 
 	tracing  tracing
 	slowlog  slowLog
@@ -85,6 +92,7 @@ type special struct {
 	allLocks   bool // run by EXEC, it wants the locks of all shards
 	exec       bool // is EXEC
 	subscribed bool // allowed to a RESP2 client that has subscribed
+	script     bool // runs a script: takes its locks by itself
 	shardChans bool // names shard channels: replicas serve it too
 }
 
@@ -243,7 +251,7 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	if asking && client.Has(FlagMulti) {
 		client.SetFlag(FlagAsking, true) // holds up to EXEC
 	}
-	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
+	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' && !c.counted {
 		d.stats.countError(reply[mark+1:])
 	}
 	if c.pending.replicas > 0 {
@@ -284,6 +292,10 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 		return true
 	}
 	c.begin(e, args)
+	if d.saver.misconf.Load() && (e.write || e.cmd.Name == "ping") && d.writesDenied() {
+		c.reject(e, errMisconf)
+		return true
+	}
 	state := client.Flags()
 	if c.user = client.user.Load().User(); !c.user.Unrestricted && !d.permitted(c) {
 		return true
@@ -305,6 +317,10 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 	}
 	if d.heldBack(client, e) {
 		return false
+	}
+	if e.in.script {
+		d.runScript(c, b)
+		return true
 	}
 	if !e.keyed {
 		if !d.roomFor(c) {
@@ -329,7 +345,7 @@ func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), c.d.frozen()
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.silent = 0, false, 0, false, false, false
 	c.pushEnd = 0
-	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
+	c.argv, c.effects, c.absent, c.counted = c.argv[:0], c.effects[:0], c.absent[:0], false
 }
 
 // reject refuses a command before it runs. That spoils the transaction that its
@@ -371,10 +387,15 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 		if d.routing != nil && !d.route(c, again) || !d.roomFor(c) {
 			return
 		}
-		d.store.LockShard(shard)
+		if busy := d.lockShard(shard); busy != nil {
+			c.reject(c.entry, busy.busyText())
+			return
+		}
 		wait, reroute := d.admit(c)
 		if !reroute {
-			break
+			if wait, reroute = d.mayChange(c, 1); !reroute {
+				break
+			}
 		}
 		d.store.UnlockShard(shard)
 		if wait != nil {
@@ -415,18 +436,23 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 		if d.routing != nil && !d.route(c, again) || !d.roomFor(c) {
 			return
 		}
-		shards.lock(d.store)
+		if busy := d.lockShards(&shards); busy != nil {
+			c.reject(c.entry, busy.busyText())
+			return
+		}
 		wait, reroute := d.admit(c)
 		if !reroute {
-			break
+			if wait, reroute = d.mayChange(c, pos...); !reroute {
+				break
+			}
 		}
-		shards.unlock(d.store)
+		d.unlockShards(&shards)
 		if wait != nil {
 			<-wait
 		}
 	}
 	defer d.settle(c)
-	defer shards.unlock(d.store)
+	defer d.unlockShards(&shards)
 	d.noteAbsent(c, pos)
 	d.invoke(c)
 	d.logEffects(c)
@@ -538,7 +564,11 @@ func (d *Dispatcher) invoke(c *Ctx) {
 		c.entry.stats.failed.Add(1)
 	}
 	if d.monitors.used() {
-		d.monitors.feed(c.entry, c.Client, c.Args, fromClient)
+		from := fromClient
+		if c.inScript {
+			from = fromScript
+		}
+		d.monitors.feed(c.entry, c.Client, c.Args, from)
 	}
 }
 
@@ -555,6 +585,9 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 	}
 	d.reclaimGarbage()
 	c.signalWritten()
+	if d.feed.used.Load() > 0 {
+		d.feedEffects(c)
+	}
 	if d.repl == nil || c.applied {
 		return
 	}

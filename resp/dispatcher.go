@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"respkv/internal/config"
+	"respkv/internal/lua"
 	"respkv/store"
 )
 
@@ -49,8 +50,14 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		started: time.Now(), runID: randomID(),
 		batches: sync.Pool{New: newBatch},
 	}
+	d.engine = lua.NewEngine(lua.Options{
+		Version:     RedisVersion,
+		MemoryLimit: func() int { return int(o.Config.Config().Server.LuaMemoryLimit) },
+		Log:         d.logScript,
+	})
 	d.memory.init()
 	d.tracing.configure(o.Config.Config())
+	d.saver.init(d.started)
 	if err := d.bind(); err != nil {
 		return nil, err
 	}
@@ -72,6 +79,8 @@ func (d *Dispatcher) Attach(s *Server) {
 // started.
 func (d *Dispatcher) Close() {
 	d.cron.stop()
+	d.saver.stop()
+	d.migration.close()
 	d.evictor.close()
 	d.reclaimer.close()
 }
@@ -89,6 +98,7 @@ func (d *Dispatcher) Connected(client *Client) {
 // Disconnected implements Executor.
 func (d *Dispatcher) Disconnected(client *Client) {
 	d.blocked.disconnected(client)
+	d.feed.remove(client)
 	if s, ok := client.Session.(*session); ok {
 		d.unwatch(client, s)
 		d.unsubscribeAll(client, s)
@@ -109,6 +119,7 @@ type session struct {
 	multi   *transaction // being queued; nil: none
 	watches []*watch
 	subs    subscriptions
+	replica replicaOptions // what REPLCONF said
 }
 
 const slotWords = 16384 / 64
@@ -136,6 +147,7 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 		d.touchExpired(db, k)
 	}
 	d.publishEvent(class, event, db, k.Name)
+	d.feedEffect(db, wordDel, k.Name)
 	d.abandon(db, k)
 	if d.repl == nil {
 		return
@@ -154,10 +166,14 @@ func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte, all boo
 	if all {
 		d.publishEvent(NotifyGeneric, "del", db, k.Name)
 	}
-	if d.repl == nil {
+	if d.repl == nil && d.feed.used.Load() == 0 {
 		return
 	}
-	d.repl.Append(k.Slot, db, 0, append([][]byte{wordHDel, k.Name}, fields...))
+	effect := append([][]byte{wordHDel, k.Name}, fields...)
+	d.feedEffect(db, effect...)
+	if d.repl != nil {
+		d.repl.Append(k.Slot, db, 0, effect)
+	}
 }
 
 func randomID() string {

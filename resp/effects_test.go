@@ -352,6 +352,17 @@ var effectSamples = map[string][]effectSample{
 		{[]string{"RPUSH k a b c"}, "LMPOP 1 k LEFT COUNT 9", []string{"LPOP k 3"}},
 		{nil, "LMPOP 1 k LEFT", nil},
 	},
+	"restore": {
+		{nil, "RESTORE k 0 " + payloadC, []string{"RESTORE k 0 " + payloadC + " REPLACE ABSTTL"}},
+		{[]string{"RPUSH k x"}, "RESTORE k 100000 " + payloadC + " REPLACE", []string{"RESTORE k NOW+100 " + payloadC + " REPLACE ABSTTL"}},
+		{nil, "RESTORE k 99999999999999 " + payloadC + " ABSTTL IDLETIME 5", []string{"RESTORE k 99999999999999 " + payloadC + " REPLACE ABSTTL IDLETIME 5"}},
+		{nil, "RESTORE k 0 " + payloadC + " FREQ 7", []string{"RESTORE k 0 " + payloadC + " REPLACE ABSTTL FREQ 7"}},
+		{[]string{"SET k x"}, "RESTORE k 1 " + payloadC + " ABSTTL REPLACE", []string{"DEL k"}},
+		{[]string{"SET k x"}, "RESTORE k 0 " + payloadC, nil},
+		{nil, "RESTORE k 1 " + payloadC + " ABSTTL", nil},
+		{nil, "RESTORE k 0 bad", nil},
+	},
+	"migrate":    {{nil, "MIGRATE 127.0.0.1 1 k 0 100", nil}}, // what it deletes: TestMigrate
 	"blpop":      {{[]string{"RPUSH {k}2 a b"}, "BLPOP {k}1 {k}2 0", []string{"LPOP {k}2"}}},
 	"brpop":      {{[]string{"RPUSH k a b"}, "BRPOP k 0", []string{"RPOP k"}}},
 	"blmove":     {{[]string{"RPUSH {k}1 a b"}, "BLMOVE {k}1 {k}2 left RIGHT 0", []string{"LMOVE {k}1 {k}2 LEFT RIGHT"}}},
@@ -411,6 +422,10 @@ var effectSamples = map[string][]effectSample{
 		{delivered, "XAUTOCLAIM s g bob 3600000 -", nil},
 	},
 }
+
+// payloadC is what DUMP says of the string "c", in a version that has no byte which
+// strings.Fields would take for a space.
+const payloadC = "\x00\x01c\b\x00\x111\x14\xe0&\xab\x8aO"
 
 // streamOf3 is a stream with a group that has read nothing.
 var streamOf3 = []string{"XADD s 1-0 a b", "XADD s 2-0 a b", "XADD s 3-0 a b", "XGROUP CREATE s g 0"}

@@ -38,7 +38,6 @@ const (
 	// Shutdown and DEBUG.
 	errNoShutdown       = "ERR No shutdown in progress."
 	errShutdownAbort    = "ERR the shutdown in progress can't be aborted"
-	errShutdownSave     = "ERR SHUTDOWN SAVE is not possible: this server keeps its data in memory only"
 	errShutdownRefused  = "ERR this server can't be shut down by its clients"
 	errShutdownFailed   = "ERR Errors trying to SHUTDOWN. Check logs."
 	errResp3Only        = "ERR RESP2 is not supported by this command"

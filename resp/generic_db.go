@@ -157,11 +157,15 @@ func swapDB(c *Ctx) {
 	}
 	if !c.Tx.AllLocked {
 		defer c.d.settle(c)
-		c.d.store.LockAll()
-		defer c.d.store.UnlockAll()
+		if !c.lockAll() {
+			return
+		}
+		defer c.unlockAll()
 	}
+	c.d.keysLost()
 	c.d.swapWatched(int(a), int(b))
 	c.d.store.SwapDB(int(a), int(b))
+	c.d.feedEffect(c.Tx.DB, c.Args...)
 	c.signalDatabases(int(a), int(b))
 	if !c.Tx.AllLocked {
 		held := allShards()

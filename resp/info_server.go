@@ -119,13 +119,7 @@ func (d *Dispatcher) infoMemory(w *infoWriter) {
 	w.int("allocator_active", active)
 	w.int("allocator_resident", m.resident())
 	w.size("total_system_memory", systemMemory())
-	w.zeros("used_memory_lua", "used_memory_vm_eval")
-	w.str("used_memory_lua_human", humanBytes(0))
-	w.zeros("used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
-		"number_of_libraries", "used_memory_vm_functions")
-	w.size("used_memory_vm_total", 0)
-	w.zeros("used_memory_functions")
-	w.size("used_memory_scripts", 0)
+	w.scripts(d.engine)
 	w.size("maxmemory", cfg.Store.MaxMemory)
 	w.str("maxmemory_policy", cfg.Store.MaxMemoryPolicy)
 	w.float("allocator_frag_ratio", ratio(active, used), 2)
@@ -180,28 +174,6 @@ func (d *Dispatcher) clientMemory() (replicas, normal int64) {
 	return replicas, normal
 }
 
-// infoPersistence: nothing is kept on disk, so these are the values that Redis
-// shows while nothing was ever saved or loaded.
-func (d *Dispatcher) infoPersistence(w *infoWriter) {
-	w.zeros("loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
-	w.str("current_fork_perc", "0.00")
-	w.zeros("current_save_keys_processed", "current_save_keys_total")
-	w.int("rdb_changes_since_last_save", d.stats.dirty.Load())
-	w.zeros("rdb_bgsave_in_progress")
-	w.int("rdb_last_save_time", d.started.Unix())
-	w.str("rdb_last_bgsave_status", "ok")
-	w.str("rdb_last_bgsave_time_sec", "-1")
-	w.str("rdb_current_bgsave_time_sec", "-1")
-	w.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
-		"aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
-	w.str("aof_last_rewrite_time_sec", "-1")
-	w.str("aof_current_rewrite_time_sec", "-1")
-	w.str("aof_last_bgrewrite_status", "ok")
-	w.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
-	w.str("aof_last_write_status", "ok")
-	w.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
-}
-
 func (d *Dispatcher) infoStats(w *infoWriter) {
 	s, kv, r, c := d.server.Stats(), d.store.Stats(), d.replicationInfo(), &d.cron
 	w.int("total_connections_received", s.ConnectionsReceived)
@@ -234,14 +206,15 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.int("pubsub_channels", int64(channels))
 	w.int("pubsub_patterns", int64(patterns))
 	w.int("pubsubshard_channels", int64(shardChannels))
-	w.zeros("latest_fork_usec", "total_forks",
-		"migrate_cached_sockets", "slave_expires_tracked_keys")
+	w.zeros("latest_fork_usec", "total_forks")
+	w.int("migrate_cached_sockets", int64(d.migration.idle()))
+	w.zeros("slave_expires_tracked_keys")
 	w.int("active_defrag_hits", c.moved.Load())
 	w.zeros("active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
 		"total_active_defrag_time", "current_active_defrag_time",
 		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
 	w.int("total_error_replies", d.stats.errors.Load())
-	w.zeros("dump_payload_sanitizations")
+	w.int("dump_payload_sanitizations", d.stats.sanitized.Load())
 	w.int("total_reads_processed", s.Reads)
 	w.int("total_writes_processed", s.Writes)
 	w.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")

@@ -46,7 +46,9 @@ func flush(c *Ctx, first, end int) {
 			return
 		}
 	} else {
-		c.flushEverything(first, end)
+		if !c.flushEverything(first, end) {
+			return
+		}
 	}
 	if async {
 		c.d.reclaimer.start(c.d.store)
@@ -57,21 +59,26 @@ func flush(c *Ctx, first, end int) {
 }
 
 // flushEverything takes all locks, for constant time, so that no other client
-// sees half of it.
-func (c *Ctx) flushEverything(first, end int) {
+// sees half of it. False: it replied that a script holds them.
+func (c *Ctx) flushEverything(first, end int) bool {
 	st := c.d.store
 	if !c.Tx.AllLocked {
-		st.LockAll()
-		defer st.UnlockAll()
+		if !c.lockAll() {
+			return false
+		}
+		defer c.unlockAll()
 	}
+	c.d.keysLost()
 	for db := first; db < end; db++ {
 		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
+		c.d.feedEffect(db, wordFlushDB)
 		st.FlushDB(db)
 	}
 	for shard := range store.Shards {
 		c.d.abandonKeys(shard, first, end, func(store.Key) bool { return true })
 	}
+	return true
 }
 
 // slotFlush empties the slots that this node is primary of, one shard after the
@@ -158,6 +165,7 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 		d.store.LockShard(f.shard)
 		defer d.store.UnlockShard(f.shard)
 	}
+	d.keysLost()
 	var mine, later []uint16
 	for _, slot := range f.todo {
 		switch a := d.routing.Admit(slot, true); {

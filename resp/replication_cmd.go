@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
@@ -79,7 +80,8 @@ func (r *ReplicationInfo) primaryLink(id slotmap.NodeID) PrimaryLink {
 // replicate, too.
 func (d *Dispatcher) replicationInfo() ReplicationInfo {
 	if d.repl == nil {
-		return ReplicationInfo{ReplID: d.runID}
+		links, offset := d.feed.links(time.Now())
+		return ReplicationInfo{ReplID: d.runID, Offset: offset, Replicas: links}
 	}
 	return d.repl.Info()
 }

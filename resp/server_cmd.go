@@ -39,10 +39,13 @@ func shutdown(c *Ctx) {
 		c.W.Error(errShutdownAbort)
 	case abort:
 		c.W.Error(errNoShutdown)
-	case save:
-		c.W.Error(errShutdownSave)
 	case c.d.shutdown == nil:
 		c.W.Error(errShutdownRefused)
+	case noSave:
+		c.d.saver.atEnd.Store(saveAtEndNothing)
+		c.endServer(o)
+	case save || len(c.d.config.Config().Persistence.Save) > 0:
+		c.endSaved(o)
 	default:
 		c.endServer(o)
 	}

@@ -50,6 +50,8 @@ type commandCounters struct {
 	errors   atomic.Int64
 	dirty    atomic.Int64 // changes since the process started
 
+	sanitized atomic.Int64 // payloads that RESTORE looked into
+
 	mu      sync.Mutex
 	byError map[string]int64 // guarded by mu: replies by error prefix
 }
@@ -94,6 +96,7 @@ func (s *commandCounters) reset() {
 	s.hits.Store(0)
 	s.misses.Store(0)
 	s.errors.Store(0)
+	s.sanitized.Store(0)
 	s.mu.Lock()
 	clear(s.byError)
 	s.mu.Unlock()

@@ -39,7 +39,9 @@ func (c *Ctx) stream(k store.Key) (s store.Stream, ok bool) {
 // readStream is stream for a command that reads it.
 func (c *Ctx) readStream(k store.Key) (s store.Stream, ok bool) {
 	s, err := c.Tx.OpenStream(k)
-	c.Looked(k, s.Exists() || err != nil)
+	if !c.applied {
+		c.Looked(k, s.Exists() || err != nil)
+	}
 	if err != nil {
 		c.StoreError(err)
 		return s, false

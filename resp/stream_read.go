@@ -55,6 +55,10 @@ func (c *Ctx) readArgs(grouped bool) (a readArgs, ok bool) {
 		arg, more := c.Args[i], len(c.Args)-1-i
 		switch {
 		case more > 0 && isWord(arg, "block"):
+			if c.inScript {
+				c.W.Error(errScriptBlock(c.Args[0]))
+				return a, false
+			}
 			i++
 			a.block = true
 			timeout, ok := c.timeoutMillis(c.Args[i])

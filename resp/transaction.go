@@ -55,6 +55,8 @@ func specialOf(cmd *command.Command) (s special) {
 		s.subscribed, s.shardChans = true, true
 	case "spublish":
 		s.shardChans = true
+	case "eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro":
+		s.script = true
 	case "cluster|meet", "cluster|forget", "cluster|reset", "cluster|failover", "cluster|leave":
 		// They wait for other nodes, which EXEC, holding locks, must not.
 		s.notInMulti = true
@@ -172,6 +174,8 @@ type execution struct {
 	all      bool // takes the locks of all shards
 	shards   shardSet
 	keyed    bool // one of them has keys
+	scripts  bool // one of them is a script, which may take more
+	locks    scriptLocks
 	crossed  bool // they have keys of several slots, in a cluster
 }
 
@@ -183,6 +187,7 @@ func (c *Ctx) plan(m *transaction, watches []*watch, pos []int) (x execution) {
 	for i := range m.commands {
 		q := &m.commands[i]
 		x.all = x.all || q.entry.in.allLocks
+		x.scripts = x.scripts || q.entry.in.script
 		if !q.entry.keyed {
 			continue
 		}
@@ -198,7 +203,7 @@ func (c *Ctx) plan(m *transaction, watches []*watch, pos []int) (x execution) {
 			c.slot, x.keyed = slot, true
 			x.shards.add(store.ShardOf(slot))
 		}
-		c.write = c.write || q.entry.write && len(pos) > 0
+		c.write = c.write || (q.entry.write || q.entry.in.script && !q.entry.cmd.Has(command.ReadOnly)) && len(pos) > 0
 	}
 	for _, w := range watches {
 		x.shards.add(store.ShardOf(w.slot))
@@ -206,20 +211,38 @@ func (c *Ctx) plan(m *transaction, watches []*watch, pos []int) (x execution) {
 	return x
 }
 
-func (x *execution) lock(st *store.Store) {
+// lock takes the locks. With scripts they are those of a script; see scriptGate.
+func (x *execution) lock(d *Dispatcher) (busy *scriptRun) {
 	if x.all {
-		st.LockAll()
-	} else {
-		x.shards.lock(st)
+		x.shards = allShards()
 	}
+	if !x.scripts {
+		return d.lockShards(&x.shards)
+	}
+	if busy = d.lockExclusive(nil); busy != nil {
+		return busy
+	}
+	x.locks = scriptLocks{all: x.all, exclusive: true}
+	x.shards.each(func(shard int) {
+		if busy == nil {
+			if busy = d.lockShard(shard); busy == nil {
+				x.locks.held.add(shard)
+			}
+		}
+	})
+	if busy != nil {
+		x.unlock(d)
+	}
+	return busy
 }
 
-func (x *execution) unlock(st *store.Store) {
-	if x.all {
-		st.UnlockAll()
-	} else {
-		x.shards.unlock(st)
+func (x *execution) unlock(d *Dispatcher) {
+	if !x.scripts {
+		d.unlockShards(&x.shards)
+		return
 	}
+	x.locks.held.unlock(d.store)
+	d.unlockExclusive()
 }
 
 // execute is EXEC. It runs what was queued under the locks of all its keys at once, so that
@@ -242,23 +265,29 @@ func execute(c *Ctx) {
 		if d.routing != nil && x.keyed && !d.route(c, true) {
 			return
 		}
-		x.lock(d.store)
+		if busy := x.lock(d); busy != nil {
+			c.reject(c.entry, busy.busyText())
+			return
+		}
 		var wait <-chan struct{}
 		again := false
 		if x.keyed {
 			wait, again = d.admit(c)
 		}
 		if !again {
+			wait, again = x.mayChange(d, c.Client.DB())
+		}
+		if !again {
 			break
 		}
-		x.unlock(d.store)
+		x.unlock(d)
 		if wait != nil {
 			<-wait
 		}
 	}
 	stale := d.watchedChanged(c.Client, s, c.Now())
 	if m.spoiled || stale {
-		x.unlock(d.store)
+		x.unlock(d)
 		c.discard()
 		if m.spoiled {
 			c.W.Error(errExecAbort)
@@ -271,7 +300,7 @@ func execute(c *Ctx) {
 	s.multi = nil
 	defer d.settle(&b.ctx)
 	func() {
-		defer x.unlock(d.store)
+		defer x.unlock(d)
 		x.run(c, &b.ctx, &b.pos)
 	}()
 	c.discard()
@@ -291,14 +320,15 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 	if client.Reply != ReplyOff {
 		c.W.Array(len(x.commands))
 	}
-	in.d, in.Client, in.W, in.inExec = d, client, c.W, true
+	x.locks.keyed, x.locks.slot, x.locks.replica = x.keyed && d.routing != nil, c.slot, c.Tx.KeepExpired
+	in.d, in.Client, in.W, in.inExec, in.locks = d, client, c.W, true, &x.locks
 	in.Tx.Now = c.Tx.Now
 	_, start := clock()
 	for i := range x.commands {
 		q := &x.commands[i]
 		mark, muted := c.W.Len(), client.Reply == ReplyOff
 		in.begin(q.entry, q.args)
-		in.Tx.AllLocked = x.all
+		in.Tx.AllLocked = x.all || x.locks.all
 		if q.entry.keyed {
 			in.Tx.KeepExpired = in.Tx.KeepExpired || c.Tx.KeepExpired
 			var err error
@@ -312,7 +342,7 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 			d.logEffects(in)
 			in.commands++
 		}
-		if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
+		if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' && !in.counted {
 			d.stats.countError(reply[mark+1:])
 		}
 		if muted && client.Reply == ReplyOff {
@@ -324,8 +354,8 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 		start = end
 	}
 	held := x.shards
-	if x.all {
-		held = allShards()
+	if x.scripts {
+		held = x.locks.held
 	}
 	d.serveReady(in, &held)
 }

@@ -17,6 +17,7 @@ type listObject struct {
 	count      int // elements
 	nodes      int
 	at         ref // compactStep: where to go on
+	reading    ref // Value.Nodes: where to go on
 }
 
 // maxPackedList bounds the bytes of encodingPackedList: each change copies them.

@@ -101,6 +101,9 @@ func (o *listObject) relink(from, to ref) {
 	if from != 0 && o.at == from {
 		o.at = to
 	}
+	if from != 0 && o.reading == from {
+		o.reading = to
+	}
 }
 
 // link puts the node r between two neighbours, either of which may be none.
@@ -126,6 +129,9 @@ func (o *listObject) unlink(r ref) {
 	}
 	if o.at == r {
 		o.at = n.next
+	}
+	if o.reading == r {
+		o.reading = n.next
 	}
 	o.nodes--
 	o.freeNode(r)

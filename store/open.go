@@ -91,6 +91,9 @@ func (s *Store) SetMaxStringLength(n int64) { s.maxString.Store(n) }
 // LockShard locks shard i. Several shards are locked in ascending order.
 func (s *Store) LockShard(i int) { s.shards[i].mu.Lock() }
 
+// TryLockShard is LockShard if nobody holds the lock; else it returns false.
+func (s *Store) TryLockShard(i int) bool { return s.shards[i].mu.TryLock() }
+
 // UnlockShard unlocks shard i.
 func (s *Store) UnlockShard(i int) { s.shards[i].mu.Unlock() }
 

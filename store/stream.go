@@ -199,7 +199,7 @@ func (e *StreamEntry) Each(fn func(field, value []byte)) {
 // the stream but for what belongs to its groups.
 func (s *Stream) Range(from, to StreamID, reverse bool, fn func(e *StreamEntry) bool) {
 	if s.it.live {
-		s.object().walk(&s.it.sh.text, from, to, reverse, false, fn)
+		s.object().walk(&s.it.sh.text, from, to, reverse, fn)
 	}
 }
 
@@ -221,8 +221,8 @@ func (s *Stream) LastEntryID() (id StreamID) {
 	return id
 }
 
-// walk is Range, deleted entries included if asked for.
-func (o *streamObject) walk(text *[2][maxIntText]byte, from, to StreamID, reverse, deleted bool, fn func(e *StreamEntry) bool) {
+// walk is Range.
+func (o *streamObject) walk(text *[2][maxIntText]byte, from, to StreamID, reverse bool, fn func(e *StreamEntry) bool) {
 	a := o.store.arena
 	start := from
 	if reverse {
@@ -250,9 +250,10 @@ func (o *streamObject) walk(text *[2][maxIntText]byte, from, to StreamID, revers
 			e.item = e.p.item(pos, base, &head)
 			e.ID = e.item.id
 			switch {
+			case e.item.deleted(): // which need not be in order: see validStreamBlock
 			case reverse && e.ID.Before(from), !reverse && to.Before(e.ID):
 				return
-			case reverse && to.Before(e.ID), !reverse && e.ID.Before(from), e.item.deleted() && !deleted:
+			case reverse && to.Before(e.ID), !reverse && e.ID.Before(from):
 			case !fn(&e):
 				return
 			}
@@ -268,10 +269,10 @@ func (o *streamObject) walk(text *[2][maxIntText]byte, from, to StreamID, revers
 	}
 }
 
-// edge is the ID of the first entry, deleted or not.
-func (o *streamObject) edge(deleted bool) (id StreamID) {
+// edge is the ID of the first entry, 0-0 when there is none.
+func (o *streamObject) edge() (id StreamID) {
 	var text [2][maxIntText]byte
-	o.walk(&text, StreamID{}, MaxStreamID, false, deleted, func(e *StreamEntry) bool { id = e.ID; return false })
+	o.walk(&text, StreamID{}, MaxStreamID, false, func(e *StreamEntry) bool { id = e.ID; return false })
 	return id
 }
 

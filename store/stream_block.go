@@ -260,47 +260,39 @@ func (p packed) sameFields(h *streamHead, fields [][]byte) bool {
 	return true
 }
 
-// validStreamBlock says whether b, from outside, is a well-formed block with that
-// ID: its entries whole, in order, above the ID after and not above last. It
-// returns how many live ones there are, and the highest ID.
-func validStreamBlock(b []byte, base StreamID) (live int, highest StreamID, ok bool) {
+// validStreamBlock says whether b, from outside, is a well-formed block, and how
+// many live entries it has. Their IDs may be any: XSETID can make a stream give IDs
+// again that are lower than those of deleted entries.
+func validStreamBlock(b []byte) (live int, ok bool) {
 	if !validPacked(b) {
-		return 0, highest, false
+		return 0, false
 	}
 	r := blockReader{p: packed(b), pos: packedHeader}
-	live, deleted, fields := r.int(), r.int(), r.int()
+	alive, dead, fields := r.int(), r.int(), r.int()
 	r.skip(fields)
-	if zero := r.int(); zero != 0 || r.bad || live+deleted < 1 {
-		return 0, highest, false
+	if r.int() != 0 || r.bad || alive+dead < 1 {
+		return 0, false
 	}
-	found := 0
+	live = alive
 	for r.pos < len(b) && !r.bad {
 		flags := r.int()
-		id := StreamID{base.Ms + uint64(r.int64()), base.Seq + uint64(r.int64())}
+		_, _ = r.int64(), r.int64()
 		n, parts := fields, fields+3
 		if flags&streamSame == 0 {
-			n = r.int()
-			n, parts = 2*n, 2*n+4
+			n = 2 * r.int()
+			parts = n + 4
 		}
 		r.skip(n)
 		if r.int() != parts || flags > streamDeleted|streamSame {
-			return 0, highest, false
+			return 0, false
 		}
-		switch {
-		case id.IsZero(), found == 0 && id.Before(base), found > 0 && !highest.Before(id):
-			return 0, highest, false
-		}
-		if highest = id; flags&streamDeleted == 0 {
-			live--
+		if flags&streamDeleted == 0 {
+			alive--
 		} else {
-			deleted--
+			dead--
 		}
-		found++
 	}
-	if r.bad || live != 0 || deleted != 0 {
-		return 0, highest, false
-	}
-	return packed(b).streamHead().live, highest, true
+	return live, !r.bad && alive == 0 && dead == 0
 }
 
 // blockReader reads the parts of a packed value one by one. Once a part is not

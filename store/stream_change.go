@@ -109,6 +109,12 @@ func (o *streamObject) appendBlock(buf []byte, id StreamID, fields [][]byte) ([]
 	if err != nil {
 		return buf, err
 	}
+	if path, found := o.blocks.find(o.store.arena, id); found {
+		// One of deleted entries, since which XSETID has set the clock back.
+		old := ref(o.blocks.at(o.store.arena, &path)[2])
+		o.count -= o.packedAt(old).streamHead().live
+		o.dropBlock(&path, old)
+	}
 	value, err := o.blocks.insert(&o.owner, id)
 	if err != nil {
 		o.freeBlock(r)
@@ -140,7 +146,7 @@ func (s *Stream) Delete(ids ...StreamID) (deleted int) {
 		}
 	}
 	if refresh || o.count == 0 {
-		o.first = o.edge(false)
+		o.first = o.edge()
 	}
 	return deleted
 }
@@ -150,29 +156,31 @@ func (o *streamObject) delete(id StreamID) bool {
 	a := o.store.arena
 	path, ok := o.blocks.floor(a, id)
 	if !ok {
-		return false
+		path, ok = o.blocks.first(a)
 	}
-	at := o.blocks.at(a, &path)
-	r := ref(at[2])
-	p := o.packedAt(r)
-	h := p.streamHead()
-	for pos := h.entries; pos < p.end(); {
-		item := p.item(pos, idOfEntry(at), &h)
-		if item.id != id {
-			pos = p.after(&item)
-			continue
-		}
-		if item.deleted() {
-			return false
-		}
-		o.count--
-		if h.live == 1 {
-			o.dropBlock(&path, r)
+	for ; ok; ok = o.blocks.next(a, &path) {
+		at := o.blocks.at(a, &path)
+		r := ref(at[2])
+		p := o.packedAt(r)
+		h := p.streamHead()
+		for pos := h.entries; pos < p.end(); {
+			item := p.item(pos, idOfEntry(at), &h)
+			switch {
+			case item.deleted(), item.id.Before(id):
+				pos = p.after(&item)
+				continue
+			case item.id != id:
+				return false
+			}
+			o.count--
+			if h.live == 1 {
+				o.dropBlock(&path, r)
+				return true
+			}
+			p[item.pos] |= streamDeleted
+			o.keep(r, p.count(h.live-1, h.deleted+1))
 			return true
 		}
-		p[item.pos] |= streamDeleted
-		o.keep(r, p.count(h.live-1, h.deleted+1))
-		return true
 	}
 	return false
 }
@@ -247,7 +255,7 @@ func (s *Stream) Trim(t StreamTrim) (done StreamTrimmed) {
 		break
 	}
 	if done.Removed > 0 {
-		o.first = o.edge(false)
+		o.first = o.edge()
 	}
 	return done
 }

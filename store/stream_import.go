@@ -23,7 +23,6 @@ func (s *Stream) Blocks(from StreamID, fn func(id StreamID, parts []byte, n int)
 type StreamImport struct {
 	sh      *shard
 	o       *streamObject
-	highest StreamID // of the entries so far
 	g       *StreamGroup
 	unowned int // pending entries of g without a consumer
 }
@@ -44,46 +43,36 @@ func (im *StreamImport) AddParts(id StreamID, parts []byte, n int) error {
 	return im.AddBlock(id, p)
 }
 
-// AddBlock adds a block: a packed value of the layout of stream_block.go, whose
-// entries come after those of the blocks before. Errors: ErrBadPayload,
-// ErrOutOfMemory.
+// AddBlock adds a block: a packed value of the layout of stream_block.go. Errors:
+// ErrBadPayload, ErrOutOfMemory.
 func (im *StreamImport) AddBlock(id StreamID, p []byte) error {
 	o := im.o
-	live, highest, ok := validStreamBlock(p, id)
-	if !ok || o.blocks.count > 0 && !im.highest.Before(id) {
+	live, ok := validStreamBlock(p)
+	if _, found := o.blocks.find(o.store.arena, id); !ok || found {
 		return ErrBadPayload
 	}
 	if err := o.adopt(id, p); err != nil {
 		return err
 	}
 	o.count += live
-	im.highest = highest
 	return nil
 }
 
-// SetState gives the stream what it remembers; all blocks were added. first is
-// not trusted at all. Error: ErrBadPayload.
-func (im *StreamImport) SetState(last, first, maxDeleted StreamID, added uint64) error {
+// SetState gives the stream what it remembers; all blocks were added. Error:
+// ErrBadPayload.
+func (im *StreamImport) SetState(last, maxDeleted StreamID, added uint64) error {
 	o := im.o
-	o.last, o.maxDeleted, o.added = last, maxDeleted, added
-	if o.first = o.edge(false); o.first != first {
-		return ErrBadPayload
-	}
-	// The entry that last tells of may be gone, but none is above it.
-	if o.count > 0 && last.Before(im.highestLive()) || added > math.MaxInt64 {
+	o.last, o.maxDeleted, o.added, o.first = last, maxDeleted, added, o.edge()
+	if added > math.MaxInt64 {
 		return ErrBadPayload
 	}
 	return nil
 }
 
-func (im *StreamImport) highestLive() (id StreamID) {
-	im.o.walk(&im.sh.text, StreamID{}, MaxStreamID, true, false, func(e *StreamEntry) bool { id = e.ID; return false })
-	return id
-}
-
-// FirstID is the ID of the first entry added, 0-0 when there is none: what
-// SetState wants as first, for formats that do not tell.
-func (im *StreamImport) FirstID() StreamID { return im.o.edge(false) }
+// Distance is how many entries there were up to id, counted from the first one ever
+// added, or UnknownRead: what AddGroup wants, for formats that do not tell. The state
+// was set.
+func (im *StreamImport) Distance(id StreamID) int64 { return im.o.distance(id) }
 
 // Len is the number of entries added.
 func (im *StreamImport) Len() int { return im.o.count }
@@ -137,8 +126,9 @@ func (im *StreamImport) Own(c *StreamConsumer, id StreamID) error {
 	return im.g.Assign(id, c, p.Time, p.Count)
 }
 
-// check is what Store wants of the whole.
-func (im *StreamImport) check() error {
+// Check says whether the whole is a stream: Store will not find it malformed. Error:
+// ErrBadPayload.
+func (im *StreamImport) Check() error {
 	if im.unowned > 0 {
 		return ErrBadPayload
 	}
@@ -148,15 +138,15 @@ func (im *StreamImport) check() error {
 // Store makes the stream the value of k, in place of what is there; a deadline
 // <= 0 is none. Errors: ErrBadPayload, ErrOutOfMemory, ErrKeyTooLong; then nothing
 // has changed, and Close is due.
-func (im *StreamImport) Store(tx *Tx, k Key, deadline int64) error {
-	if err := im.check(); err != nil {
+func (im *StreamImport) Store(tx *Tx, k Key, deadline int64, access Access) error {
+	if err := im.Check(); err != nil {
 		return err
 	}
 	if deadline <= 0 {
 		deadline = noDeadline
 	}
 	it := tx.look(k)
-	if err := tx.setObject(&it, k, TypeStream, EncodingStream, im.o, deadline, tx.newAccess()); err != nil {
+	if err := tx.setObject(&it, k, TypeStream, EncodingStream, im.o, deadline, tx.accessOf(access)); err != nil {
 		return err
 	}
 	im.o = nil

@@ -25,13 +25,13 @@ func (c *checker) stream(sh *shard, o *streamObject) (cells, index, external int
 		}
 		c.cell(&o.owner, ref(value[0]), size)
 		cells += int64(cellSize(size))
-		n, _, ok := validStreamBlock(p, id)
+		n, ok := validStreamBlock(p)
 		if live += n; !ok || len(p)+streamSpare-2 > int(b.cap) {
 			c.t.Errorf("block %v of %d bytes in %d is not well-formed: %v", id, len(p), b.cap, ok)
 		}
 	})
-	if live != o.count || o.first != o.edge(false) {
-		c.t.Errorf("stream: %d entries, counted %d; first %v, counted %v", live, o.count, o.edge(false), o.first)
+	if live != o.count || o.first != o.edge() {
+		c.t.Errorf("stream: %d entries, counted %d; first %v, counted %v", live, o.count, o.edge(), o.first)
 	}
 	for _, g := range o.groups {
 		owned := 0
@@ -135,7 +135,7 @@ func testStreamModel(t *testing.T, entries, bytes int) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	m := &streamTest{t: t, rng: rng, tx: &Tx{Store: s, Now: 1000, AllLocked: true}, k: MakeKey([]byte("{k}stream"))}
 	m.model.groups = map[string]map[StreamID]modelPending{}
-	for step := range 4000 {
+	for step := range 2500 {
 		m.step()
 		if step%200 == 0 || t.Failed() {
 			m.compare()

@@ -84,13 +84,20 @@ func (t *idTree) lowest(n *idNode, id StreamID) int {
 	return low
 }
 
-// below returns the child of an inner node that id belongs to.
+// below returns the child of an inner node that id belongs to: the last one whose
+// bound does not come after it. The bound of the first child is not looked at: IDs
+// below it, if they belong to the node, are there too.
 func (t *idTree) below(n *idNode, id StreamID) int {
-	i := t.lowest(n, id)
-	if i < int(n.n) && idOfEntry(t.entry(n, i)) == id {
-		return i
+	words := t.all(n)
+	low, high := 1, int(n.n)
+	for low < high {
+		if mid := (low + high) / 2; id.Before(StreamID{words[mid*idInnerWord], words[mid*idInnerWord+1]}) {
+			high = mid
+		} else {
+			low = mid + 1
+		}
 	}
-	return max(i-1, 0)
+	return low - 1
 }
 
 // seek leads to the first entry that does not come before id. Not ok: there is

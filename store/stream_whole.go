@@ -31,7 +31,7 @@ func (o *streamObject) goBytes() (n int64) {
 func (o *streamObject) digest(d *digest) {
 	var text [2][maxIntText]byte
 	var id [maxStreamIDText]byte
-	o.walk(&text, StreamID{}, MaxStreamID, false, false, func(e *StreamEntry) bool {
+	o.walk(&text, StreamID{}, MaxStreamID, false, func(e *StreamEntry) bool {
 		buf := strconv.AppendUint(id[:0], e.ID.Ms, 10)
 		d.mix(strconv.AppendUint(append(buf, '.'), e.ID.Seq, 10))
 		e.Each(func(field, value []byte) {
@@ -44,7 +44,7 @@ func (o *streamObject) digest(d *digest) {
 
 // dump writes numbers as varints, names and blocks behind their length:
 //
-//	last, first, highest deleted ID (ms, seq each) | entries added
+//	last, highest deleted ID (ms, seq each) | entries added
 //	number of blocks | blocks: ID, packed value
 //	number of groups | groups:
 //	    name, last ID, entries read + 1
@@ -54,7 +54,7 @@ func (o *streamObject) digest(d *digest) {
 // Consumers are told in pending entries by their place in the list.
 func (o *streamObject) dump(buf []byte) []byte {
 	a := o.store.arena
-	for _, id := range [...]StreamID{o.last, o.first, o.maxDeleted} {
+	for _, id := range [...]StreamID{o.last, o.maxDeleted} {
 		buf = appendStreamID(buf, id)
 	}
 	buf = binary.AppendUvarint(buf, o.added)
@@ -163,14 +163,14 @@ func loadStream(sh *shard, e Encoding, data []byte) (object, error) {
 }
 
 func (im *StreamImport) read(r *streamReader) error {
-	last, first, maxDeleted, added := r.id(), r.id(), r.id(), r.uint()
+	last, maxDeleted, added := r.id(), r.id(), r.uint()
 	for n := r.number(); n > 0 && !r.bad; n-- {
 		id := r.id()
 		if err := im.AddBlock(id, r.chunk()); err != nil {
 			return err
 		}
 	}
-	if err := im.SetState(last, first, maxDeleted, added); err != nil {
+	if err := im.SetState(last, maxDeleted, added); err != nil {
 		return err
 	}
 	for n := r.number(); n > 0 && !r.bad; n-- {
@@ -181,7 +181,7 @@ func (im *StreamImport) read(r *streamReader) error {
 	if r.bad || len(r.data) > 0 {
 		return ErrBadPayload
 	}
-	return im.check()
+	return im.Check()
 }
 
 func (im *StreamImport) readGroup(r *streamReader) error {

@@ -166,7 +166,7 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 		if r.Op == OpMove {
 			why = c.moveTo(n, r.Slots)
 		} else {
-			why = c.takeOver(n.ID, r.Op == OpForce)
+			why = c.takeOver(n.ID, r.Op == OpForce, r.Slots)
 		}
 		if why != "" || c.m.Pinned() {
 			answer(why)

@@ -18,10 +18,15 @@ type wish struct {
 }
 
 // takeOver plans the handoff of what id replicates to it; with force, over
-// primaries that do not take part.
-func (c *Controller) takeOver(id slotmap.NodeID, force bool) string {
+// primaries that do not take part. It is asked again for slots for which it has
+// not come about; none named: all.
+func (c *Controller) takeOver(id slotmap.NodeID, force bool, slots slotmap.Ranges) string {
+	if slots = slots.Normalize(); len(slots) == 0 {
+		slots = slotmap.Ranges{slotmap.All()}
+	}
+	c.wanted = slices.DeleteFunc(c.wanted, func(w *wish) bool { return !w.copies && w.to == id })
 	from := map[slotmap.NodeID]slotmap.Ranges{}
-	for _, s := range c.m.Spans() {
+	for _, s := range c.m.Within(slots) {
 		if s.HasReplica(id) && s.Move == nil && (force || s.IsInSync(id) && !c.down(s.Primary)) {
 			from[s.Primary] = append(from[s.Primary], s.Range)
 		}

@@ -29,6 +29,8 @@ type node interface {
 	ShutdownRequested() <-chan struct{}
 	// Done is closed when the node has stopped.
 	Done() <-chan struct{}
+	// Saving says whether the node is writing its data to disk.
+	Saving() bool
 	// Commands is how many commands of clients were executed.
 	Commands() int64
 }
@@ -47,7 +49,15 @@ with code 0; a second signal ends it at once with code 130. SIGHUP reads the TLS
 		Args: noArguments,
 	}
 	s := addSettings(cmd)
-	cmd.RunE = func(*cobra.Command, []string) error { return serve(s) }
+	rdb := cmd.Flags().String("rdb", "", "load this RDB `file` before serving; short for --persistence.load")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if *rdb != "" {
+			if err := s.flags.Set("persistence.load", *rdb); err != nil {
+				return err
+			}
+		}
+		return serve(s)
+	}
 	return cmd
 }
 
@@ -129,19 +139,24 @@ func shutdown(n node, live *config.Live, log *slog.Logger, signals <-chan os.Sig
 	go func() { finished <- n.Shutdown(ctx) }()
 	overdue := time.NewTimer(limit + unresponsive)
 	defer overdue.Stop()
-	select {
-	case err := <-finished:
-		if limit == 0 && errors.Is(err, context.DeadlineExceeded) {
-			err = nil // no time was asked for
+	for {
+		select {
+		case err := <-finished:
+			if limit == 0 && errors.Is(err, context.DeadlineExceeded) {
+				err = nil // no time was asked for
+			}
+			if err != nil {
+				return fmt.Errorf("stopped, but not as it should: %w", err)
+			}
+			log.Info("stopped")
+			return nil
+		case <-signals:
+			return errInterrupted
+		case <-overdue.C:
+			if !n.Saving() { // a save takes as long as it takes
+				return fmt.Errorf("the node did not stop within %v", limit+unresponsive)
+			}
+			overdue.Reset(unresponsive)
 		}
-		if err != nil {
-			return fmt.Errorf("stopped before everything was handed over: %w", err)
-		}
-		log.Info("stopped")
-		return nil
-	case <-signals:
-		return errInterrupted
-	case <-overdue.C:
-		return fmt.Errorf("the node did not stop within %v", limit+unresponsive)
 	}
 }

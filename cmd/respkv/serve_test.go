@@ -21,6 +21,8 @@ type scriptedNode struct {
 	reloaded func() // nil: it is not to happen
 }
 
+func (n *scriptedNode) Saving() bool { return false }
+
 func (n *scriptedNode) Shutdown(ctx context.Context) error { return n.shutdown(ctx) }
 func (n *scriptedNode) Reload()                            { n.reloaded() }
 func (n *scriptedNode) Done() <-chan struct{}              { return n.done }

@@ -27,8 +27,9 @@ import (
 type Config struct {
 	Server      Server
 	TLS         TLS
-	DataDir     string // data_dir: node identity, Raft state; relative to the working directory
+	DataDir     string // data_dir: node identity, Raft state, saved data; relative to the working directory
 	Store       Store
+	Persistence Persistence
 	Cluster     Cluster
 	Replication Replication
 	Metrics     Metrics
@@ -63,6 +64,8 @@ type Server struct {
 	ClientOutputBufferLimit OutputLimits
 	EnableDebugCommand      LocalAccess
 	NotifyKeyspaceEvents    string        // letters, in the order of CONFIG GET; all classes are spelled out
+	BusyReplyMillis         int           // how long a script runs before clients get BUSY; 0: never
+	LuaMemoryLimit          int64         // bytes that scripts may take
 	Hz                      int           // background rounds a second
 	Threads                 int           // 0: by trial
 	ShutdownTimeout         time.Duration // limit of the hand-over at SIGTERM; 0: no hand-over
@@ -98,6 +101,22 @@ type Store struct {
 	ListMaxListpackSize    int   // elements, or -1..-5: sizes
 	StreamNodeMaxEntries   int   // 0: no limit
 	StreamNodeMaxBytes     int64 // 0: no limit
+}
+
+// Persistence holds the settings of what is on disk.
+type Persistence struct {
+	Load                   string // file to load at start; "": none
+	Save                   []SavePoint
+	DBFilename             string // in DataDir
+	RDBCompression         bool
+	RDBChecksum            bool
+	StopWritesOnSaveErrors bool
+}
+
+// SavePoint asks for a save once there were so many changes in that time.
+type SavePoint struct {
+	Seconds int64
+	Changes int64
 }
 
 // Cluster holds the settings of membership, placement, failover and routing.
@@ -230,6 +249,7 @@ func (c *Config) Clone() *Config {
 	d.Server.Users = append([]string(nil), c.Server.Users...)
 	d.Server.RenameCommands = append([]string(nil), c.Server.RenameCommands...)
 	d.Cluster.Seeds = append([]string(nil), c.Cluster.Seeds...)
+	d.Persistence.Save = append([]SavePoint(nil), c.Persistence.Save...)
 	return &d
 }
 
@@ -246,7 +266,13 @@ func (c *Config) Validate() error {
 	if c.Server.ACLFile != "" && len(c.Server.Users) > 0 {
 		bad("server.aclfile", "users are either in this file or in server.users")
 	}
+	if name := c.Persistence.DBFilename; name == "" || name != filepath.Base(name) || name == "." || name == ".." {
+		bad("persistence.dbfilename", "can't be a path, just a filename")
+	}
 	if c.Cluster.Enabled {
+		if c.Persistence.Load != "" {
+			bad("persistence.load", "a node of a cluster gets its data from the others: load the file into a standalone node, and move its keys with MIGRATE or redis-cli --cluster import")
+		}
 		switch {
 		case c.ClientPort() == 0:
 			bad("server.port", "cluster mode needs a TCP port")

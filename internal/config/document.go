@@ -11,6 +11,7 @@ var sections = []struct{ name, title, about string }{
 	{"tls", "TLS", "Encryption and certificates, for clients and among nodes."},
 	{"", "Data directory", "Where the node keeps what must survive a restart."},
 	{"store", "Keyspace", "Databases, memory limit, expiry."},
+	{"persistence", "Persistence", "Files of the keyspace, in Redis's RDB format."},
 	{"cluster", "Cluster", "Members, placement, failover and routing. Used with cluster.enabled: true."},
 	{"replication", "Replication", "The log of recent writes and what replicas may miss."},
 	{"metrics", "Metrics and status page", "What the node shows of itself over HTTP."},
@@ -113,7 +114,7 @@ func (k *Key) yamlValue(c *Config) string {
 			quoted[i] = quoteYAML(word)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case textValue, octal, outputLimits, keyspaceEvents, protocols, ciphers:
+	case textValue, octal, outputLimits, keyspaceEvents, protocols, ciphers, savePoints:
 		return quoteYAML(v.text())
 	case enum:
 		if v.text() == "no" || v.text() == "yes" {
@@ -187,9 +188,8 @@ commas or spaces between them in flags and variables.
 CONFIG GET and CONFIG SET use Redis's parameter names, and the name of the setting
 where Redis has none. CONFIG SET with several parameters changes all of them or none.
 CONFIG REWRITE writes the running values into the file the node was started with and
-keeps its comments and order. ` + "`save` (empty) and `appendonly` (no)" + ` are answered as well and
-have no other value: nothing is saved to disk in this version. Nor has ` + "`list-compress-depth`" + ` (0):
-nodes of lists are not compressed.
+keeps its comments and order. ` + "`appendonly` (no), `list-compress-depth` (0) and `sanitize-dump-payload` (yes)" + `
+are answered as well and have no other value.
 
 ### Settings of the whole cluster
 

@@ -11,9 +11,9 @@ import (
 type fixedParameter struct{ Name, Value, Reason string }
 
 var fixed = fixedParameters(
-	group("nothing is saved to disk", "save", ""),
 	group("there is no append-only file",
 		"appendonly", "no", "aof-timestamp-enabled", "no", "auto-aof-rewrite-percentage", "0", "no-appendfsync-on-rewrite", "no"),
+	group("every payload is checked", "sanitize-dump-payload", "yes"),
 	group("elements of lists are not compressed", "list-compress-depth", "0"),
 	group("sparsely used memory is always compacted in the background", "activedefrag", "yes"),
 	group("the index grows in the background of writes, always", "activerehashing", "yes"),

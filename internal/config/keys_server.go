@@ -132,6 +132,20 @@ var serverKeys = []*Key{
 		What:  "Which changes of keys are published, to channels `__keyspace@<db>__:<key>` (K) and `__keyevent@<db>__:<event>` (E) of this node: `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted sets, `t` streams, `d` modules, `x` expired keys, `e` evicted keys, all these: `A`; `n` new keys, `m` keys that were asked for and do not exist. Nothing is published without K or E.",
 	},
 	{
+		Name: "server.busy_reply_threshold", Redis: []string{"busy-reply-threshold", "lua-time-limit"}, Default: "5000", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Server.BusyReplyMillis }, 0, math.MaxInt64),
+		What:  "Milliseconds that a script or function may run before clients that need what it holds get BUSY in place of waiting, and it may be ended with SCRIPT KILL or FUNCTION KILL. 0: never.",
+		Raise: "Long scripts keep other clients waiting, without an error.",
+		Lower: "Clients learn sooner that a script runs too long.",
+	},
+	{
+		Name: "server.lua_memory_limit", Default: "256mb", Mutable: true,
+		value: memoryValue(func(c *Config) *int64 { return &c.Server.LuaMemoryLimit }, 1<<20, math.MaxInt64),
+		What:  "Memory that the process may grow by while a script or function runs, and longest string that a script may make. More ends the script with an error that it can't catch. Measured from time to time: it may be missed by some hundred megabytes.",
+		Raise: "Scripts may build larger tables and strings.",
+		Lower: "A script that takes ever more memory is ended earlier.",
+	},
+	{
 		Name: "server.hz", Redis: []string{"hz"}, Default: "10", Mutable: true,
 		value: intValue(func(c *Config) *int { return &c.Server.Hz }, 1, 500),
 		What:  "Rounds of background work a second: active expiry and closing idle clients.",
@@ -158,7 +172,7 @@ var dataKeys = []*Key{
 	{
 		Name: "data_dir", Redis: []string{"dir"}, Default: "data",
 		value: pathValue(func(c *Config) *string { return &c.DataDir }),
-		What:  "Directory for the node's identity and the cluster's state. A node started with the same directory is the same node; one with an empty directory is a new one. Two nodes never share one. A standalone node writes nothing there.",
+		What:  "Directory for the node's identity and the cluster's state. A node started with the same directory is the same node; one with an empty directory is a new one. Two nodes never share one. A standalone node writes nothing there but what is saved (persistence.dbfilename).",
 	},
 }
 

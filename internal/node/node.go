@@ -56,9 +56,9 @@ type Node struct {
 // node accepts clients; a clustered node may still be looking for its cluster.
 //
 // version is the program's own, for INFO.
-func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err error) {
+func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err error) {
 	cfg := live.Config()
-	n = &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{log: log, live: live, requested: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	started := n // returning an error leaves n nil
 	defer func() {
@@ -97,6 +97,11 @@ func Start(live *config.Live, version string, log *slog.Logger) (n *Node, err er
 	n.server, err = resp.NewServer(n.serverConfig(cfg), n.dispatcher)
 	if err != nil {
 		return nil, err
+	}
+	if path := cfg.Persistence.Load; path != "" {
+		if err := n.dispatcher.LoadFile(path); err != nil {
+			return nil, err
+		}
 	}
 	n.dispatcher.Attach(n.server)
 	if n.cluster != nil {
@@ -145,6 +150,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	n.end.Do(func() {
 		n.accepting.Store(false)
 		if n.cluster != nil {
+			n.saveAtEnd() // while there is something of this node's own
 			if err := n.cluster.Shutdown(ctx); err != nil {
 				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
 			}
@@ -156,12 +162,25 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		if err := n.server.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			n.err = fmt.Errorf("closing the client port: %w", err)
 		}
+		if n.cluster == nil {
+			n.saveAtEnd() // with all that was answered
+		}
 		n.close()
 		close(n.done)
 	})
 	<-n.done
 	return n.err
 }
+
+func (n *Node) saveAtEnd() {
+	if err := n.dispatcher.SaveAtEnd(); err != nil {
+		n.err = err
+	}
+}
+
+// Saving says whether the keyspace is being written to disk, which the end of the
+// process is to wait for.
+func (n *Node) Saving() bool { return n.dispatcher.Saving() }
 
 // Kill ends the node as a crash would: no goodbye to clients or cluster. Tests
 // use it.

@@ -40,13 +40,17 @@ var allowed = []struct {
 	{"resp/proto", nil},
 	{"resp/command", nil},
 	{"resp", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/config", "internal/glob",
-		"internal/acl", "internal/geo", "internal/threads", "internal/throttle"}},
+		"internal/acl", "internal/geo", "internal/lua", "internal/threads", "internal/throttle", "internal/persistence"}},
 	{"internal/config", nil},
 	{"internal/glob", nil},
 	{"internal/acl", []string{"internal/glob", "resp/command"}},
+	{"internal/lua/syntax", nil},
+	{"internal/lua", []string{"internal/lua/..."}},
 	{"internal/geo", nil},
 	{"internal/threads", nil},
 	{"internal/observe", []string{"resp/...", "replication/...", "cluster/..."}},
+	{"internal/rdb", nil},
+	{"internal/persistence", []string{"store/...", "internal/rdb"}},
 	{"internal/node", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/..."}},
 	{"cmd", []string{"internal/..."}},
 	{"scripts", []string{"internal/...", "resp/command"}},
@@ -61,7 +65,7 @@ var homes = map[string]string{
 	"github.com/tidwall/redcon":       "resp",
 	"github.com/hashicorp/memberlist": "cluster",
 	"github.com/hashicorp/raft":       "cluster",
-	"github.com/yuin/gopher-lua":      "resp",
+	"github.com/yuin/gopher-lua":      "internal/lua",
 }
 
 var problems int

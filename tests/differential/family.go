@@ -13,6 +13,8 @@ type Family struct {
 	// EventsAnyOrder: the elements of sets, in no particular order, decide on the
 	// order in which other keys are looked up.
 	EventsAnyOrder bool
+	// NoEvents: its commands take from the listeners what they need to hear them.
+	NoEvents bool
 }
 
 // Template generates one command.
@@ -68,6 +70,7 @@ func Families() []Family {
 		streamFamily(),
 		aclFamily(),
 		serverFamily(),
+		scriptFamily(),
 	}
 }
 

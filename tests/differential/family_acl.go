@@ -42,8 +42,9 @@ func aclFamily() Family {
 	reset := [][]string{append([]string{"ACL", "DELUSER", "me"}, Keys...), {"ACL", "LOG", "RESET"}}
 	fields := Check{Kind: SameFields, Fields: []string{"flags", "passwords", "keys", "channels"}}
 	return Family{
-		Name:  "acl",
-		Reset: reset,
+		Name:     "acl",
+		Reset:    reset,
+		NoEvents: true,
 		Commands: []Template{
 			Cmd("acl|setuser", Key, Repeat(0, 5, rule)).Times(6),
 			Cmd("acl|setuser", Key, Lit("on nopass ~* +@all -@dangerous +acl")),

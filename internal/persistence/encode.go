@@ -1,0 +1,142 @@
+// Package persistence is the keyspace in Redis's RDB encoding: single values for
+// DUMP and RESTORE, files that are written while the keyspace goes on changing, and
+// loaded when a node starts.
+package persistence
+
+import (
+	"respkv/internal/rdb"
+	"respkv/store"
+)
+
+// typeOf is the encoding that a value is written in: the one that takes the least
+// work, of those that Redis 7.0 reads.
+func typeOf(v *store.Value) rdb.Type {
+	_, _, small := v.Listpack()
+	switch v.Type() {
+	case store.TypeString:
+		return rdb.TypeString
+	case store.TypeList:
+		return rdb.TypeListQuicklist2
+	case store.TypeSet:
+		if _, ints := v.Intset(); ints {
+			return rdb.TypeSetIntset
+		}
+		return rdb.TypeSet // as listpack only since Redis 7.2
+	case store.TypeZSet:
+		if small {
+			return rdb.TypeZSetListpack
+		}
+		return rdb.TypeZSet2
+	}
+	if v.Type() == store.TypeStream {
+		return rdb.TypeStreamListpacks2
+	}
+	switch dated := v.Dated(); {
+	case small && dated:
+		return rdb.TypeHashListpackEx
+	case small:
+		return rdb.TypeHashListpack
+	case dated:
+		return rdb.TypeHashMetadata
+	}
+	return rdb.TypeHash
+}
+
+// fieldBase is what deadlines of fields in a large hash are counted from: with 1
+// they are written as they are, and nobody has to look for the earliest one first.
+const fieldBase = 1
+
+// appendHead appends what comes before the elements of a large value, which is all
+// of it for others. bits says what is to come.
+func appendHead(dst []byte, t rdb.Type, v *store.Value, compress bool) (_ []byte, whole bool) {
+	switch t {
+	case rdb.TypeString:
+		return rdb.AppendString(dst, v.Bytes(), compress), true
+	case rdb.TypeSetIntset:
+		ints, _ := v.Intset()
+		return rdb.AppendString(dst, ints, compress), true
+	case rdb.TypeHashListpackEx:
+		dst = rdb.AppendMillis(dst, v.EarliestField())
+		fallthrough
+	case rdb.TypeHashListpack, rdb.TypeZSetListpack:
+		entries, n, _ := v.Listpack()
+		return rdb.AppendListpack(dst, entries, n, compress), true
+	case rdb.TypeListQuicklist2:
+		if entries, n, small := v.Listpack(); small {
+			return appendNode(rdb.AppendLen(dst, 1), entries, n, compress), true
+		}
+		return rdb.AppendLen(dst, uint64(v.NodeCount())), false
+	case rdb.TypeStreamListpacks2:
+		return rdb.AppendLen(dst, uint64(v.Stream().Info().Blocks)), false
+	case rdb.TypeHashMetadata:
+		dst = rdb.AppendMillis(dst, fieldBase)
+	}
+	return rdb.AppendLen(dst, uint64(v.Len())), false
+}
+
+// plainElement is the length from which Redis keeps an element of a list by itself.
+const plainElement = 1 << 30
+
+func appendNode(dst, entries []byte, n int, compress bool) []byte {
+	if n == 1 && len(entries) > plainElement {
+		store.EachEntry(entries, func(text []byte) { dst = rdb.AppendListElement(dst, text, compress) })
+		return dst
+	}
+	return rdb.AppendListNode(dst, entries, n, compress)
+}
+
+func appendElement(dst []byte, t rdb.Type, e *store.Element, compress bool) []byte {
+	if t == rdb.TypeHashMetadata {
+		at := uint64(0)
+		if e.Deadline > 0 {
+			at = uint64(e.Deadline - fieldBase + 1)
+		}
+		dst = rdb.AppendLen(dst, at)
+	}
+	dst = rdb.AppendString(dst, e.Name, compress)
+	switch t {
+	case rdb.TypeZSet2:
+		dst = rdb.AppendScore(dst, e.Score)
+	case rdb.TypeHash, rdb.TypeHashMetadata:
+		dst = rdb.AppendString(dst, e.Value, compress)
+	}
+	return dst
+}
+
+// appendValue appends a whole value.
+func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool) []byte {
+	dst, whole := appendHead(dst, t, v, compress)
+	switch {
+	case whole:
+	case t == rdb.TypeListQuicklist2:
+		for first, done := true, false; !done; first = false {
+			done = v.Nodes(first, stepBytes, func(entries []byte, n int) { dst = appendNode(dst, entries, n, compress) })
+		}
+	case t == rdb.TypeStreamListpacks2:
+		for from, more := (store.StreamID{}), true; more; {
+			dst, from, more = appendBlocks(dst, v.Stream(), from, compress)
+		}
+		dst = appendStreamRest(dst, v.Stream())
+	default:
+		each := func(e store.Element) { dst = appendElement(dst, t, &e, compress) }
+		for cursor := v.Elements(0, stepElements, each); cursor != 0; {
+			cursor = v.Elements(cursor, stepElements, each)
+		}
+	}
+	return dst
+}
+
+// versionOf is the version of the format that has an encoding.
+func versionOf(t rdb.Type) uint16 {
+	if t == rdb.TypeHashMetadata || t == rdb.TypeHashListpackEx {
+		return rdb.VersionFieldExpiry
+	}
+	return rdb.Version
+}
+
+// Dump appends the payload that DUMP returns for a value.
+func Dump(dst []byte, v *store.Value, compress bool) []byte {
+	from, t := len(dst), typeOf(v)
+	dst = append(dst, byte(t))
+	return rdb.AppendFooter(appendValue(dst, t, v, compress), from, versionOf(t))
+}

@@ -1,0 +1,106 @@
+package rdb
+
+import "encoding/binary"
+
+// LZF is a sequence of literals and copies of what came before:
+//
+//	000lllll + l+1 bytes                literals
+//	lllooooo oooooooo                   l+2 bytes (l 1..6) from o+1 bytes back
+//	111ooooo llllllll oooooooo          l+9 bytes from o+1 bytes back
+const (
+	lzfLiterals = 32
+	lzfDistance = 1 << 13
+	lzfCopy     = 264
+	lzfHashBits = 14
+
+	// lzfGrowth is more than what a compressed byte can stand for: three stand
+	// for lzfCopy.
+	lzfGrowth = lzfCopy/3 + 1
+)
+
+// lzfCompress appends data, compressed, to dst. False: it would not be shorter
+// than limit bytes; then dst is as it was.
+func lzfCompress(dst, data []byte, limit int) ([]byte, bool) {
+	var seen [1 << lzfHashBits]uint32 // position + 1 of the last three bytes with that hash
+	begin, literals := len(dst), 0    // literals: where those not written yet begin
+	flush := func(end int) {
+		for literals < end {
+			n := min(end-literals, lzfLiterals)
+			dst = append(dst, byte(n-1))
+			dst = append(dst, data[literals:literals+n]...)
+			literals += n
+		}
+	}
+	for i := 0; i+3 < len(data); {
+		next := binary.LittleEndian.Uint32(data[i:]) & 0xFFFFFF
+		h := next * 0x9E3779B1 >> (32 - lzfHashBits)
+		from := int(seen[h]) - 1
+		seen[h] = uint32(i + 1)
+		if from < 0 || i-from > lzfDistance || binary.LittleEndian.Uint32(data[from:])&0xFFFFFF != next {
+			i++
+			continue
+		}
+		n := 3
+		for most := min(len(data)-i, lzfCopy); n < most && data[from+n] == data[i+n]; n++ {
+		}
+		flush(i)
+		back := i - from - 1
+		if n < 9 {
+			dst = append(dst, byte((n-2)<<5|back>>8), byte(back))
+		} else {
+			dst = append(dst, byte(7<<5|back>>8), byte(n-9), byte(back))
+		}
+		if len(dst)-begin >= limit {
+			return dst[:begin], false
+		}
+		i += n
+		literals = i
+	}
+	flush(len(data))
+	if len(dst)-begin >= limit {
+		return dst[:begin], false
+	}
+	return dst, true
+}
+
+// lzfExpand returns the size bytes that data stands for; false if it stands for
+// anything else.
+func lzfExpand(data []byte, size uint64) ([]byte, bool) {
+	if size > uint64(len(data))*lzfGrowth {
+		return nil, false
+	}
+	out := make([]byte, 0, size)
+	for i := 0; i < len(data); {
+		c := int(data[i])
+		i++
+		if c < lzfLiterals {
+			n := c + 1
+			if i+n > len(data) || len(out)+n > cap(out) {
+				return nil, false
+			}
+			out = append(out, data[i:i+n]...)
+			i += n
+			continue
+		}
+		n := c >> 5
+		if n == 7 {
+			if i >= len(data) {
+				return nil, false
+			}
+			n += int(data[i])
+			i++
+		}
+		if i >= len(data) {
+			return nil, false
+		}
+		from := len(out) - (c&31<<8 | int(data[i])) - 1
+		i++
+		if n += 2; from < 0 || uint64(len(out)+n) > size {
+			return nil, false
+		}
+		for ; n > 0; n, from = n-1, from+1 { // byte by byte: the ranges may overlap
+			out = append(out, out[from])
+		}
+	}
+	return out, uint64(len(out)) == size
+}

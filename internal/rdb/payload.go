@@ -1,0 +1,37 @@
+package rdb
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// ErrFooter says that a payload of DUMP has a version that is not known here, or
+// another checksum.
+var ErrFooter = errors.New("rdb: payload version or checksum are wrong")
+
+const footerSize = 10
+
+// Check looks at version and checksum of a payload of DUMP. Error: ErrFooter.
+func Check(payload []byte) error {
+	n := len(payload) - footerSize
+	if n < 0 {
+		return ErrFooter
+	}
+	if version := binary.LittleEndian.Uint16(payload[n:]); version > MaxVersion {
+		return ErrFooter
+	}
+	if CRC(0, payload[:n+2]) != binary.LittleEndian.Uint64(payload[n+2:]) {
+		return ErrFooter
+	}
+	return nil
+}
+
+// ReadPayload reads a payload that Check has accepted. No string may be longer than
+// limit. As in Redis, what follows the value is not looked at. Errors: *Error,
+// ErrEmpty, those of sink.
+func ReadPayload(payload []byte, limit uint64, sink Sink) error {
+	r := reader{mem: payload[:len(payload)-footerSize], limit: limit}
+	t := Type(r.byte())
+	var scratch [2][]byte
+	return r.value(t, sink, &scratch)
+}

@@ -1,0 +1,38 @@
+package resp
+
+func init() {
+	handle(map[string]Handler{
+		"module|list":   func(c *Ctx) { c.W.Array(0) }, // there are none
+		"module|help":   containerHelp,
+		"module|load":   moduleRefused,
+		"module|loadex": moduleRefused,
+		"module|unload": moduleRefused,
+		"failover":      failoverRefused,
+		"bgrewriteaof":  func(c *Ctx) { c.W.Error(errNoAppendFile) },
+	})
+}
+
+// moduleRefused is what Redis answers while enable-module-command is no, as it always
+// is here.
+func moduleRefused(c *Ctx) { c.W.Error(errModuleRefused) }
+
+// failoverRefused answers FAILOVER, which is about servers that REPLICAOF made
+// replicas. In a cluster Redis refuses it, too.
+func failoverRefused(c *Ctx) {
+	switch {
+	case c.d.routing != nil:
+		c.W.Error(errFailoverInCluster)
+	case len(c.Args) == 2 && isWord(c.Args[1], "abort"):
+		c.W.Error(errNoFailover)
+	default:
+		c.W.Error(errFailoverReplicas)
+	}
+}
+
+const (
+	errModuleRefused     = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+	errFailoverInCluster = "ERR FAILOVER not allowed in cluster mode."
+	errNoFailover        = "ERR No failover in progress."
+	errFailoverReplicas  = "ERR FAILOVER requires connected replicas."
+	errNoAppendFile      = "ERR there is no append-only file: appendonly is always no. BGSAVE writes the keyspace to disk"
+)

@@ -1,0 +1,205 @@
+package resp
+
+import (
+	"slices"
+
+	"respkv/internal/lua"
+)
+
+func init() {
+	handle(map[string]Handler{
+		"eval":          evalScript,
+		"eval_ro":       evalScript,
+		"evalsha":       evalScript,
+		"evalsha_ro":    evalScript,
+		"fcall":         evalScript,
+		"fcall_ro":      evalScript,
+		"script|debug":  scriptDebug,
+		"script|exists": scriptExists,
+		"script|flush":  scriptFlush,
+		"script|help":   containerHelp,
+		"script|kill":   func(c *Ctx) { c.killScript(false) },
+		"script|load":   scriptLoad,
+	})
+}
+
+// Wire error texts of scripts. Those of commands in scripts have no code, or a
+// leading '-' with one: the script gets them as error tables.
+const (
+	errNoScript        = "NOSCRIPT No matching script. Please use EVAL."
+	errNoFunction      = "ERR Function not found"
+	errBadNumKeys      = "ERR Bad number of keys provided"
+	errNumKeysNegative = "ERR Number of keys can't be negative"
+	errNotBusy         = "NOTBUSY No scripts in execution right now."
+	errUnkillable      = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
+	errBusyScript      = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+	errBusyFunction    = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+	errNoClusterFlag   = "ERR Can not run script on cluster, 'no-cluster' flag is set."
+	errScriptWriteFlag = "ERR Can not execute a script with write flag using *_ro command."
+	errScriptReplica   = "READONLY Can not run script with write flag on readonly replica"
+	errScriptOOM       = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
+	errScriptFlush     = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
+	errScriptDebug     = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
+	errNoDebugger      = "ERR there is no debugger for scripts"
+
+	errScriptArity     = "Wrong number of args calling Redis command from script"
+	errScriptUnknown   = "Unknown Redis command called from script"
+	errScriptNoScript  = "This Redis command is not allowed from script"
+	errScriptReadOnly  = "Write commands are not allowed from read-only scripts."
+	errScriptNotLocal  = "Script attempted to access a non local key in a cluster node"
+	errScriptCrossSlot = "Script attempted to access keys that do not hash to the same slot"
+	errScriptDown      = "Script attempted to execute a command while the cluster is down"
+	errScriptKilled    = "Script killed by user with SCRIPT KILL..."
+	errScriptKeyHeld   = "-TRYAGAIN Script attempted to change a key that MIGRATE is moving"
+	errScriptWhole     = "This command looks at all keys, for which a script in a cluster must name it in its text, outside of MULTI"
+)
+
+// errScriptBlock refuses XREAD and XREADGROUP with BLOCK.
+func errScriptBlock(name []byte) string {
+	return "ERR " + cut(name, len(name)) + " command is not allowed with BLOCK option from scripts"
+}
+
+// evalScript is EVAL, FCALL and their kin. The locks are held: by runScript, or by
+// EXEC.
+func evalScript(c *Ctx) {
+	run := c.script
+	p := c.prepared
+	if p == nil {
+		fresh := c.prepare()
+		p = &fresh
+	}
+	if p.refused != "" {
+		c.W.Error(p.refused)
+		return
+	}
+	if run == nil {
+		run = c.d.newRun(c, p, c.locks)
+		run.canWrite = c.locks.keyed
+		defer run.close()
+		run.borrow()
+		defer run.giveBack()
+		run.outOfSpace = c.d.memory.exceeded(c.d.store)
+		run.in.Tx.KeepExpired = c.locks.replica
+	}
+	if refused := run.refuse(); refused != "" {
+		c.W.Error(refused)
+		return
+	}
+	db := c.Client.DB() // SELECT in a script ends with it
+	run.begun()
+	var r *lua.Result
+	if p.function != nil {
+		r = c.d.engine.FCall(p.function, &run.engine)
+	} else {
+		r = c.d.engine.Eval(p.script, &run.engine)
+	}
+	run.over()
+	c.Client.SetDB(db)
+	c.counted = r.Write(c.W)
+	r.Close()
+	if c.script == nil { // EXEC serves those who wait, and groups what is replicated
+		c.ready = append(c.ready, run.in.ready...)
+		run.in.ready = run.in.ready[:0]
+		run.endGroups()
+	}
+}
+
+// refuse looks at what the flags of the script say about it.
+func (run *scriptRun) refuse() string {
+	if run.flags&lua.Compat != 0 {
+		return ""
+	}
+	writes := run.flags&lua.NoWrites == 0
+	switch {
+	case run.flags&lua.NoCluster != 0 && run.d.routing != nil:
+		return errNoClusterFlag
+	case writes && run.locks.replica:
+		return errScriptReplica
+	case writes && run.c.readOnlyCommand():
+		return errScriptWriteFlag
+	case run.outOfSpace && writes && run.flags&lua.AllowOOM == 0:
+		return errScriptOOM
+	}
+	return ""
+}
+
+func scriptLoad(c *Ctx) {
+	s, err := c.d.engine.Load(c.Args[2])
+	if err != nil {
+		c.W.Error(errOf(err))
+		return
+	}
+	c.W.BulkString(s.SHA)
+}
+
+func scriptExists(c *Ctx) {
+	c.W.Array(len(c.Args) - 2)
+	for _, sha := range c.Args[2:] {
+		if c.d.engine.Script(string(sha)) != nil {
+			c.W.Int(1)
+		} else {
+			c.W.Int(0)
+		}
+	}
+}
+
+// scriptFlush forgets the scripts. Their memory is the garbage collector's, which
+// is neither SYNC nor ASYNC.
+func scriptFlush(c *Ctx) {
+	if len(c.Args) > 3 || len(c.Args) == 3 && !isWord(c.Args[2], "sync") && !isWord(c.Args[2], "async") {
+		c.W.Error(errScriptFlush)
+		return
+	}
+	c.d.engine.Flush()
+	c.W.OK()
+}
+
+func scriptDebug(c *Ctx) {
+	switch {
+	case isWord(c.Args[2], "no"):
+		c.W.OK()
+	case isWord(c.Args[2], "yes"), isWord(c.Args[2], "sync"):
+		c.W.Error(errNoDebugger)
+	default:
+		c.W.Error(errScriptDebug)
+	}
+}
+
+// busyRuns are the scripts that run longer than the limit. The caller holds the
+// gate's lock.
+func (g *scriptGate) busyRuns() (busy []*scriptRun) {
+	for _, run := range g.runs {
+		if run.isBusy() {
+			busy = append(busy, run)
+		}
+	}
+	return busy
+}
+
+// killScript ends all scripts that run too long, or all functions.
+func (c *Ctx) killScript(functions bool) {
+	g := &c.d.scripts
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	busy := g.busyRuns()
+	if len(busy) == 0 {
+		c.W.Error(errNotBusy)
+		return
+	}
+	wanted := slices.DeleteFunc(slices.Clone(busy), func(run *scriptRun) bool { return run.engine.Function != functions })
+	if len(wanted) == 0 {
+		c.W.Error(busy[0].busyText())
+		return
+	}
+	killed := false
+	for _, run := range wanted {
+		if run.kill() {
+			killed = true
+		}
+	}
+	if !killed {
+		c.W.Error(errUnkillable)
+		return
+	}
+	c.W.OK()
+}

@@ -1,0 +1,672 @@
+package resp
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"respkv/cluster"
+	"respkv/internal/lua"
+	"respkv/resp/command"
+	"respkv/resp/proto"
+	"respkv/store"
+)
+
+// scriptRun is one script or function that runs. It is the lua.Host of its engine
+// run: the commands of the script come through Call.
+type scriptRun struct {
+	scriptSignal
+	d      *Dispatcher
+	c      *Ctx // of EVAL or FCALL
+	in     *Ctx // of the commands of the script
+	b      *batch
+	engine lua.Run
+	w      proto.Writer // what a command of the script replies
+	start  time.Time
+	args   [][]byte // a copy of the command, for FUNCTION STATS; nil until it is busy
+
+	locks      *scriptLocks
+	groups     []*effectGroup
+	flags      lua.Flags
+	readOnly   bool
+	outOfSpace bool // memory was exhausted when it began
+	silent     bool // redis.set_repl: what it writes is not replicated
+	acted      bool // it wrote, or published: it can't be begun again
+	wrote      bool // guarded by the signal's lock when others look
+	logged     bool // something was replicated
+	killed     bool // see kill
+	restart    bool // it is to be run again with all locks
+	canWrite   bool // the slot was admitted for writing
+}
+
+// scriptLocks are the locks of a script, or those of the transaction in which it
+// runs.
+type scriptLocks struct {
+	held      shardSet
+	all       bool
+	exclusive bool // others may be taken, in any order
+	keyed     bool // slot is set: in a cluster, other slots are refused
+	slot      uint16
+	replica   bool // this node is a replica of slot
+}
+
+// prepared is a script or function that is about to be run.
+type prepared struct {
+	script   *lua.Script
+	function *lua.Function
+	keys     int
+	refused  string // why it can't
+}
+
+func (p *prepared) flags() lua.Flags {
+	switch {
+	case p.refused != "":
+		return lua.Compat
+	case p.script != nil:
+		return p.script.Flags
+	}
+	return p.function.Flags
+}
+
+func (p *prepared) strings() map[string]bool {
+	switch {
+	case p.refused != "":
+		return nil
+	case p.script != nil:
+		return p.script.Strings
+	}
+	return p.function.Strings
+}
+
+// whole says whether the script may call commands that look at all keys.
+func (d *Dispatcher) whole(p *prepared) bool {
+	for name := range p.strings() {
+		if cmd := d.table.Lookup([]byte(name)); cmd != nil {
+			if e := d.entries[cmd.ID]; e != nil && e.in.allLocks {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// prepare finds the script or function of a command, and looks at its arguments.
+func (c *Ctx) prepare() (p prepared) {
+	e := c.d.engine
+	fcall := strings.HasPrefix(c.Cmd.Name, "fcall")
+	n, numeric := parseLong(c.Args[2])
+	switch name := c.Args[1]; {
+	case fcall:
+		if p.function = e.Libraries().Function(string(name)); p.function == nil {
+			p.refused = errNoFunction
+			return p
+		}
+		if !numeric {
+			p.refused = errBadNumKeys
+		}
+	case strings.HasPrefix(c.Cmd.Name, "evalsha"):
+		if len(name) == 40 {
+			p.script = e.Script(string(name))
+			if p.script == nil {
+				p.script = e.Script(strings.ToLower(string(name)))
+			}
+		}
+		if len(name) != 40 {
+			p.refused = errNoScript
+			return p
+		}
+	}
+	if p.refused == "" && !numeric {
+		p.refused = errNotInteger
+	}
+	switch {
+	case p.refused != "":
+		return p
+	case n > int64(len(c.Args)-3):
+		p.refused = errNumKeysArgs
+		return p
+	case n < 0:
+		p.refused = errNumKeysNegative
+		return p
+	}
+	p.keys = int(n)
+	if p.script != nil || fcall {
+		return p
+	}
+	if strings.HasPrefix(c.Cmd.Name, "evalsha") {
+		p.refused = errNoScript
+		return p
+	}
+	var err error
+	if p.script, err = e.Load(c.Args[1]); err != nil {
+		p.refused = "ERR " + err.Error()
+	}
+	return p
+}
+
+// readOnlyCommand says whether it is one of the _RO commands.
+func (c *Ctx) readOnlyCommand() bool { return strings.HasSuffix(c.Cmd.Name, "_ro") }
+
+// runScript runs EVAL, FCALL and their kin outside of a transaction: it takes the
+// locks, and has the handler run the script.
+func (d *Dispatcher) runScript(c *Ctx, b *batch) {
+	p := c.prepare()
+	c.prepared = &p
+	defer func() { c.prepared = nil }()
+	if p.refused != "" {
+		d.invoke(c)
+		return
+	}
+	flags := p.flags()
+	if flags&(lua.Compat|lua.AllowOOM|lua.NoWrites) == 0 && !d.makeRoom() {
+		c.reject(c.entry, errOOM)
+		return
+	}
+	locks := &scriptLocks{exclusive: d.routing == nil || flags&lua.AllowCrossSlot != 0 || d.whole(&p)}
+	c.write = !c.readOnlyCommand() && flags&lua.NoWrites == 0
+	if flags&lua.Compat != 0 && c.Client.Has(FlagReadOnly) {
+		c.write = false // it may be meant for a replica: its first write will tell
+	}
+	pos := b.pos[:0]
+	for i := range p.keys {
+		pos = append(pos, 3+i)
+	}
+	b.pos = pos
+	for {
+		again := d.runScriptOnce(c, &p, locks, pos)
+		if !again {
+			return
+		}
+		locks = &scriptLocks{exclusive: true}
+	}
+}
+
+// runScriptOnce runs a script under locks that it takes. again: it needs more, and
+// has done nothing yet.
+func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, locks *scriptLocks, pos []int) (again bool) {
+	var shards shardSet
+	if len(pos) > 0 {
+		if !c.locate(pos, &shards) {
+			c.reject(c.entry, errCrossSlot)
+			return false
+		}
+		locks.keyed, locks.slot = true, c.slot
+	}
+	run := d.newRun(c, p, locks)
+	defer run.close()
+	if flags := p.flags(); flags&lua.NoWrites == 0 {
+		run.outOfSpace = !d.makeRoom() // evicts; no lock is held yet
+	}
+	for again := false; ; again = true {
+		if d.routing != nil && locks.keyed && !d.route(c, again) {
+			return false
+		}
+		if busy := run.lock(&shards); busy != nil {
+			c.reject(c.entry, busy.busyText())
+			return false
+		}
+		var wait <-chan struct{}
+		reroute := false
+		if locks.keyed {
+			wait, reroute = d.admit(c)
+		}
+		if !reroute {
+			break
+		}
+		run.unlock()
+		if wait != nil {
+			<-wait
+		}
+	}
+	run.canWrite = c.write && locks.keyed
+	locks.replica = c.Tx.KeepExpired
+	run.in.Tx.KeepExpired = c.Tx.KeepExpired
+	mark := c.W.Len()
+	c.script = run
+	defer func() { c.script = nil }()
+	defer d.settle(run.in)
+	func() {
+		defer run.unlock()
+		d.invoke(c)
+		run.endGroups()
+		d.serveReady(run.in, &locks.held)
+	}()
+	if run.restart {
+		c.W.Truncate(mark)
+		return true
+	}
+	if run.logged {
+		d.noteDurable(c)
+	}
+	return false
+}
+
+// newRun makes the run of a script.
+func (d *Dispatcher) newRun(c *Ctx, p *prepared, locks *scriptLocks) *scriptRun {
+	b := d.batches.Get().(*batch)
+	run := &scriptRun{
+		d: d, c: c, in: &b.ctx, b: b, locks: locks, flags: p.flags(), readOnly: c.readOnlyCommand(), start: time.Now(),
+	}
+	if run.flags&(lua.Compat|lua.NoWrites) == lua.NoWrites {
+		run.readOnly = true
+	}
+	run.in.d, run.in.Client, run.in.W, run.in.inExec = d, c.Client, &run.w, true
+	run.in.inScript = true
+	run.in.Tx.Now = c.Tx.Now
+	run.engine = lua.Run{
+		Host: run, Function: p.function != nil, Keys: c.Args[3 : 3+p.keys], Args: c.Args[3+p.keys:],
+		Limit: time.Duration(min(d.config.Config().Server.BusyReplyMillis, math.MaxInt64/int(time.Millisecond))) * time.Millisecond,
+	}
+	if p.function != nil {
+		run.engine.Name = p.function.Name
+	} else {
+		run.engine.Name = p.script.SHA
+	}
+	return run
+}
+
+func (run *scriptRun) close() { run.d.release(run.b, 0) }
+
+// lock takes the locks of the declared keys.
+func (run *scriptRun) lock(shards *shardSet) (busy *scriptRun) {
+	d := run.d
+	if run.locks.exclusive {
+		if busy = d.lockExclusive(run); busy != nil {
+			return busy
+		}
+	}
+	shards.each(func(shard int) {
+		if busy == nil {
+			busy = run.take(shard)
+		}
+	})
+	if busy != nil {
+		run.unlock()
+	}
+	return busy
+}
+
+// take takes the lock of one shard.
+func (run *scriptRun) take(shard int) (busy *scriptRun) {
+	if busy = run.d.lockShard(shard); busy != nil {
+		return busy
+	}
+	run.locks.held.add(shard)
+	run.d.scripts.holders[shard].Store(run)
+	return nil
+}
+
+// unlock gives all locks back, and tells those who wait.
+func (run *scriptRun) unlock() {
+	d, locks := run.d, run.locks
+	locks.held.each(func(shard int) {
+		d.scripts.holders[shard].Store(nil)
+		d.store.UnlockShard(shard)
+	})
+	locks.held, locks.all = shardSet{}, false
+	if locks.exclusive {
+		d.unlockExclusive()
+	}
+	run.set(true)
+}
+
+// takeAll takes the locks of all shards. The script is exclusive.
+func (run *scriptRun) takeAll() {
+	for shard := range store.Shards {
+		if !run.locks.held.has(shard) {
+			run.d.store.LockShard(shard)
+			run.locks.held.add(shard)
+			run.d.scripts.holders[shard].Store(run)
+		}
+	}
+	run.locks.all = true
+}
+
+// begun and over keep the list of what runs, for KILL and STATS.
+func (run *scriptRun) begun() {
+	g := &run.d.scripts
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.runs = append(g.runs, run)
+}
+
+func (run *scriptRun) over() {
+	g := &run.d.scripts
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.runs = slices.DeleteFunc(g.runs, func(other *scriptRun) bool { return other == run })
+}
+
+// Overtime implements lua.Host: from now on, clients get BUSY.
+func (run *scriptRun) Overtime() {
+	args := make([][]byte, len(run.c.Args))
+	for i, arg := range run.c.Args {
+		args[i] = slices.Clone(arg)
+	}
+	g := &run.d.scripts
+	g.mu.Lock()
+	run.args = args
+	g.mu.Unlock()
+	run.set(false)
+	run.d.log.Warn("a slow script runs", "name", run.engine.Name,
+		"kill", "SCRIPT KILL or FUNCTION KILL, as long as it has written nothing", "ms", run.milliseconds())
+}
+
+// beginWrite notes the first write, from which on the script can't be killed.
+// False: it was killed.
+func (run *scriptRun) beginWrite() bool {
+	if run.wrote {
+		return true
+	}
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	run.wrote = !run.killed
+	return run.wrote
+}
+
+// kill ends the script, if it has written nothing.
+func (run *scriptRun) kill() bool {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	if run.wrote {
+		return false
+	}
+	run.killed = true
+	run.engine.Kill()
+	return true
+}
+
+// borrow and giveBack let those who want the locks of a transaction know of the
+// script that runs in it.
+func (run *scriptRun) borrow() {
+	run.locks.held.each(func(shard int) { run.d.scripts.holders[shard].Store(run) })
+	if run.locks.exclusive {
+		run.d.scripts.exclusive.Store(run)
+	}
+}
+
+func (run *scriptRun) giveBack() {
+	run.locks.held.each(func(shard int) { run.d.scripts.holders[shard].Store(nil) })
+	if run.locks.exclusive {
+		run.d.scripts.exclusive.Store(nil)
+	}
+	run.set(true)
+}
+
+func (run *scriptRun) milliseconds() int64 { return time.Since(run.start).Milliseconds() }
+
+// busyText is what clients get that need what the script holds.
+func (run *scriptRun) busyText() string {
+	if run.engine.Function {
+		return errBusyFunction
+	}
+	return errBusyScript
+}
+
+// Log implements lua.Host.
+func (run *scriptRun) Log(level int, message string) { run.d.logScript(level, message) }
+
+func (d *Dispatcher) logScript(level int, message string) {
+	severity := slog.LevelDebug
+	switch level {
+	case lua.LogNotice:
+		severity = slog.LevelInfo
+	case lua.LogWarning:
+		severity = slog.LevelWarn
+	}
+	d.log.Log(context.Background(), severity, message, "from", "script")
+}
+
+// Replicate implements lua.Host.
+func (run *scriptRun) Replicate(on bool) { run.silent = !on }
+
+// Unwound implements lua.Host.
+func (run *scriptRun) Unwound() bool { return run.restart }
+
+// Allowed implements lua.Host.
+func (run *scriptRun) Allowed(args [][]byte) (allowed, known bool) {
+	e := run.d.find(args)
+	if e == nil {
+		return false, false
+	}
+	return run.c.Client.user.Load().User().Check(e.cmd, args).OK(), true
+}
+
+// permit asks whether the user who runs the script may run its command in run.in:
+// "" or why not.
+func (run *scriptRun) permit() (refused string) {
+	in := run.in
+	in.user = run.c.Client.user.Load().User()
+	if in.user.Unrestricted {
+		return ""
+	}
+	denial := in.user.Check(in.Cmd, in.Args)
+	if denial.OK() {
+		return ""
+	}
+	run.d.logCommand(in, aclScript, denial)
+	return errDeniedInScript(denial.Reason)
+}
+
+// Call implements lua.Host: it runs a command of the script.
+func (run *scriptRun) Call(args [][]byte, version int) (reply []byte, refused string) {
+	d, in := run.d, run.in
+	e := d.find(args)
+	if refused = run.verify(e, args); refused == "" {
+		in.begin(e, args)
+		if refused = run.permit(); refused == "" {
+			refused = run.reach(e)
+		}
+	}
+	if run.restart {
+		return nil, ""
+	}
+	if refused != "" {
+		if e != nil {
+			e.stats.rejected.Add(1)
+		}
+		d.stats.countError([]byte("ERR "))
+		return nil, refused
+	}
+	if e.write && !run.beginWrite() {
+		return nil, errScriptKilled
+	}
+	if e.write || e.cmd.Has(command.MayReplicate) {
+		run.acted = true
+	}
+	run.w.Reset(run.w.Bytes())
+	run.w.SetVersion(version)
+	_, start := clock()
+	d.invoke(in)
+	if in.dirty > 0 {
+		if run.silent {
+			in.keep, in.effects = true, in.effects[:0]
+		} else {
+			run.logged = d.repl != nil
+		}
+	}
+	d.logEffects(in)
+	in.commands++
+	_, end := clock()
+	d.account(e, run.c.Client, args, 1, end.Sub(start))
+	reply = run.w.Bytes()
+	if reply[0] == '-' {
+		d.stats.countError(reply[1:])
+	}
+	return reply, ""
+}
+
+// verify refuses what a script must not call.
+func (run *scriptRun) verify(e *entry, args [][]byte) (refused string) {
+	d := run.d
+	switch {
+	case e == nil || e.handler == nil:
+		if cmd := d.table.Lookup(args[0]); cmd != nil && len(args) == 1 {
+			return errScriptArity
+		}
+		return errScriptUnknown
+	case !e.cmd.ArityOK(len(args)):
+		return errScriptArity
+	case e.cmd.Has(command.NoScript) || e.in.notInMulti:
+		return errScriptNoScript
+	}
+	if run.readOnly && (e.write || e.cmd.Has(command.MayReplicate)) {
+		return errScriptReadOnly
+	}
+	if run.outOfSpace && e.grows && !run.wrote && run.flags&(lua.Compat|lua.AllowOOM) != lua.AllowOOM {
+		return "-" + errOOM
+	}
+	return ""
+}
+
+// reach takes the locks that the command in run.in needs, if the script may.
+func (run *scriptRun) reach(e *entry) (refused string) {
+	d, in, locks := run.d, run.in, run.locks
+	in.Tx.KeepExpired = locks.replica
+	if e.in.allLocks || e.keyed && in.readsOtherKeys() {
+		if !locks.all && !locks.exclusive {
+			if run.acted || run.c.inExec {
+				return errScriptWhole
+			}
+			run.restart = true
+			return ""
+		}
+		if !locks.all {
+			run.takeAll()
+		}
+	}
+	in.Tx.AllLocked = locks.all
+	if !e.keyed {
+		return ""
+	}
+	pos, err := e.cmd.AppendKeys(run.b.pos[:0], in.Args)
+	run.b.pos = pos
+	if err != nil || len(pos) == 0 {
+		return ""
+	}
+	var shards shardSet
+	if !in.locate(pos, &shards) {
+		return errScriptNotLocal
+	}
+	if refused := run.enter(e, &shards); refused != "" {
+		return refused
+	}
+	if refused := run.willChange(e, pos); refused != "" {
+		return refused
+	}
+	d.noteAbsent(in, pos)
+	return ""
+}
+
+// willChange lets a snapshot see the keys of a write before. A script cannot wait
+// for a key that MIGRATE holds.
+func (run *scriptRun) willChange(e *entry, pos []int) (refused string) {
+	d := run.d
+	if d.gate.used.Load() == 0 || !e.pausedByWrites() {
+		return ""
+	}
+	first, end := run.in.Tx.DB, run.in.Tx.DB+1
+	if e.cmd.Name == "copy" || e.cmd.Name == "move" {
+		first, end = 0, d.store.Databases()
+	}
+	for _, p := range pos {
+		k := store.MakeKey(run.in.Args[p])
+		for db := first; db < end; db++ {
+			if d.gate.heldUntil(db, k) != nil {
+				return errScriptKeyHeld
+			}
+			d.willChange(db, k)
+		}
+	}
+	return ""
+}
+
+// enter makes the slot of the command the script's, in a cluster, and takes its
+// locks.
+func (run *scriptRun) enter(e *entry, shards *shardSet) (refused string) {
+	d, in, locks := run.d, run.in, run.locks
+	if d.routing != nil {
+		if refused := run.enterSlot(e, in.slot); refused != "" {
+			return refused
+		}
+	} else {
+		shards.each(func(shard int) {
+			if !locks.held.has(shard) {
+				d.store.LockShard(shard) // of a command: it does not take long
+				locks.held.add(shard)
+				d.scripts.holders[shard].Store(run)
+			}
+		})
+	}
+	if d.repl != nil && e.write {
+		run.group(in.slot)
+	}
+	return ""
+}
+
+// enterSlot looks at ownership of the slot of a command, under its lock.
+func (run *scriptRun) enterSlot(e *entry, slot uint16) (refused string) {
+	d, locks := run.d, run.locks
+	shard := store.ShardOf(slot)
+	switch {
+	case locks.keyed && slot == locks.slot:
+		if !e.write || run.canWrite {
+			return ""
+		}
+	case locks.keyed && run.flags&(lua.Compat|lua.AllowCrossSlot) != lua.AllowCrossSlot:
+		return errScriptCrossSlot
+	default:
+		readonly := run.c.Client.Has(FlagReadOnly)
+		switch d.routing.Route(slot, readonly, run.c.asking, e.write).Verdict {
+		case cluster.Here:
+		case cluster.Moved, cluster.Ask, cluster.TryAgain:
+			return errScriptNotLocal
+		default:
+			return errScriptDown
+		}
+		if !locks.held.has(shard) {
+			if locks.held != (shardSet{}) && !locks.exclusive {
+				return errScriptCrossSlot
+			}
+			if busy := run.take(shard); busy != nil {
+				return "-" + busy.busyText()
+			}
+		}
+	}
+	// What waits for the end of a handoff would wait for this script.
+	a := d.routing.Admit(slot, e.write)
+	if a.Gate == cluster.Paused || a.Gate == cluster.Reroute {
+		if locks.replica && e.write {
+			return "-" + errReadOnlyNode
+		}
+		return errScriptNotLocal
+	}
+	run.in.Tx.KeepExpired = !a.Owner
+	if !locks.keyed {
+		locks.keyed, locks.slot, locks.replica = true, slot, !a.Owner
+		run.c.slot = slot
+	}
+	if slot == locks.slot {
+		run.canWrite = run.canWrite || e.write
+	}
+	return ""
+}
+
+// group makes the effects of a slot one unit, from its first write on.
+func (run *scriptRun) group(slot uint16) {
+	g := &run.d.groups
+	if run.silent || g[store.ShardOf(slot)] != nil {
+		return // of a transaction, or of another slot of the shard
+	}
+	run.groups = append(run.groups, g.begin(run.d.repl, slot))
+}
+
+func (run *scriptRun) endGroups() {
+	for _, group := range run.groups {
+		run.d.groups.end(group)
+	}
+	run.groups = nil
+}

@@ -1,0 +1,194 @@
+package resp
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"respkv/internal/config"
+)
+
+// eval runs EVAL with keys.
+func (n *testNode) eval(client *Client, script string, keys ...string) string {
+	n.t.Helper()
+	return n.doAs(client, append([]string{"eval", script, fmt.Sprint(len(keys))}, keys...)...)
+}
+
+// TestScriptIsOneGroup: what a script writes is one unit, and never the script.
+func TestScriptIsOneGroup(t *testing.T) {
+	log := &effectLog{}
+	n := newTestNode(t, newRouting(t, everySlot), log)
+	script := "redis.call('set','{a}1','x') redis.call('incr','{a}2') redis.call('get','{a}1') " +
+		"redis.set_repl(redis.REPL_NONE) redis.call('set','{a}3','y') redis.set_repl(redis.REPL_ALL) return redis.call('incr','{a}2')"
+	if reply := n.eval(n.client, script, "{a}1"); reply != ":2\r\n" {
+		t.Fatalf("reply %q", reply)
+	}
+	shown := func() (got []string) {
+		for _, e := range log.take() {
+			got = append(got, e.String()+" "+string('0'+e.flags))
+		}
+		return got
+	}
+	want := []string{"SET {a}1 x 1", "incr {a}2 1", "incr {a}2 0"}
+	if got := shown(); !slices.Equal(got, want) {
+		t.Errorf("effects %q, want %q", got, want)
+	}
+	n.run(n.client, "multi", "set {a}4 z")
+	n.eval(n.client, "return redis.call('incr','{a}2')", "{a}2")
+	n.run(n.client, "exec")
+	if got := shown(); !slices.Equal(got, []string{"SET {a}4 z 1", "incr {a}2 0"}) {
+		t.Errorf("in EXEC: %q", got)
+	}
+	// An error in the middle leaves what was done.
+	n.eval(n.client, "redis.call('incr','{a}2') error('x')", "{a}2")
+	if got := shown(); !slices.Equal(got, []string{"incr {a}2 0"}) {
+		t.Errorf("with an error: %q", got)
+	}
+}
+
+// TestScriptInCluster: keys are those of one slot of this node.
+func TestScriptInCluster(t *testing.T) {
+	n := newTestNode(t, newRouting(t, everySlot), &effectLog{})
+	for _, c := range []struct{ script, want string }{
+		{"return redis.call('set','{k}2',1)", "+OK"},
+		{"return redis.call('set','other',1)", "-ERR Script attempted to access keys that do not hash to the same slot script:"},
+		{"return redis.call('mget','{k}','other')", "-ERR Script attempted to access a non local key in a cluster node script:"},
+		{"#!lua flags=allow-cross-slot-keys\nreturn redis.call('set','other',1)", "+OK"},
+		{"#!lua flags=no-cluster\nreturn 1", "-ERR Can not run script on cluster, 'no-cluster' flag is set."},
+		{"return redis.call('dbsize')", ":"},
+		{"redis.call('set','{k}',1) return #redis.call('keys','*')", ":"},
+		{"local f = 'dbs'..'ize' return redis.call(f)", ":"},
+		{"local f = 'dbs'..'ize' redis.call('set','{k}',1) return redis.call(f)", "-ERR This command looks at all keys"},
+	} {
+		if got := n.eval(n.client, c.script, "{k}"); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.script, got, c.want)
+		}
+	}
+	elsewhere := newTestNode(t, newRouting(t, func(uint16) bool { return false }), nil)
+	if got := elsewhere.eval(elsewhere.client, "return 1", "k"); !strings.HasPrefix(got, "-MOVED ") {
+		t.Errorf("declared key elsewhere: %q", got)
+	}
+	if got := elsewhere.eval(elsewhere.client, "return redis.call('get','k')"); !strings.Contains(got, "non local key") {
+		t.Errorf("undeclared key elsewhere: %q", got)
+	}
+}
+
+// TestScriptBusy: clients that need what a script holds get BUSY, others are
+// served, and SCRIPT KILL ends it unless it has written.
+func TestScriptBusy(t *testing.T) {
+	for _, routing := range []Routing{nil, newRouting(t, everySlot)} {
+		n := newTestNode(t, routing, nil)
+		if err := n.d.config.Set([]config.Pair{{Name: "busy-reply-threshold", Value: "20"}}); err != nil {
+			t.Fatal(err)
+		}
+		n.expect("script kill", "-NOTBUSY No scripts in execution right now.\r\n")
+		ended := make(chan string)
+		start := func(script string) {
+			client := n.newClient(2)
+			go func() { ended <- n.eval(client, script, "k") }()
+			// Once the script has begun, this waits until it is busy.
+			for n.do("get", "k") != "-"+errBusyScript+"\r\n" {
+				runtime.Gosched()
+			}
+		}
+		start("while true do pcall(function() while true do end end) end")
+		n.expect("get k", "-"+errBusyScript+"\r\n")
+		n.expect("ping", "+PONG\r\n")
+		n.expect("get other", "$-1\r\n")
+		n.expect("function kill", "-"+errBusyScript+"\r\n")
+		n.expect("script kill", "+OK\r\n")
+		if got := <-ended; !strings.HasPrefix(got, "-ERR Script killed by user with SCRIPT KILL...") {
+			t.Errorf("killed: %q", got)
+		}
+		n.expect("get k", "$-1\r\n")
+
+		start("local function now() local t = redis.call('time') return t[1] * 1000 + t[2] / 1000 end " +
+			"redis.call('set',KEYS[1],1) local start = now() repeat until now() - start > 300 return 1")
+		n.expect("script kill", "-"+errUnkillable+"\r\n")
+		if got := <-ended; got != ":1\r\n" {
+			t.Errorf("after a write: %q", got)
+		}
+		n.expect("get k", "$1\r\n1\r\n")
+	}
+}
+
+// TestScriptsAreAtomic: scripts that touch keys in any order, undeclared ones too,
+// beside transactions and commands with several keys: no deadlock, and nobody sees
+// half of a script.
+func TestScriptsAreAtomic(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	keys := []string{"a", "b", "c", "d", "e"}
+	script := "local v = ARGV[1] for _, k in ipairs(cjson.decode(ARGV[2])) do redis.call('set', k, v) end return 1"
+	var wg sync.WaitGroup
+	for i := range 4 {
+		client := n.newClient(2)
+		wg.Go(func() {
+			for round := range 200 {
+				order := slices.Clone(keys)
+				rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+				value := fmt.Sprintf("%d-%d", i, round)
+				switch round % 4 {
+				case 0:
+					n.doAs(client, "mset", "a", value, "b", value, "c", value, "d", value, "e", value)
+				case 1:
+					n.doAs(client, "multi")
+					n.doAs(client, "eval", script, "0", value, `["`+strings.Join(order, `","`)+`"]`)
+					n.doAs(client, "exec")
+				default:
+					n.doAs(client, "eval", script, "1", order[0], value, `["`+strings.Join(order, `","`)+`"]`)
+				}
+				got := strings.Split(n.doAs(client, append([]string{"mget"}, order...)...), "\r\n")
+				for k := 4; k+1 < len(got); k += 2 {
+					if got[k] != got[2] {
+						t.Errorf("half of a script: %q", got)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// FuzzEval: no script ends the process.
+func FuzzEval(f *testing.F) {
+	for _, seed := range []string{
+		"return redis.call('set',KEYS[1],ARGV[1])", "return cjson.decode(ARGV[1])", "return {cmsgpack.unpack(ARGV[1])}",
+		"return {struct.unpack(ARGV[1],ARGV[1])}", "return string.find(ARGV[1],ARGV[1])", "return string.format(ARGV[1],1,2)",
+		"#!lua flags=no-writes\nreturn 1", "local function f() return f() + 1 end return f()", "for i=1,3 do local x <const> = 1 end",
+		"return {map={a=1},double=1}", "goto x ::x::", "return coroutine.wrap(function() return redis.call('get','k') end)()",
+	} {
+		f.Add(seed, "abc")
+	}
+	n := newTestNode(f, nil, nil)
+	if err := n.d.config.Set([]config.Pair{{Name: "server.lua_memory_limit", Value: "4mb"}}); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, script, arg string) {
+		n.t = t
+		// What runs for ever is not what is looked for here.
+		if strings.Contains(script, "while") || strings.Contains(script, "repeat") || strings.Contains(script, "for") {
+			if _, err := n.d.engine.Load([]byte(script)); err == nil {
+				return
+			}
+		}
+		n.doAs(n.client, "eval", script, "1", "k", arg)
+	})
+}
+
+// FuzzFunctionRestore: no payload ends the process.
+func FuzzFunctionRestore(f *testing.F) {
+	n := newTestNode(f, nil, nil)
+	n.doAs(n.client, "function", "load", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+	f.Add([]byte(n.d.engine.Libraries().Dump()))
+	f.Add([]byte("\xf5\x05abcde\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\xf5\xc3\x05\x20\x01ab\x20\x00\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		n.t = t
+		n.doAs(n.client, "function", "restore", string(payload), "replace")
+	})
+}
