@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"respkv/tests/process/harness"
 )
@@ -64,6 +65,16 @@ func TestBullMQ(t *testing.T) {
 	runProgram(t, requests, append(append(words, "cluster"), c.Addrs()...)...)
 }
 
+// asynqAddress connects asynq to a cluster. By default go-redis asks for a new
+// slot map once a minute and where it is told of a move, not where a node
+// refuses connections.
+type asynqAddress []string
+
+// MakeRedisClient is what asynq calls.
+func (a asynqAddress) MakeRedisClient() any {
+	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: a, ClusterStateReloadInterval: time.Second, DialerRetries: 1})
+}
+
 // asynqRun counts how often each task ran.
 type asynqRun struct {
 	mu   sync.Mutex
@@ -77,7 +88,7 @@ type asynqRun struct {
 func TestAsynq(t *testing.T) {
 	const tasks = 300
 	c := queueCluster(t)
-	address := asynq.RedisClusterClientOpt{Addrs: c.Addrs(), DialTimeout: time.Second, ReadTimeout: 2 * time.Second}
+	address := asynqAddress(c.Addrs())
 	// Three queues, whose slots lie on three nodes or fewer.
 	queues := map[string]int{"critical": 6, "default": 3, "low": 1}
 	names := []string{"critical", "default", "low"}

@@ -173,9 +173,9 @@ end
 
 only_standalone 'connecting' do
   equal R.info['redis_version'].start_with?('7.'), true
-  equal R.client(:getname), 'redis-rb-test' if R.client(:getname)
+  equal R.client(:getname), 'redis-rb-test'
   equal R.config(:get, 'maxmemory-policy'), 'maxmemory-policy' => 'noeviction'
-  equal R.info(:commandstats)['config']['calls'].to_i.positive?, true if R.info(:commandstats)['config']
+  equal R.info(:commandstats)['info']['calls'].to_i.positive?, true
 end
 
 only_standalone 'WATCH' do
@@ -204,7 +204,7 @@ only_cluster 'keys of many slots, and a scan of all primaries' do
   300.times { |i| R.set("rb:#{i}", i) }
   equal((0...300).map { |i| R.get("rb:#{i}").to_i }, (0...300).to_a)
   equal R.scan_each(match: 'rb:*', count: 100).to_a.sort, (0...300).map { |i| "rb:#{i}" }.sort
-  raises(Redis::CommandError, /CROSSSLOT|same slot|slot/) { R.mget('rb:1', 'rb:2') }
+  raises(Redis::CommandError, /slot/) { R.mget('rb:1', 'rb:2') }
 end
 
 only_cluster 'reads from replicas' do
@@ -224,7 +224,10 @@ only_cluster 'a planned failover is followed' do
   write = proc { equal R.rpush('rb-moved', written), written += 1 }
   50.times(&write)
   equal Redis.new(port: replica).call('CLUSTER', 'FAILOVER'), 'OK'
-  eventually('the new primary') { write.call && owners.call[0] != primary }
+  eventually('the new primary') do
+    write.call
+    owners.call[0] != primary
+  end
   50.times(&write)
   equal R.lrange('rb-moved', 0, -1), (0...written).map(&:to_s)
 end
