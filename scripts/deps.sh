@@ -19,6 +19,7 @@ command -v chromium >/dev/null || optional="$optional chromium"
 command -v node >/dev/null || optional="$optional nodejs"
 command -v npm >/dev/null || optional="$optional npm"
 python3 -c 'import redis' 2>/dev/null || /usr/bin/python3 -c 'import redis' 2>/dev/null || optional="$optional python3-redis"
+python3 -c 'import celery' 2>/dev/null || /usr/bin/python3 -c 'import celery' 2>/dev/null || optional="$optional python3-celery"
 php -r 'exit(extension_loaded("redis") ? 0 : 1);' >/dev/null 2>&1 || optional="$optional php-cli php-redis"
 ruby -r redis -e '' 2>/dev/null || optional="$optional ruby-redis"
 [ -n "$missing$optional" ] || exit 0

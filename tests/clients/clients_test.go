@@ -60,6 +60,18 @@ func TestClients(t *testing.T) {
 	}
 }
 
+// TestApplications runs what applications keep in Redis beside queues, against
+// a standalone node.
+func TestApplications(t *testing.T) {
+	single := harness.StartStandalone(t)
+	t.Run("express", func(t *testing.T) {
+		runProgram(t, nil, append(node(t, "web.mjs"), "standalone", single.Addr())...)
+	})
+	t.Run("celery", func(t *testing.T) {
+		runProgram(t, nil, append(python("celery")(t, "celery_queue.py"), "standalone", single.Addr())...)
+	})
+}
+
 // runProgram runs a program and makes a test of each line that it prints.
 // requests carries out what the program asks for with a line that begins with
 // "!".
