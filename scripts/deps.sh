@@ -22,6 +22,7 @@ python3 -c 'import redis' 2>/dev/null || /usr/bin/python3 -c 'import redis' 2>/d
 python3 -c 'import celery' 2>/dev/null || /usr/bin/python3 -c 'import celery' 2>/dev/null || optional="$optional python3-celery"
 php -r 'exit(extension_loaded("redis") ? 0 : 1);' >/dev/null 2>&1 || optional="$optional php-cli php-redis"
 ruby -r redis -e '' 2>/dev/null || optional="$optional ruby-redis"
+ruby -r sidekiq -e '' 2>/dev/null || optional="$optional ruby-sidekiq"
 [ -n "$missing$optional" ] || exit 0
 
 echo "Installing:$missing$optional" >&2

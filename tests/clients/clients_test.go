@@ -70,6 +70,11 @@ func TestApplications(t *testing.T) {
 	t.Run("celery", func(t *testing.T) {
 		runProgram(t, nil, append(python("celery")(t, "celery_queue.py"), "standalone", single.Addr())...)
 	})
+	t.Run("sidekiq", func(t *testing.T) {
+		words := ruby("sidekiq")(t, "sidekiq_queue.rb")
+		harness.Tool(t, "sidekiq")
+		runProgram(t, nil, append(words, "standalone", single.Addr())...)
+	})
 }
 
 // runProgram runs a program and makes a test of each line that it prints.
