@@ -16,6 +16,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -31,6 +32,10 @@ type fakeStore struct {
 	locks [tapCount]sync.Mutex
 	slots [slotCount][fakeDatabases]map[string]string // guarded by the slot's lock
 	load  func(slot uint16)                           // nil, or called before each LoadEntry
+
+	large   atomic.Int64 // keys read in steps
+	changed atomic.Int64 // that changed meanwhile
+	open    atomic.Int64 // snapshots not closed
 }
 
 func (f *fakeStore) WithSlot(slot uint16, fn func()) {
@@ -166,6 +171,9 @@ func (f *fakeStore) SnapshotStep(slot uint16, cursor uint64, budget int, emit fu
 				return
 			}
 			entry := fakeEntry(it.db, it.key, f.db(slot, it.db)[it.key], true)
+			if f.isLarge(slot, it.key) {
+				entry = nil
+			}
 			emit([]byte(it.key), entry)
 			budget -= len(entry)
 			next = it.hash
@@ -179,6 +187,10 @@ func (f *fakeStore) SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entr
 	f.WithSlot(slot, func() {
 		defer at()
 		for _, key := range keys {
+			if f.isLarge(slot, string(key)) {
+				emit(key, nil)
+				continue
+			}
 			for db := range fakeDatabases {
 				value, ok := f.db(slot, db)[string(key)]
 				emit(key, fakeEntry(db, string(key), value, ok))
@@ -187,6 +199,64 @@ func (f *fakeStore) SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entr
 	})
 	return nil
 }
+
+// fakeLarge is the length of values that are read in steps.
+const fakeLarge = 12
+
+func (f *fakeStore) isLarge(slot uint16, key string) bool {
+	for db := range fakeDatabases {
+		if len(f.db(slot, db)[key]) >= fakeLarge {
+			return true
+		}
+	}
+	return false
+}
+
+// fakeSnapshot reads one database a step.
+type fakeSnapshot struct {
+	f     *fakeStore
+	slot  uint16
+	key   string
+	whole bool
+	state [][]byte // entries at the first step
+	step  int
+}
+
+func (f *fakeStore) SnapshotValue(slot uint16, key []byte, whole bool) Snapshot {
+	f.open.Add(1)
+	return &fakeSnapshot{f: f, slot: slot, key: string(key), whole: whole}
+}
+
+func (s *fakeSnapshot) Step(emit func(entry []byte), at func()) (done, changed bool) {
+	s.f.WithSlot(s.slot, func() {
+		defer at()
+		var state [][]byte
+		for db := range fakeDatabases {
+			value, ok := s.f.db(s.slot, db)[s.key]
+			state = append(state, fakeEntry(db, s.key, value, ok))
+		}
+		if s.state == nil {
+			s.state = state
+		}
+		if changed = !slices.EqualFunc(s.state, state, bytes.Equal); changed {
+			s.f.changed.Add(1)
+			return
+		}
+		for s.step < len(state) {
+			emit(state[s.step])
+			if s.step++; !s.whole {
+				break
+			}
+		}
+		done = s.step == len(state)
+	})
+	if done {
+		s.f.large.Add(1)
+	}
+	return done, changed
+}
+
+func (s *fakeSnapshot) Close() { s.f.open.Add(-1) }
 
 func (f *fakeStore) ClearSlot(slot uint16) error {
 	f.WithSlot(slot, func() { f.slots[slot] = [fakeDatabases]map[string]string{} })

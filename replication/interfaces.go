@@ -45,12 +45,17 @@ type Slots interface {
 	// A step starts with cursor 0 and stops after about budget bytes, but
 	// emits at least one key, however large, unless it is done. A key that
 	// exists during the whole scan is emitted at least once. key and entry
-	// passed to emit are only valid during the call.
+	// passed to emit are only valid during the call. A nil entry says that the
+	// value of the key is too large to be read in a step.
 	SnapshotStep(slot uint16, cursor uint64, budget int, emit func(key, entry []byte), at func()) (next uint64, done bool, err error)
 	// SnapshotKeys takes the lock of the slot's shard, calls emit with the
 	// complete state of each named key in every database, an entry that says
 	// "does not exist" where it does not, then calls at under the same lock.
+	// For a nil entry see SnapshotStep.
 	SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entry []byte), at func()) error
+	// SnapshotValue is SnapshotKeys in steps, for one key with a large value;
+	// whole: in one step. It takes no lock; its methods do.
+	SnapshotValue(slot uint16, key []byte, whole bool) Snapshot
 	// ClearSlot removes every key of the slot, in all databases. It may take
 	// the lock several times.
 	ClearSlot(slot uint16) error
@@ -62,6 +67,20 @@ type Slots interface {
 	SlotKeyCount(slot uint16) int
 	// WithSlot calls fn with the lock of the slot's shard held.
 	WithSlot(slot uint16, fn func())
+}
+
+// Snapshot reads the state of one key, in short steps. Its entries are to be
+// loaded in their order, and replace the key when the last one is loaded. Until
+// then the first entry of another Snapshot takes the place of all before.
+type Snapshot interface {
+	// Step takes the lock of the slot's shard, emits some entries and calls at
+	// under the same lock. done: they were the last ones, and all entries
+	// together are the state of the key at this moment. changed: the key was
+	// changed since the first step; nothing was emitted, and nothing will be.
+	// An entry is only valid during the call.
+	Step(emit func(entry []byte), at func()) (done, changed bool)
+	// Close ends the reading; due after the last step.
+	Close()
 }
 
 // Dialer opens a connection to the replication port of a primary. It honours

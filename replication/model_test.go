@@ -95,6 +95,13 @@ func runModel(t *testing.T, seed uint64) {
 	}
 	written := &oracle{sums: make(map[SlotPosition]uint64)}
 	var nodes []*fakeNode
+	t.Cleanup(func() { // after all links have ended
+		for _, n := range nodes {
+			if open := n.store.open.Load(); open != 0 {
+				t.Errorf("%d readings of large values were not closed", open)
+			}
+		}
+	})
 	for i := range 3 {
 		n := newFakeNode(t, fmt.Sprint("n", i), config)
 		n.shrink(t, int64(1<<10)<<(3+r.IntN(8))) // 8 KiB to 1 MiB
@@ -214,6 +221,14 @@ func runModel(t *testing.T, seed uint64) {
 				}
 			}
 		}
+	}
+	large, changed := int64(0), int64(0)
+	for _, n := range nodes {
+		large, changed = large+n.store.large.Load(), changed+n.store.changed.Load()
+	}
+	t.Logf("%d large values copied, %d readings given up", large, changed)
+	if large == 0 {
+		t.Error("no large value was copied")
 	}
 	for _, n := range nodes {
 		for _, l := range n.links {

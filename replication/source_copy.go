@@ -19,6 +19,9 @@ import (
 //	         effect all of whose keys are exact is sent; of any other one, the
 //	         keys are noted. Inexact keys are sent again, whole, a few at a
 //	         time; a key read at sequence s is exact for the effects after s.
+//	         Keys with large values come last, each in steps of its own, and
+//	         are exact when the last step is sent: they did not change since
+//	         the first one.
 //	stream   No key is inexact, and all effects up to the last reading were
 //	         seen: the replica's copy is the primary's at that sequence.
 //
@@ -36,6 +39,10 @@ type slotCopy struct {
 	// inexact keys: the sequence at which they were sent again, or unsent.
 	inexact map[string]uint64
 	unsent  []string // those with unsent
+	large   []string // those with largeValue
+	reading string   // the one of them that is being read
+	value   Snapshot // of reading; nil: to be begun
+	tries   int      // to read it; 0: none is being read
 	bytes   int      // of the names in unsent
 	flushed bool     // the taps were emptied since the last reading
 	args    [][]byte
@@ -43,6 +50,11 @@ type slotCopy struct {
 
 const (
 	unsent = math.MaxUint64
+	// largeValue marks an inexact key whose value is read in steps of its own,
+	// as soon as no other key is unsent. When the key changes meanwhile, the
+	// reading begins again, and the last time is done in one step.
+	largeValue    = math.MaxUint64 - 1
+	maxValueTries = 4
 	// Inexact keys are sent again before the scan is over where there are more
 	// than this, to bound the memory that they take.
 	maxInexactKeys  = 4096
@@ -107,6 +119,7 @@ func (k *sourceLink) startCopy() error {
 // releaseCopy ends the copy under way, if any.
 func (k *sourceLink) releaseCopy() {
 	if k.copy != nil {
+		k.copy.closeValue()
 		k.copy = nil
 		<-k.source.copies
 	}
@@ -131,6 +144,8 @@ func (k *sourceLink) copySome() (bool, error) {
 		return true, k.scan(c)
 	case len(c.unsent) > 0:
 		return true, k.sendAgain(c)
+	case c.tries > 0 || len(c.large) > 0:
+		return true, k.sendLarge(c)
 	case c.sub.sent >= c.end:
 		return true, k.finishCopy(c)
 	case !c.flushed:
@@ -169,6 +184,49 @@ func (k *sourceLink) sendAgain(c *slotCopy) error {
 	}, names)
 }
 
+// sendLarge sends some of the state of a key with a large value.
+func (k *sourceLink) sendLarge(c *slotCopy) error {
+	if c.tries == 0 {
+		last := len(c.large) - 1
+		c.reading, c.large = c.large[last], c.large[:last]
+	}
+	if c.value == nil {
+		c.tries++
+		c.value = k.source.Slots.SnapshotValue(c.sub.slot, []byte(c.reading), c.tries >= maxValueTries)
+	}
+	var done, changed bool
+	err := k.read(c, func(emit func(key, entry []byte), at func()) error {
+		done, changed = c.value.Step(func(entry []byte) { emit(nil, entry) }, at)
+		return nil
+	}, nil)
+	if err != nil || k.copy != c {
+		return err
+	}
+	if done || changed {
+		c.closeValue()
+	}
+	if done {
+		c.tries = 0
+		c.inexact[c.reading] = c.end
+	}
+	return nil
+}
+
+func (c *slotCopy) closeValue() {
+	if c.value != nil {
+		c.value.Close()
+		c.value = nil
+	}
+}
+
+// postpone leaves a key to sendLarge.
+func (c *slotCopy) postpone(name string) {
+	if c.inexact[name] != largeValue {
+		c.inexact[name] = largeValue
+		c.large = append(c.large, name)
+	}
+}
+
 // read sends what one reading of the slot emits, and notes the sequence it was
 // made at.
 func (k *sourceLink) read(c *slotCopy, reading func(emit func(key, entry []byte), at func()) error, again [][]byte) error {
@@ -181,7 +239,12 @@ func (k *sourceLink) read(c *slotCopy, reading func(emit func(key, entry []byte)
 	k.out.uvarint(uint64(c.sub.slot))
 	k.out.uvarint(c.sub.id)
 	empty := k.out.pending()
-	err := reading(func(_, entry []byte) {
+	var large []string
+	err := reading(func(key, entry []byte) {
+		if entry == nil {
+			large = append(large, string(key))
+			return
+		}
 		k.out.uvarint(uint64(len(entry)))
 		k.out.bytes(entry)
 	}, func() {
@@ -201,7 +264,12 @@ func (k *sourceLink) read(c *slotCopy, reading func(emit func(key, entry []byte)
 		c.sub.sent = c.end
 	}
 	for _, name := range again {
-		c.inexact[string(name)] = c.end
+		if c.inexact[string(name)] != largeValue {
+			c.inexact[string(name)] = c.end
+		}
+	}
+	for _, name := range large {
+		c.postpone(name)
 	}
 	n := k.out.pending()
 	k.copied.Add(uint64(n))

@@ -30,7 +30,7 @@ func (d *Dispatcher) ApplyGroup(slot uint16, n int, effect func(i int) (db int, 
 	defer d.store.UnlockShard(shard)
 	for i := range n {
 		db, args := effect(i)
-		err := d.apply(b, slot, db, args)
+		err := d.apply(b, slot, db, args, n == 1)
 		after(i)
 		if err != nil {
 			return err
@@ -39,8 +39,10 @@ func (d *Dispatcher) ApplyGroup(slot uint16, n int, effect func(i int) (db int, 
 	return nil
 }
 
-// apply executes one effect. The caller holds the lock of the slot's shard.
-func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
+// apply executes one effect. The caller holds the lock of the slot's shard, which
+// an effect that comes alone may give up for a while: who reads meanwhile sees
+// what was there before it.
+func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone bool) error {
 	if len(args) == 0 {
 		return fmt.Errorf("empty effect for slot %d", slot)
 	}
@@ -55,7 +57,7 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
 		return fmt.Errorf("effect %q for database %d: there are %d", args[0], db, d.store.Databases())
 	}
 	if !e.keyed {
-		return d.applyToSlot(e, slot, db)
+		return d.applyToSlot(e, slot, db, alone)
 	}
 	pos, err := e.cmd.AppendKeys(b.pos[:0], args)
 	b.pos = pos
@@ -77,7 +79,11 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
 	now, _ := clock() // for access times only: effects look at no clock
 	c.Tx = store.Tx{Store: d.store, DB: db, Now: now, IgnoreDeadlines: true}
 	d.noteAbsent(c, pos)
-	e.handler(c)
+	var shards shardSet
+	shards.add(store.ShardOf(slot))
+	if !alone || !d.inSteps(c, pos, shards) {
+		e.handler(c)
+	}
 	d.logEffects(c)
 	if out := reply.Bytes(); len(out) > 0 && out[0] == '-' {
 		return fmt.Errorf("effect %q failed: %s", args[0], out[1:max(1, len(out)-2)])
@@ -85,25 +91,32 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte) error {
 	return nil
 }
 
-// applyToSlot applies an effect that concerns the whole slot.
-func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int) error {
+// applyToSlot applies an effect that concerns the whole slot. alone: see apply.
+func (d *Dispatcher) applyToSlot(e *entry, slot uint16, db int, alone bool) error {
 	switch e.cmd.Name {
 	case "flushdb":
-		d.flushSlot(db, slot)
+		d.flushSlot(db, slot, alone)
 		return nil
 	case "flushall":
 		for db := range d.store.Databases() {
-			d.flushSlot(db, slot)
+			d.flushSlot(db, slot, alone)
 		}
 		return nil
 	}
 	return fmt.Errorf("effect %q concerns no key", e.cmd.Name)
 }
 
-// flushSlot removes all keys of a slot. The caller holds the lock of its shard.
-func (d *Dispatcher) flushSlot(db int, slot uint16) {
+// flushSlot removes all keys of a slot. The caller holds the lock of its shard;
+// alone: it is given up between the steps, as FLUSHDB does on the primary where
+// the slot is large.
+func (d *Dispatcher) flushSlot(db int, slot uint16, alone bool) {
+	shard := store.ShardOf(slot)
 	d.touchSlot(slot, db, db+1)
-	for d.store.FlushSlot(db, slot, 1<<16) > 0 {
+	for d.store.FlushSlot(db, slot, flushStep) > 0 {
+		if alone {
+			d.store.UnlockShard(shard)
+			d.store.LockShard(shard)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ type Dispatcher struct {
 	blocked   blockedClients
 	waiting   waitRegistry
 	watches   watchTable
+	stepping  stepping
 	pubsub    pubsub
 	notify    notifier
 	groups    effectGroups
@@ -80,6 +81,7 @@ type entry struct {
 	fast    bool
 	keyed   bool   // takes keys: runs under shard locks
 	single  bool   // exactly one key, at args[1]
+	steps   bool   // takes pauses where its keys are large (steps.go)
 	renamed []byte // the command's own name, when clients call it otherwise
 	in      special
 	stats   CommandStats
@@ -454,7 +456,9 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 	defer d.settle(c)
 	defer d.unlockShards(&shards)
 	d.noteAbsent(c, pos)
-	d.invoke(c)
+	if !d.inSteps(c, pos, shards) {
+		d.invoke(c)
+	}
 	d.logEffects(c)
 	d.serveReady(c, &shards)
 }
@@ -560,6 +564,11 @@ func (d *Dispatcher) invoke(c *Ctx) {
 	mark := c.W.Len()
 	c.ran = true
 	c.entry.handler(c)
+	d.invoked(c, mark)
+}
+
+// invoked counts and shows a command whose handler has replied from mark on.
+func (d *Dispatcher) invoked(c *Ctx, mark int) {
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		c.entry.stats.failed.Add(1)
 	}

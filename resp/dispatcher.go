@@ -48,7 +48,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		store: o.Store, routing: o.Routing, repl: o.Replicator, shared: o.Shared, config: o.Config,
 		log: o.Logger, shutdown: o.Shutdown, version: cmp.Or(o.Version, "unknown"),
 		started: time.Now(), runID: randomID(),
-		batches: sync.Pool{New: newBatch},
+		batches: sync.Pool{New: newBatch}, stepping: defaultStepping,
 	}
 	d.engine = lua.NewEngine(lua.Options{
 		Version:     RedisVersion,

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"slices"
 
 	"respkv/resp/command"
 )
@@ -45,6 +46,7 @@ func (d *Dispatcher) bind() error {
 		if e.write && cmd.Has(command.ReadOnly) {
 			bindErr = fmt.Errorf("resp: %s is both read-only and a write", cmd.Name)
 		}
+		e.steps = slices.Contains(stepwise, cmd.Name)
 		e.in = specialOf(cmd)
 		d.entries[cmd.ID] = e
 	}

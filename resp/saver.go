@@ -10,6 +10,7 @@ import (
 
 	"respkv/internal/config"
 	"respkv/internal/persistence"
+	"respkv/internal/threads"
 	"respkv/store"
 )
 
@@ -94,12 +95,14 @@ func (d *Dispatcher) beginSnapshot(toDisk, allLocked bool, atCut func()) (run *s
 		return nil, nil, err
 	}
 	ctx, run.cancel = context.WithCancelCause(context.Background())
+	threads.Begin()
 	run.Begin()
 	return run, ctx, nil
 }
 
 // finish ends a snapshot.
 func (s *saver) finish(run *snapshotRun) {
+	threads.End()
 	run.cancel(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()

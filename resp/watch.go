@@ -9,9 +9,10 @@ import (
 	"respkv/store"
 )
 
-// watch is a key that a client watches.
+// watch is a key that a client watches, or something that reads it in steps.
 type watch struct {
 	client *Client
+	told   *atomic.Bool // is set in place of the client's flag; nil: a client watches
 	db     int
 	name   string
 	slot   uint16
@@ -20,6 +21,15 @@ type watch struct {
 	// when it was watched: its removal changes nothing then. Guarded by the
 	// lock of the shard.
 	expired bool
+}
+
+// signal says that the key has changed. The lock of its shard is held.
+func (w *watch) signal() {
+	if w.told != nil {
+		w.told.Store(true)
+		return
+	}
+	w.client.SetFlag(FlagDirtyCAS, true)
 }
 
 // watchTable holds all watches, each in the shard of its key, guarded by the
@@ -164,7 +174,7 @@ func (d *Dispatcher) watchedChanged(client *Client, s *session, now int64) bool 
 // touch says that a key was changed. The caller holds the lock of its shard.
 func (d *Dispatcher) touch(db int, k store.Key) {
 	for _, w := range d.watches.find(db, k) {
-		w.client.SetFlag(FlagDirtyCAS, true)
+		w.signal()
 	}
 }
 
@@ -174,7 +184,7 @@ func (d *Dispatcher) touchExpired(db int, k store.Key) {
 		if w.expired {
 			w.expired = false // it was gone for who watched it: nothing changed
 		} else {
-			w.client.SetFlag(FlagDirtyCAS, true)
+			w.signal()
 		}
 	}
 }
@@ -252,7 +262,7 @@ func (d *Dispatcher) touchSlot(slot uint16, first, end int) {
 			case w.expired:
 				w.expired = false
 			default:
-				w.client.SetFlag(FlagDirtyCAS, true)
+				w.signal()
 			}
 		}
 	}
@@ -268,7 +278,7 @@ func (d *Dispatcher) SlotReplaced(slot uint16) {
 	for _, list := range d.watches.shards[store.ShardOf(slot)] {
 		for _, w := range list {
 			if w.slot == slot {
-				w.client.SetFlag(FlagDirtyCAS, true)
+				w.signal()
 			}
 		}
 	}
@@ -303,7 +313,7 @@ func (d *Dispatcher) touchDatabase(db, with int) {
 				case !w.expired && !here && thereExpired:
 					w.expired = true // nothing became nothing
 				default:
-					w.client.SetFlag(FlagDirtyCAS, true)
+					w.signal()
 				}
 			}
 		}
@@ -316,4 +326,12 @@ func (d *Dispatcher) swapWatched(a, b int) {
 		d.touchDatabase(a, b)
 		d.touchDatabase(b, a)
 	}
+}
+
+// Watch tells, in changed, when a key is changed, removed or replaced, until stop
+// is called. The caller holds the lock of its shard in both calls.
+func (d *Dispatcher) Watch(db int, k store.Key, changed *atomic.Bool) (stop func()) {
+	w := &watch{told: changed, db: db, name: string(k.Name), slot: k.Slot}
+	d.watches.add(w)
+	return func() { d.watches.remove(w) }
 }

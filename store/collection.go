@@ -68,9 +68,10 @@ type typeForm struct {
 	// validPacked says whether value, from outside, is a well-formed and not
 	// empty one of encoding e.
 	validPacked func(e Encoding, value []byte) bool
-	// load makes an object of what object.dump wrote, belonging to sh.
-	// Errors: ErrBadPayload, ErrOutOfMemory; then nothing is left of it.
-	load func(sh *shard, e Encoding, data []byte) (object, error)
+	// load makes an object of what object.dump wrote, belonging to sh. Between
+	// parts the lock may be given up. Errors: ErrBadPayload, ErrOutOfMemory;
+	// then nothing is left of it.
+	load func(sh *shard, e Encoding, r *partReader) (object, error)
 }
 
 var typeForms [8]typeForm // by Type; TypeString has none

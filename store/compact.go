@@ -19,6 +19,9 @@ const compactSegments = 16
 // caller holds the lock of the shard. 1000 records take less than 1 ms.
 func (s *Store) CompactStep(i, budget int) (moved int, more bool) {
 	sh := &s.shards[i]
+	if sh.pins > 0 {
+		return 0, false
+	}
 	st := &sh.compact
 	if st.position == (position{}) && st.object == 0 && st.at == 0 {
 		if !sh.fragmented() {

@@ -19,12 +19,18 @@ func (tx *Tx) DumpValue(k Key, buf []byte) (payload []byte, deadline int64, ok b
 	return it.sh.dump(&it.rec, buf), it.rec.deadline(), true
 }
 
-func (sh *shard) dump(rec *record, buf []byte) []byte {
+func (sh *shard) dumpHead(rec *record, buf []byte) []byte {
 	a := sh.store.plainAccess(rec.access())
-	buf = append(buf, payloadVersion, uint8(rec.typ())<<4|uint8(storedEncoding(rec.encoding())),
+	return append(buf, payloadVersion, uint8(rec.typ())<<4|uint8(storedEncoding(rec.encoding())),
 		byte(a), byte(a>>8), byte(a>>16))
+}
+
+func (sh *shard) dump(rec *record, buf []byte) []byte {
+	buf = sh.dumpHead(rec, buf)
 	if rec.large() {
-		return sh.object(rec).dump(buf)
+		w := partWriter{buf: buf}
+		sh.object(rec).dump(&w)
+		return w.buf
 	}
 	return append(buf, sh.value(rec)...)
 }
@@ -33,18 +39,15 @@ func (sh *shard) dump(rec *record, buf []byte) []byte {
 // included. A deadline <= 0 is none. Errors: ErrBadPayload, ErrKeyExists when
 // replace is not set, ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
 func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) error {
-	if len(payload) < payloadHeader || payload[0] != payloadVersion {
+	head, value, ok := parsePayload(payload)
+	if !ok {
 		return ErrBadPayload
 	}
-	typ, encoding, value := Type(payload[1]>>4), Encoding(payload[1]&15), payload[payloadHeader:]
-	form := typeForms[typ&7]
-	large := typ != TypeString && (&record{kind: payload[1]}).large()
+	typ, encoding, form := head.typ, head.encoding, typeForms[head.typ&7]
 	switch {
-	case payload[1] >= kindDeadline:
-		return ErrBadPayload
+	case head.large():
 	case typ == TypeString && validString(encoding, value):
-	case large && form.load != nil:
-	case !large && form.validPacked != nil && form.validPacked(encoding, value):
+	case form.validPacked != nil && form.validPacked(encoding, value):
 	default:
 		return ErrBadPayload
 	}
@@ -55,9 +58,9 @@ func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) err
 	if deadline <= 0 {
 		deadline = noDeadline
 	}
-	access := tx.Store.ownAccess(uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16)
-	if large {
-		o, err := form.load(it.sh, encoding, value)
+	access := tx.Store.ownAccess(head.access)
+	if head.large() {
+		o, err := form.load(it.sh, encoding, &partReader{data: value})
 		if err != nil {
 			return err
 		}
@@ -77,6 +80,30 @@ func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) err
 	copy(dst, value)
 	tx.noteFields(&it, k)
 	return nil
+}
+
+// payloadHead is what a payload begins with.
+type payloadHead struct {
+	typ      Type
+	encoding Encoding
+	access   uint32
+}
+
+// parsePayload cuts a payload into head and value, which is not checked.
+func parsePayload(payload []byte) (head payloadHead, value []byte, ok bool) {
+	if len(payload) < payloadHeader || payload[0] != payloadVersion || payload[1] >= kindDeadline {
+		return head, nil, false
+	}
+	head = payloadHead{
+		Type(payload[1] >> 4), Encoding(payload[1] & 15),
+		uint32(payload[2]) | uint32(payload[3])<<8 | uint32(payload[4])<<16,
+	}
+	return head, payload[payloadHeader:], true
+}
+
+// large says whether the value is an object.
+func (h *payloadHead) large() bool {
+	return (&record{kind: uint8(h.typ)<<4 | uint8(h.encoding)}).large() && typeForms[h.typ&7].load != nil
 }
 
 func validString(e Encoding, value []byte) bool {

@@ -244,7 +244,7 @@ func (e *elements) delete(r *element, at place) {
 
 func (e *elements) freeElement(r *element) {
 	if r.external() {
-		e.store.arena.freeRegion(e.external.release(binary.LittleEndian.Uint32(r.inline())))
+		e.freeRegion(binary.LittleEndian.Uint32(r.inline()))
 	}
 	e.free(r.ref, r.size())
 }
@@ -271,10 +271,12 @@ func (e *elements) walk(cursor uint64, count int, fn func(r *element)) (next uin
 // each calls fn for every element until it returns false. fn must not change
 // the elements.
 func (e *elements) each(fn func(r *element) bool) {
-	more := true
-	for cursor := uint64(0); more; {
-		cursor = e.walk(cursor, walkBatch, func(r *element) { more = more && fn(r) })
-		if cursor == 0 {
+	var batch [prefetchAhead * 4]entry
+	for pos := uint32(0); pos < tagEnd; {
+		limits := walkLimits{entries: len(batch), segments: 1 << tagBits}
+		var found []entry
+		found, pos = e.collect(&e.index, pos, tagEnd, limits, batch[:0])
+		if !e.whileElement(found, fn) {
 			return
 		}
 	}
@@ -282,6 +284,12 @@ func (e *elements) each(fn func(r *element) bool) {
 
 // eachElement calls fn for the record of each entry.
 func (e *elements) eachElement(entries []entry, fn func(r *element)) {
+	e.whileElement(entries, func(r *element) bool { fn(r); return true })
+}
+
+// whileElement calls fn for the record of each entry until it returns false,
+// and looks at nothing from then on. It returns what fn did last.
+func (e *elements) whileElement(entries []entry, fn func(r *element) bool) bool {
 	a := e.store.arena
 	for i := range min(prefetchAhead, len(entries)) {
 		prefetch(a.mappedAddr(refOf(entries[i])))
@@ -291,8 +299,11 @@ func (e *elements) eachElement(entries []entry, fn func(r *element)) {
 			prefetch(a.mappedAddr(refOf(entries[i+prefetchAhead])))
 		}
 		r := a.parseElement(refOf(c))
-		fn(&r)
+		if !fn(&r) {
+			return false
+		}
 	}
+	return true
 }
 
 // randomTries bounds the rejections of random: even where one draw in ten is

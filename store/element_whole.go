@@ -7,22 +7,15 @@ import (
 
 // What is done to all elements of an object, in steps where it may take long.
 
-// copyTo makes c, all zero, a copy that belongs to sh. On error
-// (ErrOutOfMemory) what was made is free again.
-func (e *elements) copyTo(c *elements, sh *shard) (err error) {
-	if err = c.init(sh); err != nil {
-		return err
-	}
+// copyTo adds copies of all elements to c, an empty one. Errors: ErrOutOfMemory,
+// ErrChanged.
+func (e *elements) copyTo(c *elements, st *steps) (err error) {
 	e.spread(func(r *element) bool {
-		_, err = c.set(r.name(), e.value(r), r.deadline())
-		return err == nil
+		value := e.value(r)
+		_, err = c.set(r.name(), value, r.deadline())
+		return err == nil && st.count(1+len(value)/stepBytes)
 	})
-	if err != nil {
-		for done := false; !done; {
-			_, done = c.freeStep(freeAtOnce)
-		}
-	}
-	return err
+	return st.end(err)
 }
 
 // spread is each in an order that is far from that of the tags: for what is put
@@ -41,23 +34,21 @@ func (e *elements) spread(fn func(r *element) bool) {
 	}
 	width := bits.Len(uint(most - 1))
 	batch := make([]entry, 0, walkBatch)
-	more := true
-	flush := func() {
-		e.eachElement(batch, func(r *element) { more = more && fn(r) })
-		batch = batch[:0]
-	}
-	for j := uint32(1); j < 1<<width && more; j++ {
+	for j := uint32(1); j < 1<<width; j++ {
 		i := int(bits.Reverse32(j) >> (32 - width))
 		for _, cells := range segments {
 			if i >= len(cells) || cells[i] == 0 {
 				continue
 			}
 			if batch = append(batch, cells[i]); len(batch) == walkBatch {
-				flush()
+				if !e.whileElement(batch, fn) {
+					return
+				}
+				batch = batch[:0]
 			}
 		}
 	}
-	flush()
+	e.whileElement(batch, fn)
 }
 
 // sample calls fn for count different elements drawn at random from those that

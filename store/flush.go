@@ -37,7 +37,10 @@ func (g *indexGarbage) freeStep(sh *shard, max int) (freed int, done bool) {
 			entries = append(entries, e)
 		}
 	}
-	sh.each(entries, func(_ entry, rec *record) { sh.freeRecord(rec) })
+	sh.each(entries, func(_ entry, rec *record) {
+		sh.detachValue(rec)
+		sh.freeRecord(rec)
+	})
 	g.tag += uint32(1) << (tagBits - w.depth())
 	sh.freeSegment(g.ix, w)
 	sh.scratch = entries[:0]
@@ -76,6 +79,7 @@ func (s *Store) FlushSlot(db int, slot uint16, max int) int {
 		sh.each(sh.scratch, func(e entry, rec *record) {
 			it := item{sh: sh, ix: ix, rec: *rec}
 			it.place, _ = sh.findRef(ix, tagOf(e), refOf(e))
+			sh.detachValue(&it.rec)
 			sh.removeItem(&it)
 		})
 	}

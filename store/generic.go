@@ -167,18 +167,42 @@ func (tx *Tx) bring(from Key, db int, to Key, replace, move bool) (bool, error) 
 	if !it.live {
 		return false, nil
 	}
+	if !move && it.rec.large() {
+		return tx.copyObject(&it, &target, to, replace)
+	}
 	if err := tx.transfer(&it, from, &target, to, move); err != nil {
 		return false, err
 	}
 	return true, nil
 }
 
+// copyObject is bring for a copy of a large value, made in steps.
+func (tx *Tx) copyObject(it *item, target *Tx, to Key, replace bool) (bool, error) {
+	typ, encoding, deadline := it.rec.typ(), it.rec.encoding(), it.rec.deadline()
+	sh, st := &tx.Store.shards[to.Shard()], tx.steps()
+	o, err := it.object().clone(sh, &st)
+	if err != nil {
+		return false, err
+	}
+	dst := target.look(to) // not before: it may have come or gone in a pause
+	if dst.live && !replace {
+		sh.discard(o)
+		return false, nil
+	}
+	if err := target.setObject(&dst, to, typ, encoding, o, deadline, tx.newAccess()); err != nil {
+		sh.discard(o)
+		return false, err
+	}
+	target.noteFields(&dst, to)
+	return true, nil
+}
+
 // transfer gives to, of target, the value of from, found as it, and removes
-// from if move is set. Neither value nor record moves by looking for to; the
-// entry of from may.
+// from if move is set; a large value is always moved. Neither value nor record
+// moves by looking for to; the entry of from may.
 func (tx *Tx) transfer(it *item, from Key, target *Tx, to Key, move bool) error {
 	if it.rec.large() {
-		return tx.transferObject(it, from, target, to, move)
+		return tx.moveObject(it, from, target, to)
 	}
 	dst := target.look(to)
 	src := it.sh.value(&it.rec)
@@ -214,29 +238,15 @@ func (tx *Tx) transfer(it *item, from Key, target *Tx, to Key, move bool) error 
 	return nil
 }
 
-// transferObject is transfer for a large value: it moves in constant time, also
-// to another shard; copying takes as long as the value is large.
-func (tx *Tx) transferObject(it *item, from Key, target *Tx, to Key, move bool) error {
+// moveObject moves a large value in constant time, also to another shard.
+func (tx *Tx) moveObject(it *item, from Key, target *Tx, to Key) error {
 	dst := target.look(to)
-	o, access := it.object(), it.rec.access()
-	typ, encoding, deadline := it.rec.typ(), it.rec.encoding(), it.rec.deadline()
-	if !move {
-		access = tx.newAccess()
-		var err error
-		if o, err = o.clone(dst.sh); err != nil {
-			return err
-		}
-	}
-	if err := target.setObject(&dst, to, typ, encoding, o, deadline, access); err != nil {
-		if !move {
-			dst.sh.discard(o)
-		}
+	o := it.object()
+	err := target.setObject(&dst, to, it.rec.typ(), it.rec.encoding(), o, it.rec.deadline(), it.rec.access())
+	if err != nil {
 		return err
 	}
 	target.noteFields(&dst, to)
-	if !move {
-		return nil
-	}
 	if dst.sh != it.sh {
 		o.base().reparent(&dst.sh.owner)
 	}

@@ -4,9 +4,13 @@ import "encoding/binary"
 
 // Hashes as a whole: copies, digests, payloads.
 
-func (o *hashObject) clone(sh *shard) (object, error) {
+func (o *hashObject) clone(sh *shard, st *steps) (object, error) {
 	c := new(hashObject)
-	if err := o.copyTo(&c.elements, sh); err != nil {
+	if err := c.init(sh); err != nil {
+		return nil, err
+	}
+	if err := o.copyTo(&c.elements, st); err != nil {
+		sh.discard(c)
 		return nil, err
 	}
 	return c, nil
@@ -31,8 +35,9 @@ func (d *digest) addField(field, value []byte, dated bool) {
 
 // dump writes, for each field, length << 1 | has deadline as varint, deadline,
 // length of the value as varint, field, value.
-func (o *hashObject) dump(buf []byte) []byte {
+func (o *hashObject) dump(w *partWriter) {
 	o.spread(func(r *element) bool {
+		buf := w.buf
 		head := uint64(r.nlen) << 1
 		if r.hasDeadline() {
 			head |= 1
@@ -44,25 +49,24 @@ func (o *hashObject) dump(buf []byte) []byte {
 		value := o.value(r)
 		buf = binary.AppendUvarint(buf, uint64(len(value)))
 		buf = append(buf, r.name()...)
-		buf = append(buf, value...)
-		return true
+		w.buf = append(buf, value...)
+		return w.cut()
 	})
-	return buf
 }
 
-func loadHash(sh *shard, e Encoding, data []byte) (object, error) {
+func loadHash(sh *shard, e Encoding, in *partReader) (object, error) {
 	o := new(hashObject)
-	if e != EncodingHashtable || len(data) == 0 {
+	if e != EncodingHashtable || !in.more() {
 		return nil, ErrBadPayload
 	}
 	if err := o.init(sh); err != nil {
 		return nil, err
 	}
-	for len(data) > 0 {
+	for in.more() {
 		var added bool
-		field, value, deadline, rest, err := nextDumped(data)
+		field, value, deadline, rest, err := nextDumped(in.data)
 		if err == nil {
-			data = rest
+			in.data = rest
 			added, err = o.set(field, value, deadline)
 		}
 		if err == nil && !added {

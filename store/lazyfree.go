@@ -4,8 +4,9 @@ import "sync"
 
 // lazyFree are values whose keys are gone and whose memory is still to be given
 // back. Unmapping takes some 0.1 ms a megabyte: too long under a shard's lock
-// for the largest values. Smaller values are freed where they stand; that costs
-// less than remembering them.
+// for the largest values, and for those of many keys or elements that go at once.
+// Smaller values are freed where they stand; that costs less than remembering
+// them.
 type lazyFree struct {
 	mu      sync.Mutex // a leaf, taken under shard locks
 	regions [][]byte
@@ -31,7 +32,11 @@ func (sh *shard) detachValue(rec *record) {
 	id, _ := rec.external()
 	mem := sh.external.release(id)
 	rec.detach()
-	s := sh.store
+	sh.store.unmapLazily(mem)
+}
+
+// unmapLazily leaves a mapping to FreeLazily.
+func (s *Store) unmapLazily(mem []byte) {
 	s.arena.usage.pending.Add(int64(len(mem)))
 	s.lazy.mu.Lock()
 	defer s.lazy.mu.Unlock()

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"math"
 )
 
@@ -442,28 +441,25 @@ func (o *listObject) digest(d *digest) {
 }
 
 // dump writes, for each node, its length as varint and its packed value.
-func (o *listObject) dump(buf []byte) []byte {
+func (o *listObject) dump(w *partWriter) {
 	for r := o.head; r != 0; r = o.node(r).next {
-		p := o.packedAt(r)
-		buf = append(binary.AppendUvarint(buf, uint64(len(p))), p...)
+		w.chunk(o.packedAt(r))
+		if !w.cut() {
+			return
+		}
 	}
-	return buf
 }
 
-func loadList(sh *shard, e Encoding, data []byte) (object, error) {
-	if e != EncodingQuicklist || len(data) == 0 {
+func loadList(sh *shard, e Encoding, in *partReader) (object, error) {
+	if e != EncodingQuicklist || !in.more() {
 		return nil, ErrBadPayload
 	}
 	o := newList(sh)
-	for len(data) > 0 {
-		n, size := binary.Uvarint(data)
+	for in.more() {
+		p, ok := in.chunk()
 		err := ErrBadPayload
-		if size > 0 && n <= uint64(len(data)-size) {
-			p := data[size : size+int(n)]
-			if validPackedList(encodingPackedList, p) {
-				_, err = o.addNode(p, o.tail, 0)
-				data = data[size+int(n):]
-			}
+		if ok && validPackedList(encodingPackedList, p) {
+			_, err = o.addNode(p, o.tail, 0)
 		}
 		if err != nil {
 			sh.discard(o)
@@ -473,10 +469,15 @@ func loadList(sh *shard, e Encoding, data []byte) (object, error) {
 	return o, nil
 }
 
-func (o *listObject) clone(sh *shard) (object, error) {
+func (o *listObject) clone(sh *shard, st *steps) (object, error) {
 	c := newList(sh)
 	for r := o.head; r != 0; r = o.node(r).next {
-		if _, err := c.addNode(o.packedAt(r), c.tail, 0); err != nil {
+		p := o.packedAt(r)
+		_, err := c.addNode(p, c.tail, 0)
+		if err == nil && !st.count(1+len(p)/stepBytes) {
+			err = ErrChanged
+		}
+		if err != nil {
 			sh.discard(c)
 			return nil, err
 		}

@@ -78,7 +78,7 @@ func (o *listObject) newNode(size int) (ref, error) {
 func (o *listObject) freeNode(r ref) {
 	n := o.node(r)
 	if n.region != 0 {
-		o.store.arena.freeRegion(o.external.release(n.region - 1))
+		o.freeRegion(n.region - 1)
 		o.free(r, listNodeHeader)
 		return
 	}

@@ -16,11 +16,12 @@ type object interface {
 	length() int
 	// digest mixes the contents into d as Redis's DEBUG DIGEST does.
 	digest(d *digest)
-	// dump appends the contents in the form that the type's loader reads.
-	dump(buf []byte) []byte
-	// clone makes a copy that belongs to sh. On error (ErrOutOfMemory) what
-	// was made so far has been freed.
-	clone(sh *shard) (object, error)
+	// dump writes the contents in the form that the type's loader reads. Once
+	// w is ended it looks at nothing any more.
+	dump(w *partWriter)
+	// clone makes a copy that belongs to sh, in steps. On error
+	// (ErrOutOfMemory, ErrChanged) what was made so far is discarded.
+	clone(sh *shard, st *steps) (object, error)
 	// freeStep frees about max elements, going on where it last stopped, and
 	// says whether all memory is free now. No other method is called after
 	// the first one.
@@ -82,6 +83,7 @@ const freeAtOnce = 256
 // discard frees an object that no record refers to: now when it is small, else
 // in the steps of FreeStep.
 func (sh *shard) discard(o object) {
+	o.base().dropped = true
 	if o.length() <= freeAtOnce {
 		for done := false; !done; {
 			_, done = o.freeStep(freeAtOnce)

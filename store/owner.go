@@ -20,6 +20,7 @@ type owner struct {
 	indexBytes int64 // of them, for index segments
 
 	external *externals // values with a mapping of their own; of an object nil until it has one
+	dropped  bool       // an object that is being freed: FreeLazily unmaps these
 }
 
 // alloc returns memory of at least size bytes, owned until free. Its contents
@@ -79,6 +80,16 @@ func (o *owner) free(r ref, size int) {
 		defer h.mu.Unlock()
 	}
 	h.free(r, class)
+}
+
+// freeRegion gives back the mapping of that number.
+func (o *owner) freeRegion(id uint32) {
+	mem := o.external.release(id)
+	if o.dropped {
+		o.store.unmapLazily(mem)
+		return
+	}
+	o.store.arena.freeRegion(mem)
 }
 
 func (o *owner) allocCell(size int) (ref, error) {

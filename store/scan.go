@@ -188,8 +188,9 @@ func (tx *Tx) randomInShard(i int, n int64, buf []byte) (name []byte, drawn, ok 
 // before the cursor (visited) or not (still to come). Keys past their deadline
 // are included. At least one key is visited, and all keys of one hash together.
 // Name and payload are valid during fn only, which must not call into the
-// store. The caller holds the lock of the slot's shard.
-func (tx *Tx) SlotScan(slot uint16, cursor uint64, maxKeys, maxBytes int, fn func(k Key, payload []byte, deadline int64)) (next uint64) {
+// store. Of values that DumpParts takes with from, the payload is nil. The caller
+// holds the lock of the slot's shard.
+func (tx *Tx) SlotScan(slot uint16, cursor uint64, maxKeys, maxBytes, from int, fn func(k Key, payload []byte, deadline int64)) (next uint64) {
 	sh := &tx.Store.shards[ShardOf(slot)]
 	ix := sh.dbs[tx.DB].Load()
 	first, end := slotRange(slot)
@@ -210,8 +211,12 @@ func (tx *Tx) SlotScan(slot uint16, cursor uint64, maxKeys, maxBytes int, fn fun
 				break
 			}
 			rec := sh.store.arena.parse(refOf(e))
-			payload = sh.dump(&rec, payload[:0])
-			fn(sh.keyOf(e, &rec), payload, rec.deadline())
+			if rec.large() && elementsOf(sh.object(&rec)) >= from {
+				fn(sh.keyOf(e, &rec), nil, rec.deadline())
+			} else {
+				payload = sh.dump(&rec, payload[:0])
+				fn(sh.keyOf(e, &rec), payload, rec.deadline())
+			}
 			keys++
 			size += rec.klen + len(payload)
 		}

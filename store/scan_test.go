@@ -34,7 +34,7 @@ func TestScanWhileTheTableChanges(t *testing.T) {
 		for {
 			cursor = tx.Scan(cursor, 1+rng.Intn(200), func(k Key, _ Type) { seen[string(k.Name)]++ })
 			if !slotDone {
-				slotCursor = tx.SlotScan(one.Slot, slotCursor, 1+rng.Intn(100), 1+rng.Intn(4000), func(k Key, _ []byte, _ int64) {
+				slotCursor = tx.SlotScan(one.Slot, slotCursor, 1+rng.Intn(100), 1+rng.Intn(4000), 1<<30, func(k Key, _ []byte, _ int64) {
 					slotSeen[string(k.Name)]++
 				})
 				slotDone = slotCursor == 0
@@ -65,7 +65,7 @@ func TestScanWhileTheTableChanges(t *testing.T) {
 			depths[ix.dir.Load().depth] = true
 		}
 		for !slotDone {
-			slotCursor = tx.SlotScan(one.Slot, slotCursor, 1000, 1<<20, func(k Key, _ []byte, _ int64) { slotSeen[string(k.Name)]++ })
+			slotCursor = tx.SlotScan(one.Slot, slotCursor, 1000, 1<<20, 1<<30, func(k Key, _ []byte, _ int64) { slotSeen[string(k.Name)]++ })
 			slotDone = slotCursor == 0
 		}
 		for i := range stay {
@@ -162,7 +162,7 @@ func TestOneSlot(t *testing.T) {
 	}
 	n := 0
 	for cursor := uint64(0); ; {
-		cursor = tx.SlotScan(slot, cursor, 1000, 1<<20, func(Key, []byte, int64) { n++ })
+		cursor = tx.SlotScan(slot, cursor, 1000, 1<<20, 1<<30, func(Key, []byte, int64) { n++ })
 		if cursor == 0 {
 			break
 		}

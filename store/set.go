@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"strconv"
 )
@@ -260,6 +259,15 @@ type setBuilder struct {
 	encoding Encoding // with data: of data
 	data     []byte   // intset or packed; nil while empty, or large
 	o        *setObject
+	apart    bool // data must not lie in a buffer of the shard: others may use it meanwhile
+}
+
+// buffer is where data begins.
+func (b *setBuilder) buffer() []byte {
+	if b.apart {
+		return make([]byte, 0, 64)
+	}
+	return b.sh.buffer(64)
 }
 
 // add adds a member and says whether it is new. Errors: ErrOutOfMemory,
@@ -271,9 +279,9 @@ func (b *setBuilder) add(member []byte) (bool, error) {
 	n, isInt := packedInt(member)
 	if b.data == nil {
 		if isInt {
-			b.encoding, b.data = EncodingIntset, newIntset(b.sh.buffer(64))
+			b.encoding, b.data = EncodingIntset, newIntset(b.buffer())
 		} else {
-			b.encoding, b.data = encodingPackedSet, newPacked(b.sh.buffer(64))
+			b.encoding, b.data = encodingPackedSet, newPacked(b.buffer())
 		}
 	}
 	if b.encoding == EncodingIntset {
@@ -411,12 +419,16 @@ func (b *setBuilder) discard() {
 	if b.o != nil {
 		b.sh.discard(b.o)
 	}
-	*b = setBuilder{sh: b.sh}
+	*b = setBuilder{sh: b.sh, apart: b.apart}
 }
 
-func (o *setObject) clone(sh *shard) (object, error) {
+func (o *setObject) clone(sh *shard, st *steps) (object, error) {
 	c := new(setObject)
-	if err := o.copyTo(&c.elements, sh); err != nil {
+	if err := c.init(sh); err != nil {
+		return nil, err
+	}
+	if err := o.copyTo(&c.elements, st); err != nil {
+		sh.discard(c)
 		return nil, err
 	}
 	return c, nil
@@ -430,39 +442,34 @@ func (o *setObject) digest(d *digest) {
 }
 
 // dump writes, for each member, its length as varint and the member.
-func (o *setObject) dump(buf []byte) []byte {
+func (o *setObject) dump(w *partWriter) {
 	o.spread(func(r *element) bool {
-		buf = binary.AppendUvarint(buf, uint64(r.nlen))
-		buf = append(buf, r.name()...)
-		return true
+		w.chunk(r.name())
+		return w.cut()
 	})
-	return buf
 }
 
-func loadSet(sh *shard, e Encoding, data []byte) (object, error) {
-	if e != EncodingHashtable || len(data) == 0 {
+func loadSet(sh *shard, e Encoding, in *partReader) (object, error) {
+	if e != EncodingHashtable || !in.more() {
 		return nil, ErrBadPayload
 	}
 	o := new(setObject)
 	if err := o.init(sh); err != nil {
 		return nil, err
 	}
-	for len(data) > 0 {
-		n, size := binary.Uvarint(data)
-		if size <= 0 || n > uint64(len(data)-size) {
-			sh.discard(o)
-			return nil, ErrBadPayload
-		}
-		end := size + int(n)
-		added, err := o.set(data[size:end], nil, noDeadline)
-		if err == nil && !added {
-			err = ErrBadPayload
+	for in.more() {
+		member, ok := in.chunk()
+		err := ErrBadPayload
+		if ok {
+			var added bool
+			if added, err = o.set(member, nil, noDeadline); err == nil && !added {
+				err = ErrBadPayload
+			}
 		}
 		if err != nil {
 			sh.discard(o)
 			return nil, err
 		}
-		data = data[end:]
 	}
 	return o, nil
 }

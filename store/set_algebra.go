@@ -13,34 +13,35 @@ const (
 )
 
 // SetResult is the outcome of an operation, outside of the keyspace. It is used,
-// and closed or stored, under the locks under which it was made.
+// and closed or stored, under the locks under which the making ended.
 type SetResult struct{ b setBuilder }
 
-// Combine computes an operation on the sets at keys; missing ones are empty.
-// Errors: ErrWrongType, ErrOutOfMemory.
+// Combine computes an operation on the sets at keys, in steps; missing ones are
+// empty. Errors: ErrWrongType, ErrOutOfMemory, ErrChanged.
 func (tx *Tx) Combine(op SetOp, keys []Key) (*SetResult, error) {
 	sets, err := tx.openSets(keys)
 	if err != nil {
 		return nil, err
 	}
-	r := &SetResult{setBuilder{sh: sets[0].it.sh}}
+	st := tx.steps()
+	r := &SetResult{setBuilder{sh: sets[0].it.sh, apart: tx.Pause != nil}}
 	add := func(member []byte) bool {
 		_, err = r.b.add(member)
-		return err == nil
+		return err == nil && st.next()
 	}
 	switch op {
 	case Union:
 		for i := range sets {
-			if err == nil {
+			if err == nil && !st.stopped {
 				sets[i].spread(add)
 			}
 		}
 	case Intersection:
-		intersect(sets, add)
+		intersect(sets, &st, add)
 	case Difference:
-		subtract(sets, &r.b, add)
+		subtract(sets, &st, &r.b, add)
 	}
-	if err != nil {
+	if err = st.end(err); err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -62,12 +63,12 @@ func (tx *Tx) openSets(keys []Key) ([]Set, error) {
 }
 
 // intersect calls fn for the common members of all sets until it returns false.
-func intersect(sets []Set, fn func(member []byte) bool) {
+func intersect(sets []Set, st *steps, fn func(member []byte) bool) {
 	slices.SortStableFunc(sets, func(a, b Set) int { return a.Len() - b.Len() })
 	sets[0].spread(func(member []byte) bool {
 		for i := 1; i < len(sets); i++ {
 			if !sets[i].Contains(member) {
-				return true
+				return st.next()
 			}
 		}
 		return fn(member)
@@ -77,7 +78,7 @@ func intersect(sets []Set, fn func(member []byte) bool) {
 // subtract adds to b what is in the first set and in no other: by looking each
 // of its members up in the others, or, where that is more work, by taking all of
 // them and removing those of the others. The choice is Redis's.
-func subtract(sets []Set, b *setBuilder, add func(member []byte) bool) {
+func subtract(sets []Set, st *steps, b *setBuilder, add func(member []byte) bool) {
 	first, rest := sets[0], sets[1:]
 	lookups, all := 0, 0
 	for i := range sets {
@@ -90,7 +91,7 @@ func subtract(sets []Set, b *setBuilder, add func(member []byte) bool) {
 		first.spread(func(member []byte) bool {
 			for i := range rest {
 				if rest[i].Contains(member) {
-					return true
+					return st.next()
 				}
 			}
 			return add(member)
@@ -99,9 +100,12 @@ func subtract(sets []Set, b *setBuilder, add func(member []byte) bool) {
 	}
 	first.spread(add)
 	for i := range rest {
+		if st.stopped {
+			return
+		}
 		rest[i].Each(func(member []byte) bool {
 			b.remove(member)
-			return b.len() > 0
+			return b.len() > 0 && st.next()
 		})
 	}
 }
@@ -113,7 +117,7 @@ func (tx *Tx) IntersectionLen(keys []Key, limit int) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	intersect(sets, func([]byte) bool {
+	intersect(sets, new(steps), func([]byte) bool {
 		n++
 		return n != limit
 	})
@@ -136,7 +140,7 @@ func (r *SetResult) Close() { r.b.discard() }
 // closed. Errors: ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
 func (r *SetResult) Store(tx *Tx, k Key) (changed bool, err error) {
 	it := tx.look(k)
-	defer func() { r.b = setBuilder{sh: r.b.sh} }()
+	defer func() { r.b = setBuilder{sh: r.b.sh, apart: r.b.apart} }()
 	if r.b.len() == 0 {
 		live := it.live
 		if it.found {

@@ -14,6 +14,7 @@ type shard struct {
 	owner
 	heap    heap
 	objects objects // large values
+	pins    int     // calls of Pin without Unpin
 
 	garbage []garbage // what is out of the keyspace and not yet free
 	expire  position  // where ExpireCycle goes on

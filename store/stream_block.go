@@ -92,7 +92,7 @@ func (o *streamObject) newBlock(size int) (ref, error) {
 func (o *streamObject) freeBlock(r ref) {
 	b := o.block(r)
 	if b.region != 0 {
-		o.store.arena.freeRegion(o.external.release(b.region - 1))
+		o.freeRegion(b.region - 1)
 		o.free(r, streamBlockHeader)
 		return
 	}

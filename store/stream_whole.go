@@ -52,63 +52,64 @@ func (o *streamObject) digest(d *digest) {
 //	    number of pending entries | entries: ID, time, count (signed), consumer
 //
 // Consumers are told in pending entries by their place in the list.
-func (o *streamObject) dump(buf []byte) []byte {
+func (o *streamObject) dump(w *partWriter) {
 	a := o.store.arena
 	for _, id := range [...]StreamID{o.last, o.maxDeleted} {
-		buf = appendStreamID(buf, id)
+		w.streamID(id)
 	}
-	buf = binary.AppendUvarint(buf, o.added)
-	buf = binary.AppendUvarint(buf, uint64(o.blocks.count))
+	w.uint(o.added)
+	w.uint(uint64(o.blocks.count))
 	for p, ok := o.blocks.first(a); ok; ok = o.blocks.next(a, &p) {
 		at := o.blocks.at(a, &p)
-		buf = appendStreamID(buf, idOfEntry(at))
-		buf = appendChunk(buf, o.packedAt(ref(at[2])))
+		w.streamID(idOfEntry(at))
+		w.chunk(o.packedAt(ref(at[2])))
+		if !w.cut() {
+			return
+		}
 	}
-	buf = binary.AppendUvarint(buf, uint64(len(o.groups)))
+	w.uint(uint64(len(o.groups)))
 	for _, g := range o.groups {
-		buf = g.dump(buf)
+		if g.dump(w); w.ended {
+			return
+		}
 	}
-	return buf
 }
 
-func (g *StreamGroup) dump(buf []byte) []byte {
-	buf = appendChunk(buf, []byte(g.Name))
-	buf = appendStreamID(buf, g.Last)
-	buf = binary.AppendUvarint(buf, uint64(g.Read+1))
-	buf = binary.AppendUvarint(buf, uint64(len(g.consumers)))
+func (g *StreamGroup) dump(w *partWriter) {
+	w.chunk([]byte(g.Name))
+	w.streamID(g.Last)
+	w.uint(uint64(g.Read + 1))
+	w.uint(uint64(len(g.consumers)))
 	places := make([]uint64, len(g.numbers))
 	for i, c := range g.consumers {
 		places[c.number] = uint64(i)
-		buf = appendChunk(buf, []byte(c.Name))
-		buf = binary.AppendVarint(buf, c.Seen)
-		buf = binary.AppendVarint(buf, c.Active)
+		w.chunk([]byte(c.Name))
+		w.int(c.Seen)
+		w.int(c.Active)
 	}
-	buf = binary.AppendUvarint(buf, uint64(g.pending.count))
+	w.uint(uint64(g.pending.count))
 	g.EachPending(nil, StreamID{}, func(p Pending) bool {
-		buf = appendStreamID(buf, p.ID)
-		buf = binary.AppendVarint(buf, p.Time)
-		buf = binary.AppendVarint(buf, p.Count)
-		buf = binary.AppendUvarint(buf, places[p.Consumer.number])
-		return true
+		w.streamID(p.ID)
+		w.int(p.Time)
+		w.int(p.Count)
+		w.uint(places[p.Consumer.number])
+		return w.cut()
 	})
-	return buf
 }
 
-func appendStreamID(buf []byte, id StreamID) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(buf, id.Ms), id.Seq)
-}
-
-func appendChunk(buf, chunk []byte) []byte {
-	return append(binary.AppendUvarint(buf, uint64(len(chunk))), chunk...)
+func (w *partWriter) streamID(id StreamID) {
+	w.uint(id.Ms)
+	w.uint(id.Seq)
 }
 
 // streamReader reads what dump wrote. Once something is wrong, bad is set.
 type streamReader struct {
-	data []byte
-	bad  bool
+	*partReader
+	bad bool
 }
 
 func (r *streamReader) uint() uint64 {
+	r.more()
 	n, size := binary.Uvarint(r.data)
 	if size <= 0 {
 		r.bad, r.data = true, nil
@@ -119,6 +120,7 @@ func (r *streamReader) uint() uint64 {
 }
 
 func (r *streamReader) int() int64 {
+	r.more()
 	n, size := binary.Varint(r.data)
 	if size <= 0 {
 		r.bad, r.data = true, nil
@@ -128,34 +130,24 @@ func (r *streamReader) int() int64 {
 	return n
 }
 
-// number reads how many things follow, each of at least one byte.
-func (r *streamReader) number() int {
-	n := r.uint()
-	if n > uint64(len(r.data)) {
-		r.bad = true
-		return 0
-	}
-	return int(n)
-}
-
 func (r *streamReader) id() StreamID {
 	ms := r.uint()
 	return StreamID{ms, r.uint()}
 }
 
 func (r *streamReader) chunk() []byte {
-	n := r.number()
-	chunk := r.data[:n]
-	r.data = r.data[n:]
+	r.more()
+	chunk, ok := r.partReader.chunk()
+	r.bad = r.bad || !ok
 	return chunk
 }
 
-func loadStream(sh *shard, e Encoding, data []byte) (object, error) {
+func loadStream(sh *shard, e Encoding, in *partReader) (object, error) {
 	if e != EncodingStream {
 		return nil, ErrBadPayload
 	}
 	im := &StreamImport{o: newStream(sh), sh: sh}
-	if err := im.read(&streamReader{data: data}); err != nil {
+	if err := im.read(&streamReader{partReader: in}); err != nil {
 		im.Close()
 		return nil, err
 	}
@@ -164,7 +156,7 @@ func loadStream(sh *shard, e Encoding, data []byte) (object, error) {
 
 func (im *StreamImport) read(r *streamReader) error {
 	last, maxDeleted, added := r.id(), r.id(), r.uint()
-	for n := r.number(); n > 0 && !r.bad; n-- {
+	for n := r.uint(); n > 0 && !r.bad; n-- {
 		id := r.id()
 		if err := im.AddBlock(id, r.chunk()); err != nil {
 			return err
@@ -173,12 +165,12 @@ func (im *StreamImport) read(r *streamReader) error {
 	if err := im.SetState(last, maxDeleted, added); err != nil {
 		return err
 	}
-	for n := r.number(); n > 0 && !r.bad; n-- {
+	for n := r.uint(); n > 0 && !r.bad; n-- {
 		if err := im.readGroup(r); err != nil {
 			return err
 		}
 	}
-	if r.bad || len(r.data) > 0 {
+	if r.bad || r.more() {
 		return ErrBadPayload
 	}
 	return im.Check()
@@ -190,7 +182,7 @@ func (im *StreamImport) readGroup(r *streamReader) error {
 		return err
 	}
 	var consumers []*StreamConsumer
-	for n := r.number(); n > 0 && !r.bad; n-- {
+	for n := r.uint(); n > 0 && !r.bad; n-- {
 		name, seen, active := r.chunk(), r.int(), r.int()
 		c, err := im.AddConsumer(name, seen, active)
 		if err != nil {
@@ -198,7 +190,7 @@ func (im *StreamImport) readGroup(r *streamReader) error {
 		}
 		consumers = append(consumers, c)
 	}
-	for n := r.number(); n > 0 && !r.bad; n-- {
+	for n := r.uint(); n > 0 && !r.bad; n-- {
 		id, time, count, owner := r.id(), r.int(), r.int(), r.uint()
 		if r.bad || owner >= uint64(len(consumers)) {
 			return ErrBadPayload
@@ -213,20 +205,24 @@ func (im *StreamImport) readGroup(r *streamReader) error {
 	return nil
 }
 
-func (o *streamObject) clone(sh *shard) (object, error) {
+func (o *streamObject) clone(sh *shard, st *steps) (object, error) {
 	a := o.store.arena
 	im := StreamImport{o: newStream(sh), sh: sh}
 	c := im.o
 	err := func() error {
 		for p, ok := o.blocks.first(a); ok; ok = o.blocks.next(a, &p) {
 			at := o.blocks.at(a, &p)
-			if err := c.adopt(idOfEntry(at), o.packedAt(ref(at[2]))); err != nil {
+			block := o.packedAt(ref(at[2]))
+			if err := c.adopt(idOfEntry(at), block); err != nil {
 				return err
+			}
+			if !st.count(1 + len(block)/stepBytes) {
+				return ErrChanged
 			}
 		}
 		c.count, c.last, c.first, c.maxDeleted, c.added = o.count, o.last, o.first, o.maxDeleted, o.added
 		for _, g := range o.groups {
-			if err := c.cloneGroup(g); err != nil {
+			if err := c.cloneGroup(g, st); err != nil {
 				return err
 			}
 		}
@@ -257,7 +253,7 @@ func (o *streamObject) adopt(id StreamID, p packed) error {
 	return nil
 }
 
-func (o *streamObject) cloneGroup(g *StreamGroup) (err error) {
+func (o *streamObject) cloneGroup(g *StreamGroup, st *steps) (err error) {
 	c, _ := o.addGroup([]byte(g.Name), g.Last, g.Read)
 	twins := make([]*StreamConsumer, len(g.numbers))
 	for _, from := range g.consumers {
@@ -267,9 +263,9 @@ func (o *streamObject) cloneGroup(g *StreamGroup) (err error) {
 	}
 	g.EachPending(nil, StreamID{}, func(p Pending) bool {
 		err = c.Assign(p.ID, twins[p.Consumer.number], p.Time, p.Count)
-		return err == nil
+		return err == nil && st.next()
 	})
-	return err
+	return st.end(err)
 }
 
 // freeStep implements object.

@@ -25,6 +25,9 @@ type Tx struct {
 	// and Keys otherwise lock one shard after the other by themselves, and
 	// the caller holds none.
 	AllLocked bool
+	// Pause is called between the steps of long operations (steps.go); nil:
+	// they take no pause. False: what they read has changed.
+	Pause func() bool
 }
 
 // item is a key as found: where its entry and its record are.

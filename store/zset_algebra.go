@@ -44,10 +44,12 @@ func weighted(score, weight float64) float64 {
 }
 
 // Inputs are sets and sorted sets to be combined; a member of a set has the
-// score 1. They are used under the locks under which they were opened.
+// score 1. They are used under the locks under which they were opened, but for
+// the pauses of Combine.
 type Inputs struct {
-	sh   *shard // where results are built
-	list []input
+	sh    *shard // where results are built
+	list  []input
+	pause func() bool
 }
 
 type input struct {
@@ -82,7 +84,7 @@ func (in *input) each(fn func(member []byte, score float64) bool) {
 // OpenInputs looks the sets and sorted sets at keys up; missing ones are empty.
 // Error: ErrWrongType.
 func (tx *Tx) OpenInputs(keys []Key) (*Inputs, error) {
-	in := &Inputs{sh: &tx.Store.shards[keys[0].Shard()], list: make([]input, len(keys))}
+	in := &Inputs{sh: &tx.Store.shards[keys[0].Shard()], list: make([]input, len(keys)), pause: tx.Pause}
 	for i, k := range keys {
 		it := tx.use(k)
 		one := &in.list[i]
@@ -104,15 +106,16 @@ func (tx *Tx) OpenInputs(keys []Key) (*Inputs, error) {
 // SetWeight makes all scores of input i count times weight.
 func (in *Inputs) SetWeight(i int, weight float64) { in.list[i].weight = weight }
 
-// Combine computes an operation. Error: ErrOutOfMemory, ErrKeyTooLong.
+// Combine computes an operation, in steps. Error: ErrOutOfMemory, ErrKeyTooLong,
+// ErrChanged.
 func (in *Inputs) Combine(op SetOp, g Aggregate) (*ZSetResult, error) {
-	r := &ZSetResult{zsetBuilder{sh: in.sh, signed: true}}
+	r := &ZSetResult{zsetBuilder{sh: in.sh, signed: true, apart: in.pause != nil}, steps{pause: in.pause}}
 	var err error
 	switch op {
 	case Union:
-		err = in.union(&r.b, g)
+		err = in.union(r, g)
 	case Intersection:
-		in.intersect(g, func(member []byte, score float64) bool {
+		in.intersect(&r.st, g, func(member []byte, score float64) bool {
 			err = r.Add(member, score)
 			return err == nil
 		})
@@ -120,14 +123,14 @@ func (in *Inputs) Combine(op SetOp, g Aggregate) (*ZSetResult, error) {
 		in.list[0].each(func(member []byte, score float64) bool {
 			for i := range in.list[1:] {
 				if _, found := in.list[i+1].score(member); found {
-					return true
+					return r.st.next()
 				}
 			}
 			err = r.Add(member, score)
 			return err == nil
 		})
 	}
-	if err != nil {
+	if err = r.st.end(err); err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -139,17 +142,16 @@ func (in *Inputs) bySize() {
 	slices.SortStableFunc(in.list, func(a, b input) int { return a.length() - b.length() })
 }
 
-func (in *Inputs) union(b *zsetBuilder, g Aggregate) (err error) {
+func (in *Inputs) union(r *ZSetResult, g Aggregate) (err error) {
 	in.bySize()
-	var done ZAddResult
 	for i := range in.list {
 		one := &in.list[i]
 		one.each(func(member []byte, score float64) bool {
 			score = weighted(score, one.weight)
-			if was, found := b.view().score(member); found {
+			if was, found := r.b.view().score(member); found {
 				score = g.fold(was, score)
 			}
-			err = b.add(0, score, member, &done)
+			err = r.Add(member, score)
 			return err == nil
 		})
 		if err != nil {
@@ -161,7 +163,7 @@ func (in *Inputs) union(b *zsetBuilder, g Aggregate) (err error) {
 
 // intersect calls fn for the common members with their scores, in the order of
 // the smallest input, until it returns false.
-func (in *Inputs) intersect(g Aggregate, fn func(member []byte, score float64) bool) {
+func (in *Inputs) intersect(st *steps, g Aggregate, fn func(member []byte, score float64) bool) {
 	in.bySize()
 	first, rest := &in.list[0], in.list[1:]
 	first.each(func(member []byte, score float64) bool {
@@ -169,7 +171,7 @@ func (in *Inputs) intersect(g Aggregate, fn func(member []byte, score float64) b
 		for i := range rest {
 			more, found := rest[i].score(member)
 			if !found {
-				return true
+				return st.next()
 			}
 			sum = g.fold(sum, more*rest[i].weight)
 		}
@@ -179,7 +181,7 @@ func (in *Inputs) intersect(g Aggregate, fn func(member []byte, score float64) b
 
 // IntersectionLen counts the common members, up to limit unless that is 0.
 func (in *Inputs) IntersectionLen(limit int) (n int) {
-	in.intersect(AggregateSum, func([]byte, float64) bool {
+	in.intersect(new(steps), AggregateSum, func([]byte, float64) bool {
 		n++
 		return n != limit
 	})

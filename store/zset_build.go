@@ -79,6 +79,7 @@ type zsetBuilder struct {
 	o  *zsetObject
 	// signed keeps the sign of zero in p, for a result that is not stored.
 	signed bool
+	apart  bool // as of setBuilder
 }
 
 func (b *zsetBuilder) view() zsetView { return zsetView{p: b.p, o: b.o} }
@@ -168,7 +169,11 @@ func (b *zsetBuilder) addNew(score float64, member []byte) error {
 		return b.o.add(member, score)
 	}
 	if b.p == nil {
-		b.p = newPacked(b.sh.buffer(64))
+		if b.apart {
+			b.p = newPacked(make([]byte, 0, 64))
+		} else {
+			b.p = newPacked(b.sh.buffer(64))
+		}
 	}
 	b.insert(score, member)
 	return nil
@@ -250,22 +255,30 @@ func (b *zsetBuilder) discard() {
 	if b.o != nil {
 		b.sh.discard(b.o)
 	}
-	*b = zsetBuilder{sh: b.sh, signed: b.signed}
+	*b = zsetBuilder{sh: b.sh, signed: b.signed, apart: b.apart}
 }
 
 // ZSetResult is a sorted set outside of the keyspace. It is used, and closed or
-// stored, under the locks under which it was made.
-type ZSetResult struct{ b zsetBuilder }
+// stored, under the locks under which the making ended.
+type ZSetResult struct {
+	b  zsetBuilder
+	st steps
+}
 
 // NewZSetResult is an empty sorted set that is to be stored at k.
 func (tx *Tx) NewZSetResult(k Key) *ZSetResult {
-	return &ZSetResult{zsetBuilder{sh: &tx.Store.shards[k.Shard()]}}
+	return &ZSetResult{zsetBuilder{sh: &tx.Store.shards[k.Shard()], apart: tx.Pause != nil}, tx.steps()}
 }
 
-// Add gives a member a score. Errors: ErrOutOfMemory, ErrKeyTooLong.
+// Add gives a member a score, and may pause after that. Errors: ErrOutOfMemory,
+// ErrKeyTooLong, ErrChanged.
 func (r *ZSetResult) Add(member []byte, score float64) error {
 	var done ZAddResult
-	return r.b.add(0, score, member, &done)
+	err := r.b.add(0, score, member, &done)
+	if err == nil && !r.st.next() {
+		err = ErrChanged
+	}
+	return err
 }
 
 // Expect says that n members are going to be added, so that many need not be
@@ -293,7 +306,7 @@ func (r *ZSetResult) Close() { r.b.discard() }
 // closed. Errors: ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
 func (r *ZSetResult) Store(tx *Tx, k Key) (changed bool, err error) {
 	it := tx.look(k)
-	defer func() { r.b = zsetBuilder{sh: r.b.sh} }()
+	defer func() { r.b = zsetBuilder{sh: r.b.sh, apart: r.b.apart} }()
 	switch {
 	case r.Len() == 0:
 		live := it.live

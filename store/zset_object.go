@@ -116,7 +116,7 @@ func at(i, n int, reverse bool) int {
 	return i
 }
 
-func (o *zsetObject) clone(sh *shard) (object, error) {
+func (o *zsetObject) clone(sh *shard, st *steps) (object, error) {
 	c := new(zsetObject)
 	if err := c.init(sh); err != nil {
 		return nil, err
@@ -124,9 +124,9 @@ func (o *zsetObject) clone(sh *shard) (object, error) {
 	var err error
 	o.walk(0, false, func(member []byte, score float64) bool {
 		err = c.add(member, score)
-		return err == nil
+		return err == nil && st.next()
 	})
-	if err != nil {
+	if err = st.end(err); err != nil {
 		sh.discard(c)
 		return nil, err
 	}
@@ -150,34 +150,30 @@ func (d *digest) addScored(member []byte, score float64) {
 
 // dump writes, in order, for each member its length as varint, the member, and
 // the bits of its score, little-endian.
-func (o *zsetObject) dump(buf []byte) []byte {
+func (o *zsetObject) dump(w *partWriter) {
 	o.walk(0, false, func(member []byte, score float64) bool {
-		buf = binary.AppendUvarint(buf, uint64(len(member)))
-		buf = append(buf, member...)
-		buf = binary.LittleEndian.AppendUint64(buf, math.Float64bits(score))
-		return true
+		w.chunk(member)
+		w.buf = binary.LittleEndian.AppendUint64(w.buf, math.Float64bits(score))
+		return w.cut()
 	})
-	return buf
 }
 
-func loadZSet(sh *shard, e Encoding, data []byte) (object, error) {
-	if e != EncodingSkiplist || len(data) == 0 {
+func loadZSet(sh *shard, e Encoding, in *partReader) (object, error) {
+	if e != EncodingSkiplist || !in.more() {
 		return nil, ErrBadPayload
 	}
 	o := new(zsetObject)
 	if err := o.init(sh); err != nil {
 		return nil, err
 	}
-	for len(data) > 0 {
-		n, size := binary.Uvarint(data)
-		if size <= 0 || n > uint64(len(data)-size) || len(data)-size-int(n) < scoreSize {
+	for in.more() {
+		member, ok := in.chunk()
+		if !ok || len(in.data) < scoreSize {
 			sh.discard(o)
 			return nil, ErrBadPayload
 		}
-		member := data[size : size+int(n)]
-		data = data[size+int(n):]
-		score := math.Float64frombits(binary.LittleEndian.Uint64(data))
-		data = data[scoreSize:]
+		score := math.Float64frombits(binary.LittleEndian.Uint64(in.data))
+		in.data = in.data[scoreSize:]
 		tag := elementTag(member)
 		old, at, found := o.lookupTag(tag, member)
 		err := ErrBadPayload

@@ -93,6 +93,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 	hooks.dispatcher = n.dispatcher
 	if n.plane != nil {
 		n.plane.keyspace.replaced = n.dispatcher.SlotReplaced
+		n.plane.keyspace.watch = n.dispatcher.Watch
 	}
 	n.server, err = resp.NewServer(n.serverConfig(cfg), n.dispatcher)
 	if err != nil {

@@ -72,7 +72,7 @@ type link struct {
 func newPlane(n *Node, cfg replication.Config) *plane {
 	p := &plane{
 		node: n, cfg: cfg, log: n.log,
-		keyspace: &keyspace{store: n.store, replaced: func(uint16) {}},
+		keyspace: newKeyspace(n.store),
 		links:    make(map[slotmap.NodeID]*link),
 		wake:     make(chan struct{}, 1),
 		quit:     make(chan struct{}),

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"respkv/store"
 )
@@ -16,6 +17,7 @@ var errEntry = errors.New("node: malformed snapshot entry")
 const (
 	entryAbsent  = 0 // the key does not exist
 	entryPresent = 1
+	entryPart    = 2 // of a large value
 )
 
 // keyspace gives replication access to whole slots of the store. It implements
@@ -23,10 +25,24 @@ const (
 //
 // An entry is: kind (1 byte), database (uvarint), length of the name (uvarint),
 // name; for a present key then deadline (uvarint, Unix milliseconds + 1, 0 for
-// none) and the payload of store.DumpValue up to the end.
+// none) and the payload of store.DumpValue up to the end. A large value comes in
+// several entries (slots_large.go).
 type keyspace struct {
 	store    *store.Store
 	replaced func(slot uint16) // told of keys that no effect changes; lock of the shard held
+	// watch says in changed when a key is changed, until stop is called; both
+	// with the lock of the shard held.
+	watch func(db int, k store.Key, changed *atomic.Bool) (stop func())
+
+	partsFrom int                                    // store.Tx.Elements from which a value comes in parts
+	loading   [store.Shards]map[uint16]*loadingValue // by slot; guarded by the lock of the shard
+}
+
+func newKeyspace(st *store.Store) *keyspace {
+	return &keyspace{
+		store: st, replaced: func(uint16) {}, partsFrom: defaultPartsFrom,
+		watch: func(int, store.Key, *atomic.Bool) func() { return func() {} },
+	}
 }
 
 // A snapshot cursor is the database in the bits above the store's cursor.
@@ -48,7 +64,11 @@ func (ks *keyspace) SnapshotStep(slot uint16, cursor uint64, budget int, emit fu
 	for ; db < ks.store.Databases(); db++ {
 		if ks.store.CountSlot(db, slot) > 0 {
 			tx := store.Tx{Store: ks.store, DB: db, IgnoreDeadlines: true, NoTouch: true}
-			position = tx.SlotScan(slot, position, snapshotKeys, max(budget, 1), func(k store.Key, payload []byte, deadline int64) {
+			position = tx.SlotScan(slot, position, snapshotKeys, max(budget, 1), ks.partsFrom, func(k store.Key, payload []byte, deadline int64) {
+				if payload == nil {
+					emit(k.Name, nil)
+					return
+				}
 				entry = appendPresent(entry[:0], db, k.Name, payload, deadline)
 				budget -= len(entry)
 				emitted = true
@@ -83,18 +103,24 @@ func (ks *keyspace) SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entr
 		}
 		for db := range ks.store.Databases() {
 			tx := store.Tx{Store: ks.store, DB: db, IgnoreDeadlines: true, NoTouch: true}
-			var deadline int64
-			var ok bool
-			payload, deadline, ok = tx.DumpValue(k, payload[:0])
-			if ok {
-				entry = appendPresent(entry[:0], db, name, payload, deadline)
-			} else {
-				entry = appendHeader(entry[:0], entryAbsent, db, name)
+			if tx.Elements(k) >= ks.partsFrom {
+				emit(name, nil)
+				continue
 			}
+			entry, payload = appendKey(entry[:0], payload[:0], &tx, k)
 			emit(name, entry)
 		}
 	}
 	return nil
+}
+
+// appendKey appends the entry of one key. payload is a buffer.
+func appendKey(dst, payload []byte, tx *store.Tx, k store.Key) (entry, buffer []byte) {
+	payload, deadline, ok := tx.DumpValue(k, payload)
+	if !ok {
+		return appendHeader(dst, entryAbsent, tx.DB, k.Name), payload
+	}
+	return appendPresent(dst, tx.DB, k.Name, payload, deadline), payload
 }
 
 // clearStep bounds the keys removed under one hold of the shard lock.
@@ -106,6 +132,7 @@ func (ks *keyspace) ClearSlot(slot uint16) error {
 	for {
 		ks.store.LockShard(shard)
 		ks.replaced(slot)
+		ks.giveUp(slot)
 		removed := 0
 		for db := range ks.store.Databases() {
 			removed += ks.store.FlushSlot(db, slot, clearStep)
@@ -144,6 +171,7 @@ func (ks *keyspace) LoadEntry(slot uint16, entry []byte) error {
 		ks.store.LockShard(shard)
 		defer ks.store.UnlockShard(shard)
 		ks.replaced(slot)
+		ks.giveUpKey(int(db), k)
 		tx.Delete(k)
 		return nil
 	case entryPresent:
@@ -154,7 +182,12 @@ func (ks *keyspace) LoadEntry(slot uint16, entry []byte) error {
 		ks.store.LockShard(shard)
 		defer ks.store.UnlockShard(shard)
 		ks.replaced(slot)
+		ks.giveUpKey(int(db), k)
 		return tx.LoadValue(k, payload, int64(deadline-1), true)
+	case entryPart:
+		ks.store.LockShard(shard)
+		defer ks.store.UnlockShard(shard)
+		return ks.loadPart(&tx, k, rest)
 	}
 	return fmt.Errorf("%w: kind %d", errEntry, kind)
 }

@@ -34,6 +34,7 @@ var sections = []section{
 	{"failover", measureFailover},
 	{"insert", measureInsert},
 	{"hitratio", measureHitRatios},
+	{"bigkeys", measureBigKeys},
 }
 
 // errSkip is wrapped by the reasons for which a section is left as it is.
@@ -50,6 +51,7 @@ type options struct {
 	kills, cuts                int
 	seed                       uint64
 	inserts                    int
+	bigElements                int
 	hitRatio                   hitRatioOptions
 }
 
@@ -57,6 +59,7 @@ type options struct {
 var quickValues = map[string]string{
 	"rounds": "1", "seconds": "0.3", "keys": "20000", "memory-keys": "50000", "idle-clients": "200",
 	"kills": "2", "cuts": "1", "inserts": "200000", "policies": "allkeys-lru", "shares": "1", "trace-requests": "20000",
+	"big-elements": "50000",
 }
 
 func parse() (*options, error) {
@@ -82,6 +85,7 @@ func parse() (*options, error) {
 	flag.IntVar(&o.cuts, "cuts", 30, "rounds of a cut network")
 	flag.Uint64Var(&o.seed, "seed", 0, "chooses the nodes that are harmed; 0: by the clock")
 	flag.IntVar(&o.inserts, "inserts", 10_000_000, "keys inserted one by one into the store")
+	flag.IntVar(&o.bigElements, "big-elements", 10_000_000, "elements of each key where big keys are measured")
 	flag.StringVar(&o.hitRatio.traces, "traces", tracesDirectory(), "`directory` of traces")
 	flag.StringVar(&o.hitRatio.policies, "policies", "allkeys-lru,allkeys-lfu,allkeys-random", "eviction policies")
 	flag.StringVar(&o.hitRatio.shares, "shares", "1,5,10,25", "percentages of a trace's keys that fit")

@@ -1,0 +1,227 @@
+package resp
+
+import (
+	"sync/atomic"
+	"time"
+
+	"respkv/internal/threads"
+	"respkv/resp/command"
+	"respkv/store"
+)
+
+// Commands that make a value of large ones (COPY, SUNIONSTORE, ZRANGESTORE, ...)
+// take long, and nobody else gets at the shards of their keys as long as they
+// hold their locks. So they give them up every now and then:
+//
+//	          +-------- pause: unlock, rest, lock <-------+
+//	          v                                           | not done
+//	begin -> step (reads the keys, adds to a result  -----+
+//	  ^       |    that is outside of the keyspace)
+//	  |       | done, locks held
+//	  |       v
+//	  |     publish: the result replaces the destination, effect, events
+//	  |
+//	  +---- changed: a key that it reads was written, removed, flushed or
+//	        replaced in a pause (a watch tells, as for WATCH)
+//
+// All keys that it read are as they were when it publishes, so it is as if it had
+// run then, at once. After some changes it runs without a pause, so that writers
+// cannot keep it from ending. Within EXEC it never takes a pause.
+type stepper struct {
+	d       *Dispatcher
+	c       *Ctx
+	pos     []int    // of the keys in the arguments
+	shards  shardSet // locked, but for the pauses
+	watches []*watch
+	expires int64       // when the first of the keys that it reads does; 0: none will
+	began   time.Time   // of the step
+	changed atomic.Bool // set by who changes a key, under the lock of its shard
+	stopped bool        // a pause ended the try
+	refused bool        // for good
+	refusal int         // bytes of the reply that says so
+}
+
+// stepping says when and how commands run in steps.
+type stepping struct {
+	from  int           // elements (store.Tx.Elements) of all keys read, for taking pauses
+	tries int           // with pauses
+	step  time.Duration // how long locks are held; some elements longer
+	rest  func()        // for how long they are given up
+}
+
+var defaultStepping = stepping{
+	from: 10_000, tries: 4, step: 250 * time.Microsecond,
+	rest: func() { time.Sleep(100 * time.Microsecond) },
+}
+
+// pausePoll is how often a command that CLIENT PAUSE, or a script, holds back in the
+// middle looks whether that is over.
+const pausePoll = 5 * time.Millisecond
+
+// stepwise are the commands that call store operations that take pauses, and do
+// nothing before the last pause that could not be done again.
+var stepwise = []string{
+	"copy", "sunionstore", "sinterstore", "sdiffstore",
+	"zunionstore", "zinterstore", "zdiffstore", "zrangestore",
+}
+
+// inSteps runs the command of c, whose keys are at pos, if it is to take pauses.
+// False: it is not, or has tried too often. The locks of shards are held, and are
+// again when it returns.
+func (d *Dispatcher) inSteps(c *Ctx, pos []int, shards shardSet) (done bool) {
+	if !c.entry.steps {
+		return false
+	}
+	for try := 0; try < d.stepping.tries; try++ {
+		s := &stepper{d: d, c: c, pos: pos, shards: shards}
+		if !s.begin() {
+			return false
+		}
+		if s.run() {
+			return true
+		}
+	}
+	return false
+}
+
+// begin watches what the command reads. False: that is not much.
+func (s *stepper) begin() bool {
+	c, d := s.c, s.d
+	var buf [16]command.KeyRef
+	refs, err := c.Cmd.AppendKeyRefs(buf[:0], c.Args)
+	if err != nil {
+		return false
+	}
+	// What looking removes, past its deadline, is gone before it is watched.
+	sources, total := make([]store.Key, 0, len(refs)), 0
+	for _, r := range refs {
+		if r.Flags&command.RO != 0 {
+			k := store.MakeKey(c.Args[r.Pos])
+			sources = append(sources, k)
+			total += c.Tx.Elements(k)
+		}
+	}
+	if total < d.stepping.from {
+		return false
+	}
+	for _, k := range sources {
+		w := &watch{told: &s.changed, db: c.Tx.DB, name: string(k.Name), slot: k.Slot}
+		_, w.expired = d.stored(w.db, k, c.Now())
+		d.watches.add(w)
+		s.watches = append(s.watches, w)
+		if at := c.Tx.Deadline(k); at > 0 && !c.applied && (s.expires == 0 || at < s.expires) {
+			s.expires = at
+		}
+	}
+	s.shards.each(d.store.Pin)
+	return true
+}
+
+// end is the opposite of begin. The locks are held.
+func (s *stepper) end() {
+	for _, w := range s.watches {
+		s.d.watches.remove(w)
+	}
+	s.shards.each(s.d.store.Unpin)
+}
+
+// run runs the command once. False: what it read has changed, and nothing was
+// done.
+func (s *stepper) run() (done bool) {
+	threads.Begin()
+	defer threads.End()
+	defer s.end()
+	c := s.c
+	mark, hits, misses := c.W.Len(), c.hits, c.misses
+	s.began = time.Now()
+	c.Tx.Pause = s.pause
+	defer func() { c.Tx.Pause = nil }()
+	c.ran = true
+	c.entry.handler(c)
+	if !s.stopped {
+		if !c.applied {
+			s.d.invoked(c, mark)
+		}
+		return true
+	}
+	c.hits, c.misses, c.ran = hits, misses, false
+	c.dirty, c.keep, c.touched, c.silent = 0, false, false, false
+	c.argv, c.effects = c.argv[:0], c.effects[:0]
+	c.W.Truncate(mark + s.refusal)
+	if !c.applied {
+		c.Tx.Now, _ = clock()
+	}
+	return s.refused
+}
+
+// pause lets others in, once this step has been long enough. False: the command
+// must not go on.
+func (s *stepper) pause() (goOn bool) {
+	if time.Since(s.began) < s.d.stepping.step {
+		return true
+	}
+	c := s.c
+	mark := c.W.Len()
+	s.unlock()
+	s.d.stepping.rest()
+	s.refused = !s.retake()
+	s.refusal = c.W.Len() - mark
+	s.began = time.Now()
+	expired := s.expires > 0 && s.began.UnixMilli() > s.expires
+	if s.stopped = s.refused || expired || s.changed.Load(); s.stopped {
+		return false
+	}
+	c.absent = c.absent[:0]
+	s.d.noteAbsent(c, s.pos)
+	return true
+}
+
+// retake takes the locks again, when the command could begin now. False: it
+// could not, and has been refused; or its client is gone.
+func (s *stepper) retake() (ok bool) {
+	d, c := s.d, s.c
+	if c.applied {
+		s.lock()
+		return true
+	}
+	for again := false; ; again = true {
+		alive := c.Client.state.Load() != stateKilled
+		for alive && d.frozen() && !c.Client.Has(FlagReplica|FlagMonitor) {
+			time.Sleep(pausePoll)
+			alive = c.Client.state.Load() != stateKilled
+		}
+		ok := alive && (!again || d.route(c, true)) && d.roomFor(c)
+		s.lock()
+		if !ok {
+			return false
+		}
+		wait, reroute := d.admit(c)
+		if !reroute {
+			if wait, reroute = d.mayChange(c, s.pos...); !reroute {
+				return true
+			}
+		}
+		s.unlock()
+		if wait != nil {
+			<-wait
+		}
+	}
+}
+
+func (s *stepper) lock() {
+	if s.c.applied { // one shard, taken as Apply does
+		s.shards.lock(s.d.store)
+		return
+	}
+	for s.d.lockShards(&s.shards) != nil { // a script is busy: it may end, or be killed
+		time.Sleep(pausePoll)
+	}
+}
+
+func (s *stepper) unlock() {
+	if s.c.applied {
+		s.shards.unlock(s.d.store)
+	} else {
+		s.d.unlockShards(&s.shards)
+	}
+}

@@ -1,0 +1,364 @@
+package resp
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"respkv/cluster/slotmap"
+	"respkv/store"
+)
+
+// stepAll makes every command that can take pauses take them, as often as
+// possible.
+func (n *testNode) stepAll() {
+	n.d.stepping.from, n.d.stepping.step = 1, 0
+}
+
+// bigElements is the size of the values in these tests.
+const bigElements = 1000
+
+// fillBig makes a large value of each type; all keys have one slot.
+func (n *testNode) fillBig() {
+	n.t.Helper()
+	n.fill("{b}set", "SADD", bigElements, func(i int) []string { return []string{fmt.Sprintf("m%d", i)} })
+	n.fill("{b}set2", "SADD", bigElements, func(i int) []string { return []string{fmt.Sprintf("m%d", i*2)} })
+	n.fill("{b}zset", "ZADD", bigElements, func(i int) []string { return []string{fmt.Sprint(i % 100), fmt.Sprintf("m%d", i)} })
+	n.fill("{b}hash", "HSET", bigElements, func(i int) []string { return []string{fmt.Sprintf("f%d", i), fmt.Sprint(i)} })
+	n.fill("{b}list", "RPUSH", 4*bigElements, func(i int) []string { return []string{strings.Repeat("element", 20) + fmt.Sprint(i)} })
+	n.fill("{b}stream", "XADD", 1, func(int) []string { return []string{"0-1", "f", "v"} })
+	for i := 2; i <= bigElements; i++ {
+		n.do("XADD", "{b}stream", fmt.Sprintf("0-%d", i), "f", "v")
+	}
+	n.do("XGROUP", "CREATE", "{b}stream", "g", "0")
+	n.do("XREADGROUP", "GROUP", "g", "ann", "COUNT", "500", "STREAMS", "{b}stream", ">")
+	n.do("PEXPIREAT", "{b}zset", "99999999999999")
+	n.do("HPEXPIREAT", "{b}hash", "99999999999999", "FIELDS", "1", "f7")
+}
+
+// fill sends one command with the arguments for count elements.
+func (n *testNode) fill(key, command string, count int, arguments func(i int) []string) {
+	n.t.Helper()
+	line := []string{command, key}
+	for i := range count {
+		line = append(line, arguments(i)...)
+	}
+	if reply := n.do(line...); strings.HasPrefix(reply, "-") {
+		n.t.Fatalf("%s %s: %s", command, key, reply)
+	}
+}
+
+// dumpHere is dump without what depends on when a stream was read.
+func (n *testNode) dumpHere() []storedKey {
+	all := n.dump()
+	for i := range all {
+		all[i].payload = ""
+	}
+	return all
+}
+
+// stepLines are commands on what fillBig made.
+var stepLines = []string{
+	"COPY {b}set {b}to", "COPY {b}set {b}dst REPLACE", "COPY {b}set {b}dst", "COPY {b}zset {b}to", "COPY {b}hash {b}to",
+	"COPY {b}list {b}to", "COPY {b}stream {b}to",
+	"SUNIONSTORE {b}dst {b}set {b}set2", "SUNIONSTORE {b}set {b}set {b}set2", "SINTERSTORE {b}dst {b}set {b}set2",
+	"SDIFFSTORE {b}dst {b}set {b}set2", "SDIFFSTORE {b}dst {b}set {b}set", "SDIFFSTORE {b}new {b}set2 {b}set {b}none",
+	"SUNIONSTORE {b}dst {b}set {b}zset", "SINTERSTORE {b}to {b}set {b}none",
+	"ZUNIONSTORE {b}dst 2 {b}zset {b}set WEIGHTS 2 3 AGGREGATE MAX", "ZUNIONSTORE {b}zset 2 {b}zset {b}set",
+	"ZINTERSTORE {b}dst 2 {b}zset {b}set2", "ZDIFFSTORE {b}dst 2 {b}zset {b}set2", "ZDIFFSTORE {b}dst 2 {b}zset {b}set",
+	"ZRANGESTORE {b}dst {b}zset 0 -1", "ZRANGESTORE {b}dst {b}zset 10 5 BYSCORE REV LIMIT 3 400",
+	"ZRANGESTORE {b}zset {b}zset 5 -5", "ZUNIONSTORE {b}dst 1 {b}zset WEIGHTS x",
+}
+
+// readsLittle says whether a line of stepLines is done before the first pause.
+func readsLittle(line string) bool {
+	return line == "COPY {b}set {b}dst" || strings.HasPrefix(line, "SINTER") && strings.HasSuffix(line, "none") ||
+		strings.HasSuffix(line, "LIMIT 3 400") || strings.HasSuffix(line, "x")
+}
+
+// TestStepsLikePlain compares replies, data, effects and events of commands that
+// take a pause wherever they can with those of the same commands in one go.
+func TestStepsLikePlain(t *testing.T) {
+	for _, line := range stepLines {
+		t.Run(line, func(t *testing.T) {
+			var outcome [2]struct {
+				reply, events string
+				effects       []string
+				data          []storedKey
+			}
+			for i := range outcome {
+				o := &outcome[i]
+				n := newTestNode(t, newRouting(t, everySlot), &effectLog{})
+				n.do("SADD", "{b}dst", "old")
+				n.fillBig()
+				rests := 0
+				if i == 1 {
+					n.stepAll()
+				}
+				n.d.stepping.rest = func() { rests++ }
+				n.do("CONFIG", "SET", "notify-keyspace-events", "KEAn")
+				listener := n.newClient(2)
+				n.doAs(listener, "PSUBSCRIBE", "__key*")
+				n.log.take()
+				o.reply = n.do(strings.Fields(line)...)
+				for _, e := range n.log.take() {
+					o.effects = append(o.effects, e.String())
+				}
+				o.data = n.dumpHere()
+				o.events = string(listener.W.Take())
+				if i == 1 && !strings.HasPrefix(o.reply, "-") && rests == 0 && !readsLittle(line) {
+					t.Error("took no pause")
+				}
+				n.checkNoSteps()
+			}
+			if outcome[0].reply != outcome[1].reply || outcome[0].events != outcome[1].events {
+				t.Errorf("replies %q and %q, events %q and %q", outcome[0].reply, outcome[1].reply, outcome[0].events, outcome[1].events)
+			}
+			if !slices.Equal(outcome[0].effects, outcome[1].effects) {
+				t.Errorf("effects %q and %q", outcome[0].effects, outcome[1].effects)
+			}
+			if !slices.Equal(outcome[0].data, outcome[1].data) {
+				t.Error("the data differ")
+			}
+		})
+	}
+}
+
+// checkNoSteps fails when a command in steps has left something behind.
+func (n *testNode) checkNoSteps() {
+	n.t.Helper()
+	if n.d.watches.used() {
+		n.t.Error("a watch is left")
+	}
+	n.store.LockAll()
+	defer n.store.UnlockAll()
+	for i := range store.Shards {
+		if n.store.Pinned(i) {
+			n.t.Errorf("shard %d is still pinned", i)
+		}
+	}
+}
+
+// TestStepsAgain changes a source in a pause: the command starts again, and the
+// result has the change. One that changes all the time does not keep it from
+// ending.
+func TestStepsAgain(t *testing.T) {
+	changes := map[string][]string{
+		"SUNIONSTORE {b}dst {b}set {b}none":   {"SADD {b}set new", "SREM {b}set m1", "SADD {b}none x", "DEL {b}set", "PEXPIREAT {b}set 1", "RENAME {b}set2 {b}set", "SPOP {b}set 3", "FLUSHDB"},
+		"SINTERSTORE {b}dst {b}set {b}set2":   {"SADD {b}set new", "DEL {b}set2", "SET {b}set2 x", "SMOVE {b}set {b}set2 m999"},
+		"SDIFFSTORE {b}dst {b}set {b}set2":    {"SADD {b}set new", "DEL {b}set2", "FLUSHALL"},
+		"ZUNIONSTORE {b}dst 2 {b}zset {b}set": {"ZADD {b}zset 7 new", "SREM {b}set m4", "ZPOPMIN {b}zset 10"},
+		"ZINTERSTORE {b}dst 2 {b}zset {b}set": {"ZADD {b}zset 7 m4", "UNLINK {b}zset"},
+		"ZDIFFSTORE {b}dst 2 {b}zset {b}set2": {"ZADD {b}zset 7 new", "DEL {b}set2"},
+		"ZRANGESTORE {b}dst {b}zset 0 -1":     {"ZREMRANGEBYRANK {b}zset 0 10", "ZINCRBY {b}zset 1 m5"},
+		"COPY {b}hash {b}dst":                 {"HSET {b}hash f1 x", "HDEL {b}hash f7", "HPEXPIREAT {b}hash 1 FIELDS 1 f3", "PEXPIREAT {b}hash 99999999999999"},
+		"COPY {b}list {b}dst":                 {"LPUSH {b}list x", "LTRIM {b}list 1 10", "LSET {b}list 5 x"},
+		"COPY {b}stream {b}dst":               {"XADD {b}stream * a b", "XTRIM {b}stream MAXLEN 3", "XACK {b}stream g 0-1", "XGROUP DESTROY {b}stream g"},
+	}
+	for line, all := range changes {
+		for _, change := range all {
+			for _, always := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/%v", line, change, always), func(t *testing.T) {
+					n, plain := newTestNode(t, nil, nil), newTestNode(t, nil, nil)
+					n.fillBig()
+					plain.fillBig()
+					n.stepAll()
+					other := n.newClient(2)
+					rests, changed := 0, 0
+					n.d.stepping.rest = func() {
+						if rests++; rests != 3 && !(always && rests > 3) {
+							return
+						}
+						n.doAs(other, strings.Fields(change)...)
+						changed++
+					}
+					reply := n.do(strings.Fields(line)...)
+					for range changed {
+						plain.do(strings.Fields(change)...)
+					}
+					if want := plain.do(strings.Fields(line)...); reply != want {
+						t.Errorf("reply %q, want %q", reply, want)
+					}
+					if !strings.HasPrefix(change, "SPOP") && !strings.HasPrefix(change, "XADD") && !slices.Equal(n.dumpHere(), plain.dumpHere()) {
+						t.Error("not what the command gives after the change")
+					}
+					if always && strings.HasPrefix(change, "ZINCRBY") && changed != n.d.stepping.tries {
+						t.Errorf("ended after %d changes", changed)
+					}
+					if changed == 0 {
+						t.Errorf("%d pauses, no change", rests)
+					}
+					n.checkNoSteps()
+				})
+			}
+		}
+	}
+}
+
+// TestStepsDestination changes the destination in a pause.
+func TestStepsDestination(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	n.fillBig()
+	n.stepAll()
+	other := n.newClient(2)
+	during := func(line, seen string, change string) {
+		rests := 0
+		n.d.stepping.rest = func() {
+			if rests++; rests != 2 {
+				return
+			}
+			if got := n.doAs(other, "TYPE", "{b}dst"); got != seen {
+				t.Errorf("%s: others see the destination as %q", line, got)
+			}
+			n.doAs(other, strings.Fields(change)...)
+		}
+		defer func() { n.d.stepping.rest = func() {} }()
+		n.do(strings.Fields(line)...)
+	}
+	during("COPY {b}set {b}dst", "+none\r\n", "SET {b}dst mine")
+	n.expect("GET {b}dst", "$4\r\nmine\r\n")
+	during("COPY {b}set {b}dst REPLACE", "+string\r\n", "SET {b}dst yours")
+	n.expect("SCARD {b}dst", ":1000\r\n")
+	during("SINTERSTORE {b}dst {b}set {b}none", "+set\r\n", "DEL {b}dst")
+	n.expect("EXISTS {b}dst", ":0\r\n")
+	// A destination that comes in a pause and goes with the command's end: who
+	// watched it in between is told.
+	watcher := n.newClient(2)
+	rests := 0
+	n.d.stepping.rest = func() {
+		if rests++; rests == 2 {
+			n.doAs(other, "SET", "{b}dst", "x")
+			n.doAs(watcher, "WATCH", "{b}dst")
+		}
+	}
+	n.expect("SDIFFSTORE {b}dst {b}set {b}set", ":0\r\n")
+	n.doAs(watcher, "MULTI")
+	if got := n.doAs(watcher, "EXEC"); got != "*-1\r\n" {
+		t.Errorf("EXEC of the watcher: %q", got)
+	}
+	n.checkNoSteps()
+}
+
+// TestStepsRefused has the slot go away, memory run out or the client be killed
+// in a pause: the command is refused and nothing is left of it.
+func TestStepsRefused(t *testing.T) {
+	run := func(name, want string, during func(n *testNode, r *testRouting)) {
+		t.Run(name, func(t *testing.T) {
+			r := newRouting(t, everySlot)
+			n := newTestNode(t, r, &effectLog{})
+			n.fillBig()
+			n.stepAll()
+			before := n.dump()
+			n.log.take()
+			rests := 0
+			n.d.stepping.rest = func() {
+				if rests++; rests == 3 {
+					during(n, r)
+				}
+			}
+			if got := n.do("COPY", "{b}set", "{b}to"); got != want {
+				t.Errorf("reply %q, want %q", got, want)
+			}
+			if effects := n.log.take(); len(effects) > 0 {
+				t.Errorf("effects %q", effects)
+			}
+			if !slices.Equal(before, n.dump()) {
+				t.Error("the data changed")
+			}
+			n.checkNoSteps()
+		})
+	}
+	slot := n0slot("{b}set")
+	run("moved", fmt.Sprintf("-MOVED %d 127.0.0.1:7001\r\n", slot), func(_ *testNode, r *testRouting) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.m = testMap(t, []slotmap.Span{{Range: slotmap.Range{First: 0, Last: 16383},
+			Assignment: &slotmap.Assignment{Primary: other, Epoch: 2, Replicas: []slotmap.NodeID{self}}}})
+	})
+	run("memory", "-"+errOOM+"\r\n", func(n *testNode, _ *testRouting) { n.limited("noeviction", -1) })
+	run("killed", "", func(n *testNode, _ *testRouting) { n.client.state.Store(stateKilled) })
+}
+
+func n0slot(name string) uint16 { return store.MakeKey([]byte(name)).Slot }
+
+// TestStepsHeldBack has a handoff and CLIENT PAUSE come in a pause: the command
+// ends after them.
+func TestStepsHeldBack(t *testing.T) {
+	r := newRouting(t, everySlot)
+	n := newTestNode(t, r, &effectLog{})
+	n.fillBig()
+	n.stepAll()
+	slot := n0slot("{b}set")
+	rests := 0
+	n.d.stepping.rest = func() {
+		switch rests++; rests {
+		case 2:
+			r.pause(slot)
+			go func() {
+				<-r.asked
+				r.resume(slot)
+			}()
+		case 4:
+			n.d.server.Pause(PauseWrite, time.Now().Add(30*time.Millisecond))
+		case 6: // as of MIGRATE
+			key := store.CutKey{DB: 0, Name: "{b}to"}
+			n.d.gate.hold(key)
+			time.AfterFunc(30*time.Millisecond, func() { n.d.gate.release(key) })
+		}
+	}
+	n.expect("COPY {b}set {b}to", ":1\r\n")
+	if n.d.server.Paused() != PauseOff {
+		t.Error("ended within CLIENT PAUSE")
+	}
+	if n.d.gate.used.Load() != 0 {
+		t.Error("changed a key that was held")
+	}
+	n.expect("SCARD {b}to", ":1000\r\n")
+}
+
+// TestStepsNotInExec: a transaction is one.
+func TestStepsNotInExec(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	n.fillBig()
+	n.stepAll()
+	n.d.stepping.rest = func() { t.Error("a pause within EXEC") }
+	n.do("MULTI")
+	n.do("COPY", "{b}set", "{b}to")
+	if got := n.do("EXEC"); got != "*1\r\n:1\r\n" {
+		t.Errorf("EXEC: %q", got)
+	}
+}
+
+// TestStepsReplayed applies effects in steps on a replica, where a change of what
+// is read can only come from a copy of the slot.
+func TestStepsReplayed(t *testing.T) {
+	for _, line := range stepLines {
+		primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})
+		replica := newTestNode(t, newRouting(t, func(uint16) bool { return false }), nil)
+		primary.do("SADD", "{b}dst", "old")
+		primary.fillBig()
+		replica.apply(primary.log.take())
+		replica.stepAll()
+		rests := 0
+		replica.d.stepping.rest = func() {
+			if rests++; rests == 3 {
+				shard := store.ShardOf(n0slot("{b}set"))
+				replica.store.LockShard(shard)
+				replica.d.SlotReplaced(n0slot("{b}set"))
+				replica.store.UnlockShard(shard)
+			}
+		}
+		primary.do(strings.Fields(line)...)
+		effects := primary.log.take()
+		replica.apply(effects)
+		if len(effects) > 0 && rests == 0 && !readsLittle(line) {
+			t.Errorf("%s: no pause", line)
+		}
+		if !slices.Equal(primary.dump(), replica.dump()) {
+			t.Errorf("%s: the replica differs", line)
+		}
+		replica.checkNoSteps()
+	}
+}
