@@ -11,7 +11,7 @@ SEED ?= 1
 # Worlds of each kind that make sim runs; see cluster/sim.
 SIM_SEEDS ?= 1000
 
-.PHONY: help build run dev test deps unit race lint fuzz diff process page sim bench check generate clean
+.PHONY: help build run dev test deps unit race lint fuzz diff process clients page sim bench check generate clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,7 @@ test: deps lint build ## Everything that CI runs, in under 15 minutes on two cor
 	$(MAKE) race
 	$(MAKE) diff
 	$(MAKE) process
+	$(MAKE) clients
 	$(MAKE) page
 	$(MAKE) sim
 	$(MAKE) fuzz FUZZTIME=5s
@@ -54,6 +55,9 @@ diff: ## Replies compared with redis-server's
 
 process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
 	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 12m ./tests/process/...
+
+clients: build ## Client libraries of other languages, and queues that run on them
+	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 8m ./tests/clients
 
 page: build ## The status page in headless Chromium, on real processes
 	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 5m ./tests/page
