@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,6 +86,9 @@ func runProgram(t *testing.T, requests func(t *testing.T, words []string), words
 	ctx, cancel := context.WithTimeout(context.Background(), programLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	// A program that is stopped must not leave its workers behind.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
 	in, err := cmd.StdinPipe()
