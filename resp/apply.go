@@ -81,7 +81,9 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone b
 	d.noteAbsent(c, pos)
 	var shards shardSet
 	shards.add(store.ShardOf(slot))
-	if !alone || !d.inSteps(c, pos, shards) {
+	if alone && d.inSteps(c, pos, shards) {
+		c.absent = c.absent[:0] // see runMulti
+	} else {
 		e.handler(c)
 	}
 	d.logEffects(c)
@@ -118,6 +120,7 @@ func (d *Dispatcher) flushSlot(db int, slot uint16, alone bool) {
 			d.store.LockShard(shard)
 		}
 	}
+	d.invalidateSlot(slot) // also what was read between the steps
 }
 
 // Keys returns the names of all keys of an effect, none when it concerns the

@@ -120,7 +120,8 @@ var (
 )
 
 // logged says whether effects of this command go anywhere, be it only to tell
-// which watched keys were changed: a handler need not build them otherwise.
+// which watched or tracked keys were changed: a handler need not build them
+// otherwise.
 func (c *Ctx) logged() bool {
-	return (c.d.repl != nil || c.d.watches.used() || c.d.feed.used.Load() > 0) && !c.applied
+	return (c.d.repl != nil || c.d.observed() || c.d.feed.used.Load() > 0) && !c.applied
 }

@@ -95,6 +95,7 @@ type readyKey struct {
 type servedClient struct {
 	w       *waiter
 	reply   []byte
+	trailer []byte // messages that follow it
 	durable durableWrite
 }
 
@@ -221,11 +222,14 @@ func (w *waiter) leaveQueues() {
 }
 
 // resume sends the reply and lets the client go on. It was claimed.
-func (w *waiter) resume(reply []byte) {
+func (w *waiter) resume(reply []byte) { w.resumeWith(reply, nil) }
+
+// resumeWith is resume with messages that follow the reply.
+func (w *waiter) resumeWith(reply, trailer []byte) {
 	if w.muted {
 		reply = nil
 	}
-	w.client.Resume(reply)
+	w.client.Resume(append(reply, trailer...))
 }
 
 // SignalKey says that a key may have become of interest to those who wait. The
@@ -339,7 +343,9 @@ func (d *Dispatcher) serveWaiter(c, in *Ctx, w *waiter, tx store.Tx, k store.Key
 	c.ready = append(c.ready, in.ready...)
 	in.ready = in.ready[:0]
 	s := &c.served[len(c.served)-1]
-	s.reply, s.durable = in.W.Bytes(), in.pending
+	s.reply, s.trailer, s.durable = in.W.Bytes(), slices.Clone(in.trailer), in.pending
+	in.trailer = in.trailer[:0]
+	c.inherit(in)
 	w.call.answered(time.Since(start), s.reply)
 	in.pending = durableWrite{}
 }
@@ -368,7 +374,7 @@ func (d *Dispatcher) resumeServed(s *servedClient) {
 		s.w.call.entry.stats.failed.Add(1)
 	}
 	if s.durable.replicas == 0 || s.w.muted {
-		s.w.resume(s.reply)
+		s.w.resumeWith(s.reply, s.trailer)
 		return
 	}
 	// The reply waits for the replicas, as that of any write.
@@ -381,7 +387,7 @@ func (d *Dispatcher) resumeServed(s *servedClient) {
 		if d.repl.WaitAcked(ctx, []Mark{served.durable.mark}, want) < want {
 			served.reply = []byte("-" + errNotDurable + "\r\n")
 		}
-		served.w.resume(served.reply)
+		served.w.resumeWith(served.reply, served.trailer)
 	}()
 }
 

@@ -34,7 +34,11 @@ const (
 	FlagReadOnly                          // r: READONLY was sent
 	FlagNoEvict                           // e
 	FlagNoTouch                           // T
-	FlagAsking                            // not printed: the next command only
+	FlagAsking                            // not printed, as those below: the next command only
+	FlagTrackingOptIn
+	FlagTrackingOptOut
+	FlagTrackingNoLoop
+	FlagTrackingCaching // CLIENT CACHING: the next command or transaction only
 )
 
 // ReplyMode is the state of CLIENT REPLY.

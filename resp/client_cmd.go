@@ -13,7 +13,6 @@ func init() {
 		"client|getname":  clientGetName,
 		"client|setname":  clientSetName,
 		"client|setinfo":  clientSetInfo,
-		"client|getredir": clientGetRedir,
 		"client|list":     clientList,
 		"client|info":     clientInfoLine,
 		"client|kill":     clientKill,
@@ -78,9 +77,6 @@ func clientSetInfo(c *Ctx) {
 	set(string(value))
 	c.W.OK()
 }
-
-// clientGetRedir: nothing is redirected while tracking is off.
-func clientGetRedir(c *Ctx) { c.W.Int(-1) }
 
 func clientNoEvict(c *Ctx) { c.switchFlag(FlagNoEvict) }
 

@@ -18,7 +18,8 @@ type clientInfo struct {
 	multi                  atomic.Int32 // queued commands + 1; 0: no transaction
 	multiMem               atomic.Int64
 	subsMem, watchMem      atomic.Int64 // subscriptions, watched keys
-	redirect               atomic.Int64 // client ID + 1; 0: none
+	prefixMem              atomic.Int64 // tracked prefixes
+	redirect               atomic.Int64 // client ID + 1; 1: none; 0: no tracking
 	queryBuffer, queryFree atomic.Int64
 	replyPeak              atomic.Int64
 }
@@ -76,9 +77,12 @@ func (c *Client) SetSubs(channels, patterns, shards int) {
 	c.SetFlag(FlagPubSub, channels+patterns+shards > 0)
 }
 
-// SetRedirect notes the client that tracking messages are redirected to, -1
-// for none. It is printed while FlagTracking is set.
+// SetRedirect notes the client that tracking messages are redirected to: 0 for
+// none, -1 for no tracking.
 func (c *Client) SetRedirect(id int64) { c.info.redirect.Store(id + 1) }
+
+// Redirect is what SetRedirect noted.
+func (c *Client) Redirect() int64 { return c.info.redirect.Load() - 1 }
 
 // LastActive is when the client last sent something, as Unix milliseconds,
 // exact to a tenth of a second.
@@ -100,7 +104,7 @@ func (c *Client) Memory() int64 {
 
 func (c *Client) memory(omem int64) int64 {
 	return int64(unsafe.Sizeof(*c)) + c.info.queryBuffer.Load() + c.info.queryFree.Load() +
-		c.info.multiMem.Load() + c.info.watchMem.Load() + c.info.subsMem.Load() + omem
+		c.info.multiMem.Load() + c.info.watchMem.Load() + c.info.subsMem.Load() + c.info.prefixMem.Load() + omem
 }
 
 // flagLetters are in the order Redis prints them; a monitor is printed O
@@ -152,7 +156,7 @@ func (c *Client) AppendInfo(dst []byte, now time.Time) []byte {
 		events = "rw"
 	}
 	if flags&FlagTracking != 0 {
-		redirect = i.redirect.Load() - 1
+		redirect = c.Redirect()
 	}
 	libName, libVersion := c.Lib()
 

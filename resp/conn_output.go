@@ -72,10 +72,15 @@ func (c *Client) Push(b []byte) {
 	if len(b) == 0 {
 		return
 	}
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.push(b)
+}
+
+// push is Push with out.mu held.
+func (c *Client) push(b []byte) {
 	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
+	if o.closed || len(b) == 0 {
 		return
 	}
 	if o.batching {
@@ -105,6 +110,11 @@ func (c *Client) takePushed(w *proto.Writer) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.movePushed(w)
+}
+
+// movePushed is takePushed with mu held.
+func (o *output) movePushed(w *proto.Writer) {
 	for _, block := range o.pushed {
 		w.Raw(block)
 		o.queued -= len(block)

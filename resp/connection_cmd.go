@@ -54,13 +54,14 @@ func reset(c *Ctx) {
 	c.discard()
 	c.d.leaveMonitor(client)
 	c.d.unsubscribeAll(client, c.session())
+	c.endTracking()
 	client.SetFlag(FlagAsking|FlagReadOnly|FlagNoTouch|FlagNoEvict, false)
 	if client.Reply != ReplySkip { // this reply is still to be skipped
 		client.Reply = ReplyOn
 	}
 	client.SetName("")
 	client.SetDB(0)
-	client.SetProto(2)
+	c.turn(func() { client.SetProto(2) })
 	c.d.asDefaultUser(client)
 	c.W.Simple("RESET")
 }
@@ -100,7 +101,7 @@ func hello(c *Ctx) {
 		c.Client.SetName(string(o.name))
 	}
 	if version != 0 {
-		c.Client.SetProto(int(version))
+		c.turn(func() { c.Client.SetProto(int(version)) })
 	}
 	c.W.Map(7)
 	c.W.BulkString("server")

@@ -133,6 +133,7 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 	}
 	d.reclaimGarbage() // what expired, or a replica's effects left
 	d.redirectBlocked()
+	d.trackingUpkeep()
 	d.saveIfDue(now)
 	d.migration.closeIdle(now)
 	d.pingReplicas(now)

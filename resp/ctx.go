@@ -55,9 +55,14 @@ type Ctx struct {
 	served   []servedClient // those who waited and are to be resumed
 	later    []readyKey     // of ready: needs more locks
 	pushEnd  int            // in W, of what this command pushed to its own client
-	hits     int64
-	misses   int64
-	commands int64
+	tracks   bool           // its client is told when a key that it read is changed
+	trailer  []byte         // messages to its own client that follow the reply
+	// broadcast is the keys changed that clients in broadcasting mode are not told of
+	// yet; of the batch.
+	broadcast []broadcastKey
+	hits      int64
+	misses    int64
+	commands  int64
 }
 
 // effect is a range of Ctx.argv, in the log of the slot of a key.

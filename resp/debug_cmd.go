@@ -44,6 +44,7 @@ func init() { // here, because HELP refers to the list
 		{"reload", "[MERGE] [NOFLUSH] [NOSAVE]", "Saves the data set, empties it and loads it again.", 0, math.MaxInt, debugReload},
 		{"replybuffer", "<PEAK-RESET-TIME|RESIZING> <value>", "Sets after how many milliseconds the peak of replies is forgotten, never or as usual (reset).", 2, 0, debugReplyBuffer},
 		{"set-active-expire", "<0|1>", "Stops and starts the removal of expired keys that nobody reads.", 1, 0, debugSetActiveExpire},
+		{"set-disable-deny-scripts", "<0|1>", "Lets scripts call DEBUG.", 1, 0, debugDenyScripts},
 		{"sleep", "<seconds>", "Stops all commands on keys for that long; decimals are allowed.", 1, 0, debugSleep},
 		{"stringmatch-test", "", "Runs random patterns through the matcher of patterns.", 0, 0, debugStringMatchTest},
 		{"structsize", "", "Shows the sizes of the main structures.", 0, 0, debugStructSize},
@@ -104,6 +105,14 @@ func debugSetActiveExpire(c *Ctx, args [][]byte) {
 	// As C's atoi: what is no number is 0.
 	n, _ := parseLong(args[0])
 	c.d.cron.noExpire.Store(n == 0)
+	c.W.OK()
+}
+
+// debugDenyScripts lifts the refusal of one command, for tests of scripts. In Redis it
+// lifts all.
+func debugDenyScripts(c *Ctx, args [][]byte) {
+	n, _ := parseLong(args[0])
+	c.d.scripts.debug.Store(n != 0)
 	c.W.OK()
 }
 

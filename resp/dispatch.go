@@ -44,6 +44,7 @@ type Dispatcher struct {
 	blocked   blockedClients
 	waiting   waitRegistry
 	watches   watchTable
+	tracking  tracking
 	stepping  stepping
 	pubsub    pubsub
 	notify    notifier
@@ -105,6 +106,8 @@ type batch struct {
 	entries [batchMax]*entry
 	keys    [batchMax]store.Key
 	pos     []int
+	script  prepared  // that runs in ctx
+	run     scriptRun // whose commands run in ctx
 }
 
 // Batch implements Executor.
@@ -181,12 +184,13 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 // release ends the use of b for a number of commands.
 func (d *Dispatcher) release(b *batch, commands int) {
 	c := &b.ctx
+	d.broadcastPending(c)
 	d.passCounts(c)
 	clear(c.argv[:cap(c.argv)])
 	clear(c.ready[:cap(c.ready)])
 	clear(c.absent[:cap(c.absent)])
 	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0], absent: c.absent[:0],
-		ready: c.ready[:0], served: c.served[:0]}
+		ready: c.ready[:0], served: c.served[:0], trailer: c.trailer[:0], broadcast: c.broadcast[:0]}
 	clear(b.keys[:commands])
 	d.batches.Put(b)
 }
@@ -227,8 +231,13 @@ func (d *Dispatcher) find(args [][]byte) *entry {
 // before the command began; it is to be executed again.
 func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (consumed bool) {
 	client := c.Client
+	flags := client.Flags()
+	if flags&FlagTracking != 0 {
+		d.limitTracked(c)
+		c.sendTrailer()
+	}
 	mark := c.W.Len()
-	asking := client.Has(FlagAsking)
+	asking := flags&FlagAsking != 0
 	if asking {
 		client.SetFlag(FlagAsking, false)
 	}
@@ -271,6 +280,10 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	case ReplySkip:
 		c.mute(mark)
 		client.Reply = ReplyOn
+	}
+	c.sendTrailer()
+	if flags&FlagTrackingCaching != 0 {
+		c.endCaching(e)
 	}
 	return true
 }
@@ -344,7 +357,9 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
-	c.Tx.NoTouch, c.Tx.KeepExpired = c.Client.Has(FlagNoTouch), c.d.frozen()
+	flags := c.Client.Flags()
+	c.Tx.NoTouch, c.Tx.KeepExpired = flags&FlagNoTouch != 0, c.d.frozen()
+	c.tracks = flags&(FlagTracking|FlagTrackingBcast) == FlagTracking
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.silent = 0, false, 0, false, false, false
 	c.pushEnd = 0
 	c.argv, c.effects, c.absent, c.counted = c.argv[:0], c.effects[:0], c.absent[:0], false
@@ -456,7 +471,9 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 	defer d.settle(c)
 	defer d.unlockShards(&shards)
 	d.noteAbsent(c, pos)
-	if !d.inSteps(c, pos, shards) {
+	if d.inSteps(c, pos, shards) {
+		c.absent = c.absent[:0] // in the pauses others may have made them
+	} else {
 		d.invoke(c)
 	}
 	d.logEffects(c)
@@ -569,6 +586,9 @@ func (d *Dispatcher) invoke(c *Ctx) {
 
 // invoked counts and shows a command whose handler has replied from mark on.
 func (d *Dispatcher) invoked(c *Ctx, mark int) {
+	if c.tracks && c.Cmd.Has(command.ReadOnly) && !c.inScript && !c.entry.in.script {
+		d.remember(c)
+	}
 	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
 		c.entry.stats.failed.Add(1)
 	}
@@ -589,7 +609,7 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		return
 	}
 	d.stats.dirty.Add(int64(c.dirty))
-	if !c.touched && d.watches.used() {
+	if !c.touched && d.observed() {
 		d.touchWritten(c)
 	}
 	d.reclaimGarbage()

@@ -53,6 +53,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	d.engine = lua.NewEngine(lua.Options{
 		Version:     RedisVersion,
 		MemoryLimit: func() int { return int(o.Config.Config().Server.LuaMemoryLimit) },
+		LooksAtAll:  d.looksAtAll,
 		Log:         d.logScript,
 	})
 	d.memory.init()
@@ -103,6 +104,7 @@ func (d *Dispatcher) Disconnected(client *Client) {
 		d.unwatch(client, s)
 		d.unsubscribeAll(client, s)
 		d.leaveMonitor(client)
+		d.stopTracking(client, s)
 		s.multi = nil
 	}
 }
@@ -119,7 +121,9 @@ type session struct {
 	multi   *transaction // being queued; nil: none
 	watches []*watch
 	subs    subscriptions
-	replica replicaOptions // what REPLCONF said
+
+	prefixes []string       // of CLIENT TRACKING BCAST, ascending
+	replica  replicaOptions // what REPLCONF said
 }
 
 const slotWords = 16384 / 64
@@ -146,6 +150,9 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 	if d.watches.used() {
 		d.touchExpired(db, k)
 	}
+	if d.tracking.used() {
+		d.invalidate(nil, k)
+	}
 	d.publishEvent(class, event, db, k.Name)
 	d.feedEffect(db, wordDel, k.Name)
 	d.abandon(db, k)
@@ -159,9 +166,7 @@ func (d *Dispatcher) removed(db int, k store.Key, class NotifyClass, event strin
 // hash goes with them. It implements store.Hooks and is called with the lock of
 // the key's shard held.
 func (d *Dispatcher) FieldsExpired(db int, k store.Key, fields [][]byte, all bool) {
-	if d.watches.used() {
-		d.touch(db, k)
-	}
+	d.changed(nil, db, k)
 	d.publishEvent(NotifyHash, "hexpired", db, k.Name)
 	if all {
 		d.publishEvent(NotifyGeneric, "del", db, k.Name)

@@ -35,6 +35,7 @@ func (d *Dispatcher) noteDurable(c *Ctx) {
 // for one round trip. No lock is held. Writes that were not acknowledged in
 // time get an error in place of their reply.
 func (d *Dispatcher) awaitDurable(c *Ctx) {
+	d.broadcastPending(c)
 	writes := c.durable
 	marks := make([]Mark, len(writes))
 	need := 0

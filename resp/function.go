@@ -238,17 +238,16 @@ func functionStats(c *Ctx) {
 	g := &c.d.scripts
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	busy := g.busyRuns()
-	if len(busy) > 0 && !busy[0].engine.Function {
-		c.W.Error(busy[0].busyText())
+	if len(g.busy) > 0 && !g.busy[0].engine.Function {
+		c.W.Error(g.busy[0].signal.busyText())
 		return
 	}
 	c.W.Map(2)
 	c.W.BulkString("running_script")
-	if len(busy) == 0 {
+	if len(g.busy) == 0 {
 		c.W.Null()
 	} else {
-		run := busy[0]
+		run := g.busy[0]
 		c.W.Map(3)
 		c.W.BulkString("name")
 		c.W.BulkString(run.engine.Name)

@@ -110,14 +110,12 @@ func moveKey(c *Ctx) {
 	}
 }
 
-// touchIn tells who watches k in a database that it was changed there. For
+// touchIn tells who watches or tracks k in a database that it was changed there. For
 // commands on several databases, since the dispatcher would take all keys to be of
 // the selected one; it leaves them to the handler that calls this.
 func (c *Ctx) touchIn(db int, k store.Key) {
 	c.touched = true
-	if c.d.watches.used() {
-		c.d.touch(db, k)
-	}
+	c.d.changed(c, db, k)
 }
 
 // replyChanged replies 1 when something was changed, 0 when not.
@@ -167,6 +165,7 @@ func swapDB(c *Ctx) {
 	c.d.store.SwapDB(int(a), int(b))
 	c.d.feedEffect(c.Tx.DB, c.Args...)
 	c.signalDatabases(int(a), int(b))
+	c.d.invalidateAll(c, true)
 	if !c.Tx.AllLocked {
 		held := allShards()
 		c.d.serveReady(c, &held)

@@ -98,7 +98,7 @@ func (d *Dispatcher) infoClients(w *infoWriter) {
 	w.int("client_recent_max_input_buffer", input)
 	w.int("client_recent_max_output_buffer", output)
 	w.int("blocked_clients", int64(s.BlockedClients))
-	w.zeros("tracking_clients")
+	w.int("tracking_clients", d.tracking.clients.Load())
 	w.int("clients_in_timeout_table", d.blocked.timed())
 }
 
@@ -211,8 +211,11 @@ func (d *Dispatcher) infoStats(w *infoWriter) {
 	w.zeros("slave_expires_tracked_keys")
 	w.int("active_defrag_hits", c.moved.Load())
 	w.zeros("active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
-		"total_active_defrag_time", "current_active_defrag_time",
-		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
+		"total_active_defrag_time", "current_active_defrag_time")
+	w.int("tracking_total_keys", d.tracking.keys.Load())
+	w.int("tracking_total_items", d.tracking.items.Load())
+	w.int("tracking_total_prefixes", d.tracking.prefixes.count.Load())
+	w.zeros("unexpected_error_replies")
 	w.int("total_error_replies", d.stats.errors.Load())
 	w.int("dump_payload_sanitizations", d.stats.sanitized.Load())
 	w.int("total_reads_processed", s.Reads)

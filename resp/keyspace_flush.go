@@ -41,7 +41,9 @@ func flush(c *Ctx, first, end int) {
 	}
 	if c.clustered() {
 		f := slotFlush{c: c, first: first, end: end}
-		if refused := f.run(); refused != "" {
+		refused := f.run()
+		c.d.invalidateAll(c, c.Tx.AllLocked) // of what was flushed, if refused
+		if refused != "" {
 			c.W.Error(refused)
 			return
 		}
@@ -78,6 +80,7 @@ func (c *Ctx) flushEverything(first, end int) bool {
 	for shard := range store.Shards {
 		c.d.abandonKeys(shard, first, end, func(store.Key) bool { return true })
 	}
+	c.d.invalidateAll(c, true)
 	return true
 }
 
@@ -257,8 +260,9 @@ func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 // reclaim frees the memory of flushed keys and of large values unlinked, in short steps, until stop is closed.
 // The caller holds no lock, or, with allLocked, all.
 func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
+	step := 0
 	for shard := range store.Shards {
-		for more := st.HasGarbage(shard); more; {
+		for more := st.HasGarbage(shard); more; step++ {
 			select {
 			case <-stop:
 				return
@@ -270,6 +274,7 @@ func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
 			more = st.FreeStep(shard, flushStep)
 			if !allLocked {
 				st.UnlockShard(shard)
+				threads.Breathe(step)
 			}
 		}
 	}

@@ -370,5 +370,6 @@ func (d *Dispatcher) Reload(allLocked, save, flush bool) error {
 	l := d.Loader()
 	l.AllLocked, l.Replace = true, !flush
 	_, err := l.LoadFile(d.saveFile())
+	d.invalidateAll(nil, true)
 	return err
 }

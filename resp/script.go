@@ -73,7 +73,8 @@ func evalScript(c *Ctx) {
 		return
 	}
 	if run == nil {
-		run = c.d.newRun(c, p, c.locks)
+		run = c.d.newRun(c, p)
+		run.locks = c.locks
 		run.canWrite = c.locks.keyed
 		defer run.close()
 		run.borrow()
@@ -86,7 +87,6 @@ func evalScript(c *Ctx) {
 		return
 	}
 	db := c.Client.DB() // SELECT in a script ends with it
-	run.begun()
 	var r *lua.Result
 	if p.function != nil {
 		r = c.d.engine.FCall(p.function, &run.engine)
@@ -135,7 +135,7 @@ func scriptLoad(c *Ctx) {
 func scriptExists(c *Ctx) {
 	c.W.Array(len(c.Args) - 2)
 	for _, sha := range c.Args[2:] {
-		if c.d.engine.Script(string(sha)) != nil {
+		if c.d.engine.Script(sha) != nil {
 			c.W.Int(1)
 		} else {
 			c.W.Int(0)
@@ -165,30 +165,18 @@ func scriptDebug(c *Ctx) {
 	}
 }
 
-// busyRuns are the scripts that run longer than the limit. The caller holds the
-// gate's lock.
-func (g *scriptGate) busyRuns() (busy []*scriptRun) {
-	for _, run := range g.runs {
-		if run.isBusy() {
-			busy = append(busy, run)
-		}
-	}
-	return busy
-}
-
 // killScript ends all scripts that run too long, or all functions.
 func (c *Ctx) killScript(functions bool) {
 	g := &c.d.scripts
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	busy := g.busyRuns()
-	if len(busy) == 0 {
+	if len(g.busy) == 0 {
 		c.W.Error(errNotBusy)
 		return
 	}
-	wanted := slices.DeleteFunc(slices.Clone(busy), func(run *scriptRun) bool { return run.engine.Function != functions })
+	wanted := slices.DeleteFunc(slices.Clone(g.busy), func(run *scriptRun) bool { return run.engine.Function != functions })
 	if len(wanted) == 0 {
-		c.W.Error(busy[0].busyText())
+		c.W.Error(g.busy[0].signal.busyText())
 		return
 	}
 	killed := false

@@ -11,35 +11,57 @@ import (
 //
 // What keys a script touches is known only when it touches them. In a cluster
 // they are of one slot: the script takes the lock of its shard, like any command
-// with keys, and scripts of different shards run at the same time. On a
-// standalone node a script may touch any key, declared or not; it takes the lock
-// of a shard when it first touches one of its keys, and keeps it until it ends.
-// Waiting for a lock while it holds others is safe since it is the only one that
-// does so in any order: it holds several exclusively, which whoever takes the locks
-// of more than one shard, in ascending order, holds shared. Commands with one key
-// know nothing of it, and run beside the script. So do scripts in a cluster that
-// say that they cross slots, or that call what looks at the whole keyspace.
+// with keys, and scripts of different shards run at the same time.
+//
+// On a standalone node a script may touch any key, declared or not. There are two ways
+// to run it:
+//
+//	beside others   It takes the locks of the keys that it declares, in ascending
+//	                order, and no more. It can be begun again until it writes.
+//	alone           It holds several exclusively. It takes the lock of a shard when it
+//	                first touches one of its keys, and keeps it until it ends.
+//
+// Waiting for a lock while it holds others is safe for a script alone: whoever else
+// takes the locks of more than one shard holds several shared, and who holds one waits
+// for nothing. A script runs beside others if it says that it does not write, or if so
+// far it neither wrote nor touched what it had not declared (conduct). When it does so
+// after all, it becomes alone: at its first write, if several is free, where it stands;
+// otherwise it gives its locks up and begins again. It never waits for several while it
+// holds a shard.
+//
+// Scripts in a cluster that say that they cross slots, or that call what looks at the
+// whole keyspace, run alone, too.
 //
 // A client that wants what a script holds waits for its end, and gets BUSY once the
 // script has run longer than server.busy_reply_threshold.
 
-// scriptGate is what scripts and those who wait for them know of each other.
+// How a script has run so far (lua.Script.Conduct). What is not known runs alone, so
+// that a script that is run once is not begun twice.
+const (
+	conductUnknown int32 = iota
+	conductModest        // it read what it had declared
+	conductWild          // it wrote, or touched more
+)
+
+// scriptGate is what scripts and those who wait for them know of each other. Waiters
+// know a script by its signal: the run itself is used again.
 type scriptGate struct {
 	several   sync.RWMutex // before shard locks; see above
-	exclusive atomic.Pointer[scriptRun]
-	holders   [store.Shards]atomic.Pointer[scriptRun]
+	exclusive atomic.Pointer[scriptSignal]
+	holders   [store.Shards]atomic.Pointer[scriptSignal]
+	debug     atomic.Bool // scripts may call DEBUG
 
-	mu   sync.Mutex // guards runs; a leaf
-	runs []*scriptRun
+	mu   sync.Mutex   // guards busy; before scriptSignal.mu
+	busy []*scriptRun // that run longer than the limit
 }
 
 // lockShard takes the lock of a shard. Not ok: a script that holds it is busy.
-func (d *Dispatcher) lockShard(shard int) (busy *scriptRun) {
+func (d *Dispatcher) lockShard(shard int) (busy *scriptSignal) {
 	if d.store.TryLockShard(shard) {
 		return nil
 	}
-	if run := d.scripts.holders[shard].Load(); run != nil && !run.await() {
-		return run
+	if script := d.scripts.holders[shard].Load(); script != nil && !script.await() {
+		return script
 	}
 	d.store.LockShard(shard)
 	return nil
@@ -47,26 +69,26 @@ func (d *Dispatcher) lockShard(shard int) (busy *scriptRun) {
 
 // lockSeveral says that the caller takes the locks of several shards, in ascending
 // order.
-func (d *Dispatcher) lockSeveral() (busy *scriptRun) {
+func (d *Dispatcher) lockSeveral() (busy *scriptSignal) {
 	if d.scripts.several.TryRLock() {
 		return nil
 	}
-	if run := d.scripts.exclusive.Load(); run != nil && !run.await() {
-		return run
+	if script := d.scripts.exclusive.Load(); script != nil && !script.await() {
+		return script
 	}
 	d.scripts.several.RLock()
 	return nil
 }
 
-// lockExclusive says that run takes locks in any order.
-func (d *Dispatcher) lockExclusive(run *scriptRun) (busy *scriptRun) {
+// lockExclusive says that a script takes locks in any order.
+func (d *Dispatcher) lockExclusive(script *scriptSignal) (busy *scriptSignal) {
 	if !d.scripts.several.TryLock() {
 		if other := d.scripts.exclusive.Load(); other != nil && !other.await() {
 			return other
 		}
 		d.scripts.several.Lock()
 	}
-	d.scripts.exclusive.Store(run)
+	d.scripts.exclusive.Store(script)
 	return nil
 }
 
@@ -76,7 +98,7 @@ func (d *Dispatcher) unlockExclusive() {
 }
 
 // lockShards takes the locks of a set of shards.
-func (d *Dispatcher) lockShards(s *shardSet) (busy *scriptRun) {
+func (d *Dispatcher) lockShards(s *shardSet) (busy *scriptSignal) {
 	many := s.many()
 	if many {
 		if busy := d.lockSeveral(); busy != nil {
@@ -139,10 +161,20 @@ func (s *shardSet) many() bool {
 
 // scriptSignal is the end of a script, and its being busy, for those who wait.
 type scriptSignal struct {
-	mu    sync.Mutex // guards all; a leaf
+	function bool
+
+	mu    sync.Mutex // guards the rest; a leaf
 	ended bool
 	busy  bool
 	wake  chan struct{} // closed when one of them changes; nil: nobody waits
+}
+
+// busyText is what clients get that need what the script holds.
+func (s *scriptSignal) busyText() string {
+	if s.function {
+		return errBusyFunction
+	}
+	return errBusyScript
 }
 
 // await waits until the script has ended; false: until it is busy.
@@ -175,10 +207,4 @@ func (s *scriptSignal) set(ended bool) {
 		close(s.wake)
 		s.wake = nil
 	}
-}
-
-func (s *scriptSignal) isBusy() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.busy && !s.ended
 }

@@ -1,11 +1,13 @@
 package resp
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"respkv/cluster"
@@ -17,8 +19,9 @@ import (
 
 // scriptRun is one script or function that runs. It is the lua.Host of its engine
 // run: the commands of the script come through Call.
+// They are used again with the batch that they are part of.
 type scriptRun struct {
-	scriptSignal
+	signal *scriptSignal
 	d      *Dispatcher
 	c      *Ctx // of EVAL or FCALL
 	in     *Ctx // of the commands of the script
@@ -28,13 +31,17 @@ type scriptRun struct {
 	start  time.Time
 	args   [][]byte // a copy of the command, for FUNCTION STATS; nil until it is busy
 
-	locks      *scriptLocks
+	conduct    *atomic.Int32
+	strayed    bool // it needed locks that its keys did not
+	alone      scriptLocks
+	locks      *scriptLocks // alone, or those of EXEC
 	groups     []*effectGroup
 	flags      lua.Flags
 	readOnly   bool
 	outOfSpace bool // memory was exhausted when it began
 	silent     bool // redis.set_repl: what it writes is not replicated
 	acted      bool // it wrote, or published: it can't be begun again
+	busy       bool // in the gate's list
 	wrote      bool // guarded by the signal's lock when others look
 	logged     bool // something was replicated
 	killed     bool // see kill
@@ -46,6 +53,7 @@ type scriptRun struct {
 // runs.
 type scriptLocks struct {
 	held      shardSet
+	several   bool // held shared
 	all       bool
 	exclusive bool // others may be taken, in any order
 	keyed     bool // slot is set: in a cluster, other slots are refused
@@ -71,26 +79,29 @@ func (p *prepared) flags() lua.Flags {
 	return p.function.Flags
 }
 
-func (p *prepared) strings() map[string]bool {
-	switch {
-	case p.refused != "":
-		return nil
-	case p.script != nil:
-		return p.script.Strings
+// whole says whether the script may call commands that look at all keys.
+func (p *prepared) whole() bool {
+	if p.script != nil {
+		return p.script.Whole
 	}
-	return p.function.Strings
+	return p.function.Whole
 }
 
-// whole says whether the script may call commands that look at all keys.
-func (d *Dispatcher) whole(p *prepared) bool {
-	for name := range p.strings() {
-		if cmd := d.table.Lookup([]byte(name)); cmd != nil {
-			if e := d.entries[cmd.ID]; e != nil && e.in.allLocks {
-				return true
-			}
-		}
+func (p *prepared) conduct() *atomic.Int32 {
+	if p.script != nil {
+		return &p.script.Conduct
 	}
-	return false
+	return &p.function.Conduct
+}
+
+// looksAtAll says whether there is a command of that name that looks at all keys.
+func (d *Dispatcher) looksAtAll(name string) bool {
+	cmd := d.table.Lookup([]byte(name))
+	if cmd == nil {
+		return false
+	}
+	e := d.entries[cmd.ID]
+	return e != nil && e.in.allLocks
 }
 
 // prepare finds the script or function of a command, and looks at its arguments.
@@ -109,9 +120,9 @@ func (c *Ctx) prepare() (p prepared) {
 		}
 	case strings.HasPrefix(c.Cmd.Name, "evalsha"):
 		if len(name) == 40 {
-			p.script = e.Script(string(name))
+			p.script = e.Script(name)
 			if p.script == nil {
-				p.script = e.Script(strings.ToLower(string(name)))
+				p.script = e.Script(bytes.ToLower(name))
 			}
 		}
 		if len(name) != 40 {
@@ -153,9 +164,10 @@ func (c *Ctx) readOnlyCommand() bool { return strings.HasSuffix(c.Cmd.Name, "_ro
 // runScript runs EVAL, FCALL and their kin outside of a transaction: it takes the
 // locks, and has the handler run the script.
 func (d *Dispatcher) runScript(c *Ctx, b *batch) {
-	p := c.prepare()
-	c.prepared = &p
-	defer func() { c.prepared = nil }()
+	p := &b.script
+	*p = c.prepare()
+	c.prepared = p
+	defer func() { c.prepared, *p = nil, prepared{} }()
 	if p.refused != "" {
 		d.invoke(c)
 		return
@@ -165,8 +177,12 @@ func (d *Dispatcher) runScript(c *Ctx, b *batch) {
 		c.reject(c.entry, errOOM)
 		return
 	}
-	locks := &scriptLocks{exclusive: d.routing == nil || flags&lua.AllowCrossSlot != 0 || d.whole(&p)}
 	c.write = !c.readOnlyCommand() && flags&lua.NoWrites == 0
+	alone := p.whole() || flags&lua.AllowCrossSlot != 0
+	if d.routing == nil && !alone {
+		conduct := p.conduct().Load()
+		alone = conduct == conductWild || conduct == conductUnknown && c.write
+	}
 	if flags&lua.Compat != 0 && c.Client.Has(FlagReadOnly) {
 		c.write = false // it may be meant for a replica: its first write will tell
 	}
@@ -175,18 +191,18 @@ func (d *Dispatcher) runScript(c *Ctx, b *batch) {
 		pos = append(pos, 3+i)
 	}
 	b.pos = pos
-	for {
-		again := d.runScriptOnce(c, &p, locks, pos)
-		if !again {
-			return
-		}
-		locks = &scriptLocks{exclusive: true}
+	for d.runScriptOnce(c, p, alone, pos) {
+		alone = true
 	}
 }
 
 // runScriptOnce runs a script under locks that it takes. again: it needs more, and
 // has done nothing yet.
-func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, locks *scriptLocks, pos []int) (again bool) {
+func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, alone bool, pos []int) (again bool) {
+	run := d.newRun(c, p)
+	defer run.close()
+	locks := run.locks
+	locks.exclusive = alone
 	var shards shardSet
 	if len(pos) > 0 {
 		if !c.locate(pos, &shards) {
@@ -195,8 +211,6 @@ func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, locks *scriptLocks, pos 
 		}
 		locks.keyed, locks.slot = true, c.slot
 	}
-	run := d.newRun(c, p, locks)
-	defer run.close()
 	if flags := p.flags(); flags&lua.NoWrites == 0 {
 		run.outOfSpace = !d.makeRoom() // evicts; no lock is held yet
 	}
@@ -245,10 +259,17 @@ func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, locks *scriptLocks, pos 
 }
 
 // newRun makes the run of a script.
-func (d *Dispatcher) newRun(c *Ctx, p *prepared, locks *scriptLocks) *scriptRun {
+func (d *Dispatcher) newRun(c *Ctx, p *prepared) *scriptRun {
 	b := d.batches.Get().(*batch)
-	run := &scriptRun{
-		d: d, c: c, in: &b.ctx, b: b, locks: locks, flags: p.flags(), readOnly: c.readOnlyCommand(), start: time.Now(),
+	run := &b.run
+	*run = scriptRun{
+		signal: &scriptSignal{function: p.function != nil},
+		d:      d, c: c, in: &b.ctx, b: b, w: run.w, flags: p.flags(), readOnly: c.readOnlyCommand(), start: c.began,
+		conduct: p.conduct(), groups: run.groups[:0],
+	}
+	run.locks = &run.alone
+	if run.start.IsZero() { // EXEC does not say
+		run.start = time.Now()
 	}
 	if run.flags&(lua.Compat|lua.NoWrites) == lua.NoWrites {
 		run.readOnly = true
@@ -268,15 +289,33 @@ func (d *Dispatcher) newRun(c *Ctx, p *prepared, locks *scriptLocks) *scriptRun 
 	return run
 }
 
-func (run *scriptRun) close() { run.d.release(run.b, 0) }
+// maxIdleReply is how much memory for replies of commands stays with a batch.
+const maxIdleReply = 64 << 10
+
+func (run *scriptRun) close() {
+	d, b := run.d, run.b
+	run.c.inherit(run.in)
+	clear(run.groups[:cap(run.groups)])
+	*run = scriptRun{w: run.w, groups: run.groups[:0]}
+	if cap(run.w.Bytes()) > maxIdleReply {
+		run.w = proto.Writer{}
+	}
+	d.release(b, 0)
+}
 
 // lock takes the locks of the declared keys.
-func (run *scriptRun) lock(shards *shardSet) (busy *scriptRun) {
+func (run *scriptRun) lock(shards *shardSet) (busy *scriptSignal) {
 	d := run.d
-	if run.locks.exclusive {
-		if busy = d.lockExclusive(run); busy != nil {
+	switch {
+	case run.locks.exclusive:
+		if busy = d.lockExclusive(run.signal); busy != nil {
 			return busy
 		}
+	case shards.many():
+		if busy = d.lockSeveral(); busy != nil {
+			return busy
+		}
+		run.locks.several = true
 	}
 	shards.each(func(shard int) {
 		if busy == nil {
@@ -290,13 +329,28 @@ func (run *scriptRun) lock(shards *shardSet) (busy *scriptRun) {
 }
 
 // take takes the lock of one shard.
-func (run *scriptRun) take(shard int) (busy *scriptRun) {
+func (run *scriptRun) take(shard int) (busy *scriptSignal) {
 	if busy = run.d.lockShard(shard); busy != nil {
 		return busy
 	}
 	run.locks.held.add(shard)
-	run.d.scripts.holders[shard].Store(run)
+	run.d.scripts.holders[shard].Store(run.signal)
 	return nil
+}
+
+// becomeAlone is called by a script that runs beside others, before its first write.
+// False: it has to begin again.
+func (run *scriptRun) becomeAlone() bool {
+	d, locks := run.d, run.locks
+	if d.routing != nil || locks.exclusive {
+		return true
+	}
+	if locks.several || !d.scripts.several.TryLock() {
+		return false
+	}
+	d.scripts.exclusive.Store(run.signal)
+	locks.exclusive = true
+	return true
 }
 
 // unlock gives all locks back, and tells those who wait.
@@ -307,37 +361,45 @@ func (run *scriptRun) unlock() {
 		d.store.UnlockShard(shard)
 	})
 	locks.held, locks.all = shardSet{}, false
-	if locks.exclusive {
+	switch {
+	case locks.exclusive:
 		d.unlockExclusive()
+	case locks.several:
+		d.scripts.several.RUnlock()
+		locks.several = false
 	}
-	run.set(true)
+	run.signal.set(true)
 }
 
-// takeAll takes the locks of all shards. The script is exclusive.
-func (run *scriptRun) takeAll() {
-	for shard := range store.Shards {
-		if !run.locks.held.has(shard) {
-			run.d.store.LockShard(shard)
-			run.locks.held.add(shard)
-			run.d.scripts.holders[shard].Store(run)
-		}
-	}
-	run.locks.all = true
+// takeAll takes the locks of all shards. The script is alone.
+func (run *scriptRun) takeAll() (refused string) {
+	all := allShards()
+	refused = run.takeMore(&all)
+	run.locks.all = refused == ""
+	return refused
 }
 
-// begun and over keep the list of what runs, for KILL and STATS.
-func (run *scriptRun) begun() {
-	g := &run.d.scripts
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.runs = append(g.runs, run)
-}
-
+// over is the end of the script: nobody can kill it any more.
 func (run *scriptRun) over() {
+	run.noteConduct()
+	if !run.busy {
+		return
+	}
 	g := &run.d.scripts
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.runs = slices.DeleteFunc(g.runs, func(other *scriptRun) bool { return other == run })
+	g.busy = slices.DeleteFunc(g.busy, func(other *scriptRun) bool { return other == run })
+}
+
+// noteConduct remembers how the script may be run the next time.
+func (run *scriptRun) noteConduct() {
+	now := conductModest
+	if run.acted || run.strayed || run.restart {
+		now = conductWild
+	}
+	if now > run.conduct.Load() { // else it is not written to: others read it
+		run.conduct.Store(now)
+	}
 }
 
 // Overtime implements lua.Host: from now on, clients get BUSY.
@@ -348,9 +410,10 @@ func (run *scriptRun) Overtime() {
 	}
 	g := &run.d.scripts
 	g.mu.Lock()
-	run.args = args
+	run.args, run.busy = args, true
+	g.busy = append(g.busy, run)
 	g.mu.Unlock()
-	run.set(false)
+	run.signal.set(false)
 	run.d.log.Warn("a slow script runs", "name", run.engine.Name,
 		"kill", "SCRIPT KILL or FUNCTION KILL, as long as it has written nothing", "ms", run.milliseconds())
 }
@@ -361,16 +424,16 @@ func (run *scriptRun) beginWrite() bool {
 	if run.wrote {
 		return true
 	}
-	run.mu.Lock()
-	defer run.mu.Unlock()
+	run.signal.mu.Lock()
+	defer run.signal.mu.Unlock()
 	run.wrote = !run.killed
 	return run.wrote
 }
 
 // kill ends the script, if it has written nothing.
 func (run *scriptRun) kill() bool {
-	run.mu.Lock()
-	defer run.mu.Unlock()
+	run.signal.mu.Lock()
+	defer run.signal.mu.Unlock()
 	if run.wrote {
 		return false
 	}
@@ -382,9 +445,9 @@ func (run *scriptRun) kill() bool {
 // borrow and giveBack let those who want the locks of a transaction know of the
 // script that runs in it.
 func (run *scriptRun) borrow() {
-	run.locks.held.each(func(shard int) { run.d.scripts.holders[shard].Store(run) })
+	run.locks.held.each(func(shard int) { run.d.scripts.holders[shard].Store(run.signal) })
 	if run.locks.exclusive {
-		run.d.scripts.exclusive.Store(run)
+		run.d.scripts.exclusive.Store(run.signal)
 	}
 }
 
@@ -393,18 +456,10 @@ func (run *scriptRun) giveBack() {
 	if run.locks.exclusive {
 		run.d.scripts.exclusive.Store(nil)
 	}
-	run.set(true)
+	run.signal.set(true)
 }
 
 func (run *scriptRun) milliseconds() int64 { return time.Since(run.start).Milliseconds() }
-
-// busyText is what clients get that need what the script holds.
-func (run *scriptRun) busyText() string {
-	if run.engine.Function {
-		return errBusyFunction
-	}
-	return errBusyScript
-}
 
 // Log implements lua.Host.
 func (run *scriptRun) Log(level int, message string) { run.d.logScript(level, message) }
@@ -468,21 +523,36 @@ func (run *scriptRun) Call(args [][]byte, version int) (reply []byte, refused st
 		if e != nil {
 			e.stats.rejected.Add(1)
 		}
-		d.stats.countError([]byte("ERR "))
+		if code, coded := strings.CutPrefix(refused, "-"); coded {
+			d.stats.countError([]byte(code))
+		} else {
+			d.stats.countError([]byte("ERR "))
+		}
 		return nil, refused
 	}
-	if e.write && !run.beginWrite() {
-		return nil, errScriptKilled
-	}
 	if e.write || e.cmd.Has(command.MayReplicate) {
+		if !run.becomeAlone() {
+			run.restart = true
+			return nil, ""
+		}
+		if e.write && !run.beginWrite() {
+			return nil, errScriptKilled
+		}
 		run.acted = true
 	}
 	run.w.Reset(run.w.Bytes())
 	run.w.SetVersion(version)
-	_, start := clock()
+	start := time.Since(d.started)
 	d.invoke(in)
+	if run.c.tracks && e.cmd.Has(command.ReadOnly) {
+		d.remember(run.c) // the keys declared, as Redis
+	}
 	if in.dirty > 0 {
 		if run.silent {
+			if !in.touched && d.observed() {
+				d.touchWritten(in)
+				in.touched = true
+			}
 			in.keep, in.effects = true, in.effects[:0]
 		} else {
 			run.logged = d.repl != nil
@@ -490,8 +560,7 @@ func (run *scriptRun) Call(args [][]byte, version int) (reply []byte, refused st
 	}
 	d.logEffects(in)
 	in.commands++
-	_, end := clock()
-	d.account(e, run.c.Client, args, 1, end.Sub(start))
+	d.account(e, run.c.Client, args, 1, time.Since(d.started)-start)
 	reply = run.w.Bytes()
 	if reply[0] == '-' {
 		d.stats.countError(reply[1:])
@@ -510,7 +579,7 @@ func (run *scriptRun) verify(e *entry, args [][]byte) (refused string) {
 		return errScriptUnknown
 	case !e.cmd.ArityOK(len(args)):
 		return errScriptArity
-	case e.cmd.Has(command.NoScript) || e.in.notInMulti:
+	case e.cmd.Has(command.NoScript) && (e.cmd.Name != "debug" || !d.scripts.debug.Load()), e.in.notInMulti:
 		return errScriptNoScript
 	}
 	if run.readOnly && (e.write || e.cmd.Has(command.MayReplicate)) {
@@ -535,7 +604,9 @@ func (run *scriptRun) reach(e *entry) (refused string) {
 			return ""
 		}
 		if !locks.all {
-			run.takeAll()
+			if refused := run.takeAll(); refused != "" {
+				return refused
+			}
 		}
 	}
 	in.Tx.AllLocked = locks.all
@@ -593,18 +664,47 @@ func (run *scriptRun) enter(e *entry, shards *shardSet) (refused string) {
 			return refused
 		}
 	} else {
-		shards.each(func(shard int) {
-			if !locks.held.has(shard) {
-				d.store.LockShard(shard) // of a command: it does not take long
-				locks.held.add(shard)
-				d.scripts.holders[shard].Store(run)
+		for i, word := range shards {
+			if word&^locks.held[i] == 0 {
+				continue
 			}
-		})
+			if !locks.exclusive {
+				run.restart = true
+				return ""
+			}
+			if refused := run.takeMore(shards); refused != "" {
+				return refused
+			}
+			break
+		}
 	}
 	if d.repl != nil && e.write {
 		run.group(in.slot)
 	}
 	return ""
+}
+
+// takeMore takes locks beside those that the script holds, which is alone: others have
+// them for one command, or for a script that waits for nothing. refused: such a script
+// is busy, and this one can still be refused without harm.
+func (run *scriptRun) takeMore(shards *shardSet) (refused string) {
+	d := run.d
+	run.strayed = true
+	shards.each(func(shard int) {
+		if refused != "" || run.locks.held.has(shard) {
+			return
+		}
+		if busy := d.lockShard(shard); busy != nil {
+			if !run.acted {
+				refused = "-" + busy.busyText()
+				return
+			}
+			d.store.LockShard(shard)
+		}
+		run.locks.held.add(shard)
+		d.scripts.holders[shard].Store(run.signal)
+	})
+	return refused
 }
 
 // enterSlot looks at ownership of the slot of a command, under its lock.
@@ -668,5 +768,5 @@ func (run *scriptRun) endGroups() {
 	for _, group := range run.groups {
 		run.d.groups.end(group)
 	}
-	run.groups = nil
+	run.groups = run.groups[:0]
 }

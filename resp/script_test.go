@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"respkv/internal/config"
 )
@@ -62,6 +63,7 @@ func TestScriptInCluster(t *testing.T) {
 		{"return redis.call('dbsize')", ":"},
 		{"redis.call('set','{k}',1) return #redis.call('keys','*')", ":"},
 		{"local f = 'dbs'..'ize' return redis.call(f)", ":"},
+		{"redis.call('set','{k}',1) return #redis.call('KEYS','*')", ":"},
 		{"local f = 'dbs'..'ize' redis.call('set','{k}',1) return redis.call(f)", "-ERR This command looks at all keys"},
 	} {
 		if got := n.eval(n.client, c.script, "{k}"); !strings.HasPrefix(got, c.want) {
@@ -134,6 +136,11 @@ func TestScriptsAreAtomic(t *testing.T) {
 				switch round % 4 {
 				case 0:
 					n.doAs(client, "mset", "a", value, "b", value, "c", value, "d", value, "e", value)
+				case 2:
+					// Seen to read only, it runs beside others; then it writes.
+					text := fmt.Sprintf("-- %d-%d\nif ARGV[1] == '' then return redis.call('get', KEYS[1]) end ", i, round) + script
+					n.doAs(client, "eval", text, "1", order[0], "", "")
+					n.doAs(client, "eval", text, "1", order[0], value, `["`+strings.Join(order, `","`)+`"]`)
 				case 1:
 					n.doAs(client, "multi")
 					n.doAs(client, "eval", script, "0", value, `["`+strings.Join(order, `","`)+`"]`)
@@ -154,6 +161,61 @@ func TestScriptsAreAtomic(t *testing.T) {
 	wg.Wait()
 }
 
+// TestScriptBesideOthers: on a standalone node, a script that has only read what it
+// declared keeps nobody from other keys.
+func TestScriptBesideOthers(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	if err := n.d.config.Set([]config.Pair{{Name: "busy-reply-threshold", Value: "20"}}); err != nil {
+		t.Fatal(err)
+	}
+	script := "for i = 1, ARGV[1] do end return redis.call('get', KEYS[1])"
+	n.doAs(n.client, "eval", script, "1", "k", "1")
+	client, ended := n.newClient(2), make(chan string)
+	go func() { ended <- n.doAs(client, "eval", script, "1", "k", "1e15") }()
+	for n.do("get", "k") != "-"+errBusyScript+"\r\n" {
+		runtime.Gosched()
+	}
+	n.expect("mget other another", "*2\r\n$-1\r\n$-1\r\n")
+	if got := n.eval(n.client, "return redis.call('incr', KEYS[1])", "other"); got != ":1\r\n" {
+		t.Errorf("another script: %q", got)
+	}
+	if got := n.doAs(n.client, "eval", script, "1", "other", "1"); got != "$1\r\n1\r\n" {
+		t.Errorf("the same script with another key: %q", got)
+	}
+	// It has done nothing yet: it can be refused.
+	if got := n.eval(n.client, "return redis.call('get', 'k')"); !strings.HasPrefix(got, "-"+errBusyScript) {
+		t.Errorf("another script with its key: %q", got)
+	}
+	n.expect("script kill", "+OK\r\n")
+	if got := <-ended; !strings.HasPrefix(got, "-ERR Script killed by user") {
+		t.Errorf("killed: %q", got)
+	}
+}
+
+// TestScriptBeginsAgain: a script that runs beside others, and is about to write or
+// touches what it did not declare, while it can't have the gate, begins again and has
+// its effects once.
+func TestScriptBeginsAgain(t *testing.T) {
+	for _, touch := range []string{"redis.call('incr', KEYS[1])", "redis.call('get', 'undeclared') redis.call('incr', KEYS[1])",
+		"redis.call('dbsize') redis.call('incr', KEYS[1])"} {
+		n := newTestNode(t, nil, nil)
+		script := "if ARGV[1] == 'w' then " + touch + " end return redis.call('get', KEYS[1])"
+		n.doAs(n.client, "eval", script, "1", "k", "r")
+		n.d.scripts.several.RLock() // as a command with several keys
+		client, ended := n.newClient(2), make(chan string)
+		go func() { ended <- n.doAs(client, "eval", script, "1", "k", "w") }()
+		for n.d.scripts.several.TryRLock() { // until somebody waits for the gate
+			n.d.scripts.several.RUnlock()
+			runtime.Gosched()
+		}
+		n.expect("get k", "$-1\r\n") // its lock was given up
+		n.d.scripts.several.RUnlock()
+		if got := <-ended; got != "$1\r\n1\r\n" {
+			t.Errorf("%s: %q", touch, got)
+		}
+	}
+}
+
 // FuzzEval: no script ends the process.
 func FuzzEval(f *testing.F) {
 	for _, seed := range []string{
@@ -168,14 +230,24 @@ func FuzzEval(f *testing.F) {
 	if err := n.d.config.Set([]config.Pair{{Name: "server.lua_memory_limit", Value: "4mb"}}); err != nil {
 		f.Fatal(err)
 	}
+	if err := n.d.config.Set([]config.Pair{{Name: "busy-reply-threshold", Value: "20"}}); err != nil {
+		f.Fatal(err)
+	}
+	// What runs for ever is killed, even if it has written.
+	tick := time.NewTicker(10 * time.Millisecond)
+	f.Cleanup(tick.Stop)
+	go func() {
+		for range tick.C {
+			g := &n.d.scripts
+			g.mu.Lock()
+			for _, run := range g.busy {
+				run.engine.Kill()
+			}
+			g.mu.Unlock()
+		}
+	}()
 	f.Fuzz(func(t *testing.T, script, arg string) {
 		n.t = t
-		// What runs for ever is not what is looked for here.
-		if strings.Contains(script, "while") || strings.Contains(script, "repeat") || strings.Contains(script, "for") {
-			if _, err := n.d.engine.Load([]byte(script)); err == nil {
-				return
-			}
-		}
 		n.doAs(n.client, "eval", script, "1", "k", arg)
 	})
 }

@@ -120,7 +120,7 @@ func sortKey(c *Ctx, stores bool) {
 		c.W.Error(errWrongType)
 		return
 	}
-	if o.asIs && t == store.TypeSet && o.target > 0 {
+	if o.asIs && t == store.TypeSet && (o.target > 0 || c.inScript) {
 		// A set has no order of its own: what is stored must not depend on the
 		// order in which this copy holds it.
 		o.asIs, o.alpha, o.by = false, true, nil

@@ -35,6 +35,7 @@ type stepper struct {
 	watches []*watch
 	expires int64       // when the first of the keys that it reads does; 0: none will
 	began   time.Time   // of the step
+	steps   int         // done so far
 	changed atomic.Bool // set by who changes a key, under the lock of its shard
 	stopped bool        // a pause ended the try
 	refused bool        // for good
@@ -43,16 +44,13 @@ type stepper struct {
 
 // stepping says when and how commands run in steps.
 type stepping struct {
-	from  int           // elements (store.Tx.Elements) of all keys read, for taking pauses
-	tries int           // with pauses
-	step  time.Duration // how long locks are held; some elements longer
-	rest  func()        // for how long they are given up
+	from  int            // elements (store.Tx.Elements) of all keys read, for taking pauses
+	tries int            // with pauses
+	step  time.Duration  // how long locks are held; some elements longer
+	rest  func(step int) // what is done without them; steps are counted
 }
 
-var defaultStepping = stepping{
-	from: 10_000, tries: 4, step: 250 * time.Microsecond,
-	rest: func() { time.Sleep(100 * time.Microsecond) },
-}
+var defaultStepping = stepping{from: 10_000, tries: 4, step: 300 * time.Microsecond, rest: threads.Breathe}
 
 // pausePoll is how often a command that CLIENT PAUSE, or a script, holds back in the
 // middle looks whether that is over.
@@ -163,7 +161,8 @@ func (s *stepper) pause() (goOn bool) {
 	c := s.c
 	mark := c.W.Len()
 	s.unlock()
-	s.d.stepping.rest()
+	s.d.stepping.rest(s.steps)
+	s.steps++
 	s.refused = !s.retake()
 	s.refusal = c.W.Len() - mark
 	s.began = time.Now()

@@ -30,7 +30,7 @@ func TestStepsAmongWriters(t *testing.T) {
 	}
 	n.stepAll()
 	pauses := 0 // by the only reader
-	n.d.stepping.rest = func() { pauses++; time.Sleep(50 * time.Microsecond) }
+	n.d.stepping.rest = func(int) { pauses++; time.Sleep(50 * time.Microsecond) }
 	stop := make(chan struct{})
 	var writers sync.WaitGroup
 	entry := size

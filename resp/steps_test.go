@@ -97,7 +97,7 @@ func TestStepsLikePlain(t *testing.T) {
 				if i == 1 {
 					n.stepAll()
 				}
-				n.d.stepping.rest = func() { rests++ }
+				n.d.stepping.rest = func(int) { rests++ }
 				n.do("CONFIG", "SET", "notify-keyspace-events", "KEAn")
 				listener := n.newClient(2)
 				n.doAs(listener, "PSUBSCRIBE", "__key*")
@@ -167,7 +167,7 @@ func TestStepsAgain(t *testing.T) {
 					n.stepAll()
 					other := n.newClient(2)
 					rests, changed := 0, 0
-					n.d.stepping.rest = func() {
+					n.d.stepping.rest = func(int) {
 						if rests++; rests != 3 && !(always && rests > 3) {
 							return
 						}
@@ -205,7 +205,7 @@ func TestStepsDestination(t *testing.T) {
 	other := n.newClient(2)
 	during := func(line, seen string, change string) {
 		rests := 0
-		n.d.stepping.rest = func() {
+		n.d.stepping.rest = func(int) {
 			if rests++; rests != 2 {
 				return
 			}
@@ -214,7 +214,7 @@ func TestStepsDestination(t *testing.T) {
 			}
 			n.doAs(other, strings.Fields(change)...)
 		}
-		defer func() { n.d.stepping.rest = func() {} }()
+		defer func() { n.d.stepping.rest = func(int) {} }()
 		n.do(strings.Fields(line)...)
 	}
 	during("COPY {b}set {b}dst", "+none\r\n", "SET {b}dst mine")
@@ -227,7 +227,7 @@ func TestStepsDestination(t *testing.T) {
 	// watched it in between is told.
 	watcher := n.newClient(2)
 	rests := 0
-	n.d.stepping.rest = func() {
+	n.d.stepping.rest = func(int) {
 		if rests++; rests == 2 {
 			n.doAs(other, "SET", "{b}dst", "x")
 			n.doAs(watcher, "WATCH", "{b}dst")
@@ -253,7 +253,7 @@ func TestStepsRefused(t *testing.T) {
 			before := n.dump()
 			n.log.take()
 			rests := 0
-			n.d.stepping.rest = func() {
+			n.d.stepping.rest = func(int) {
 				if rests++; rests == 3 {
 					during(n, r)
 				}
@@ -292,7 +292,7 @@ func TestStepsHeldBack(t *testing.T) {
 	n.stepAll()
 	slot := n0slot("{b}set")
 	rests := 0
-	n.d.stepping.rest = func() {
+	n.d.stepping.rest = func(int) {
 		switch rests++; rests {
 		case 2:
 			r.pause(slot)
@@ -323,7 +323,7 @@ func TestStepsNotInExec(t *testing.T) {
 	n := newTestNode(t, nil, nil)
 	n.fillBig()
 	n.stepAll()
-	n.d.stepping.rest = func() { t.Error("a pause within EXEC") }
+	n.d.stepping.rest = func(int) { t.Error("a pause within EXEC") }
 	n.do("MULTI")
 	n.do("COPY", "{b}set", "{b}to")
 	if got := n.do("EXEC"); got != "*1\r\n:1\r\n" {
@@ -342,7 +342,7 @@ func TestStepsReplayed(t *testing.T) {
 		replica.apply(primary.log.take())
 		replica.stepAll()
 		rests := 0
-		replica.d.stepping.rest = func() {
+		replica.d.stepping.rest = func(int) {
 			if rests++; rests == 3 {
 				shard := store.ShardOf(n0slot("{b}set"))
 				replica.store.LockShard(shard)

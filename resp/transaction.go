@@ -212,7 +212,7 @@ func (c *Ctx) plan(m *transaction, watches []*watch, pos []int) (x execution) {
 }
 
 // lock takes the locks. With scripts they are those of a script; see scriptGate.
-func (x *execution) lock(d *Dispatcher) (busy *scriptRun) {
+func (x *execution) lock(d *Dispatcher) (busy *scriptSignal) {
 	if x.all {
 		x.shards = allShards()
 	}
@@ -303,6 +303,7 @@ func execute(c *Ctx) {
 		defer x.unlock(d)
 		x.run(c, &b.ctx, &b.pos)
 	}()
+	c.inherit(&b.ctx)
 	c.discard()
 }
 

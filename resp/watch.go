@@ -171,7 +171,7 @@ func (d *Dispatcher) watchedChanged(client *Client, s *session, now int64) bool 
 	return false
 }
 
-// touch says that a key was changed. The caller holds the lock of its shard.
+// touch says that a key was changed, to who watches it. The caller holds the lock of its shard.
 func (d *Dispatcher) touch(db int, k store.Key) {
 	for _, w := range d.watches.find(db, k) {
 		w.signal()
@@ -189,15 +189,19 @@ func (d *Dispatcher) touchExpired(db int, k store.Key) {
 	}
 }
 
-// noteAbsent notes which of the keys of a write, at pos, are watched and do not
+// observed says whether it matters to anybody which keys are changed: somebody
+// watches keys, or tracks what it read.
+func (d *Dispatcher) observed() bool { return d.watches.used() || d.tracking.used() }
+
+// noteAbsent notes which of the keys of a write, at pos, are observed and do not
 // exist: if they still don't when it is done, it did not change them.
 func (d *Dispatcher) noteAbsent(c *Ctx, pos []int) {
-	if !c.write || len(pos) == 1 || !d.watches.used() {
+	if !c.write || len(pos) == 1 || !d.observed() {
 		return
 	}
 	for _, p := range pos {
 		k := store.MakeKey(c.Args[p])
-		if len(d.watches.find(c.Tx.DB, k)) == 0 {
+		if len(d.watches.find(c.Tx.DB, k)) == 0 && !d.tracking.wants(k) {
 			continue
 		}
 		if exists, expired := d.stored(c.Tx.DB, k, c.Now()); !exists || expired {
@@ -206,8 +210,8 @@ func (d *Dispatcher) noteAbsent(c *Ctx, pos []int) {
 	}
 }
 
-// touchWritten tells the watchers of the keys that a command changed: those that
-// its effects write. Its locks are held.
+// touchWritten tells who watches or tracks the keys that a command changed: those
+// that its effects write. Its locks are held.
 func (d *Dispatcher) touchWritten(c *Ctx) {
 	if !c.keep {
 		d.touchKeys(c, c.entry.cmd, c.Args)
@@ -232,7 +236,7 @@ func (d *Dispatcher) touchKeys(c *Ctx, cmd *command.Command, args [][]byte) {
 			continue
 		}
 		k := store.MakeKey(args[r.Pos])
-		if len(d.watches.find(c.Tx.DB, k)) == 0 {
+		if len(d.watches.find(c.Tx.DB, k)) == 0 && !d.tracking.wants(k) {
 			continue
 		}
 		if slices.ContainsFunc(c.absent, func(name []byte) bool { return string(name) == string(k.Name) }) {
@@ -240,7 +244,7 @@ func (d *Dispatcher) touchKeys(c *Ctx, cmd *command.Command, args [][]byte) {
 				continue
 			}
 		}
-		d.touch(c.Tx.DB, k)
+		d.changed(c, c.Tx.DB, k)
 	}
 }
 
@@ -269,9 +273,10 @@ func (d *Dispatcher) touchSlot(slot uint16, first, end int) {
 }
 
 // SlotReplaced says that a slot is replaced by a copy of another node's, or
-// dropped: whatever is watched there may have changed. The caller holds the lock
-// of its shard.
+// dropped: whatever is watched or tracked there may have changed. The caller holds
+// the lock of its shard.
 func (d *Dispatcher) SlotReplaced(slot uint16) {
+	d.invalidateSlot(slot)
 	if !d.watches.used() {
 		return
 	}

@@ -75,6 +75,7 @@ type Server struct {
 	LatencyMonitorThreshold        int  // milliseconds; 0: off
 	LatencyTracking                bool // distributions by command
 	LatencyTrackingInfoPercentiles []float64
+	TrackingTableMaxKeys           int   // keys remembered for client-side caching; 0: no limit
 	MaxMemoryClients               int64 // bytes; negative: percent of maxmemory; use Config.MaxMemoryClients
 }
 

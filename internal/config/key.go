@@ -23,7 +23,7 @@ type Key struct {
 }
 
 // keys is every setting, in the order of config.yaml.
-var keys = join(serverKeys, tlsKeys, tracingKeys, dataKeys, storeKeys, persistenceKeys, clusterKeys, replicationKeys, metricsKeys, logKeys)
+var keys = join(serverKeys, tlsKeys, tracingKeys, trackingKeys, dataKeys, storeKeys, persistenceKeys, clusterKeys, replicationKeys, metricsKeys, logKeys)
 
 var byName = func() map[string]*Key {
 	m := make(map[string]*Key, len(keys))

@@ -169,6 +169,9 @@ func (vm *VM) pcall(L *lua.LState) int {
 		L.Push(lua.LString("attempt to call a " + typeName(fn) + " value"))
 		return 2
 	}
+	if len(vm.protected) >= maxProtected {
+		L.Replace(1, vm.tooDeep)
+	}
 	raised, ok := vm.protect(L, L.GetTop()-1, lua.MultRet, vm.caught)
 	if !ok {
 		vm.rethrowStop()
@@ -209,6 +212,9 @@ func (vm *VM) xpcall(L *lua.LState) int {
 		return 1
 	})
 	L.SetTop(0)
+	if len(vm.protected) >= maxProtected {
+		fn = vm.tooDeep
+	}
 	L.Push(fn)
 	raised, ok := vm.protect(L, 0, lua.MultRet, onError)
 	if !ok {

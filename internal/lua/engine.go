@@ -15,6 +15,8 @@ type Options struct {
 	Version string
 	// MemoryLimit is how many bytes scripts may take, and a string may have.
 	MemoryLimit func() int
+	// LooksAtAll says whether a command, in lower case, looks at all keys.
+	LooksAtAll func(command string) bool
 	// Log is where libraries log to while they are loaded, at one of the levels
 	// LogDebug to LogWarning.
 	Log func(level int, message string)
@@ -25,8 +27,9 @@ type Engine struct {
 	options Options
 	null    *lua.LUserData // cjson.null
 
-	scripts    sync.Map      // digest -> *Script
-	generation atomic.Uint64 // raised by Flush
+	scriptsMu  sync.RWMutex       // guards scripts; a leaf
+	scripts    map[string]*Script // by digest
+	generation atomic.Uint64      // raised by Flush
 	libraries  atomic.Pointer[Libraries]
 
 	mu   sync.Mutex // guards free; a leaf
@@ -44,7 +47,7 @@ const maxFree = 16
 
 // NewEngine returns an engine without scripts.
 func NewEngine(o Options) *Engine {
-	e := &Engine{options: o, null: &lua.LUserData{Metatable: lua.LNil}}
+	e := &Engine{options: o, null: &lua.LUserData{Metatable: lua.LNil}, scripts: make(map[string]*Script)}
 	e.libraries.Store(&Libraries{})
 	return e
 }
@@ -117,7 +120,7 @@ func (e *Engine) acquire(kind int) *VM {
 }
 
 func (e *Engine) release(kind int, vm *VM) {
-	vm.run = nil
+	vm.run, vm.result = nil, Result{}
 	vm.L.SetTop(0)
 	if vm.hook.stopped != "" {
 		return // it may hold much
@@ -126,6 +129,10 @@ func (e *Engine) release(kind int, vm *VM) {
 		vm.argbuf = nil
 	}
 	clear(vm.argv)
+	if kind == evalVM {
+		vm.fill(vm.keys, nil)
+		vm.fill(vm.args, nil)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.free[kind]) < maxFree {
@@ -146,8 +153,9 @@ func (e *Engine) Eval(s *Script, run *Run) *Result {
 		fn = vm.closure(s.proto)
 		vm.chunks[s] = fn
 	}
-	vm.globals.RawSetString("KEYS", vm.stringArray(run.Keys))
-	vm.globals.RawSetString("ARGV", vm.stringArray(run.Args))
+	// No other script gets to see what this one does to them.
+	vm.fill(vm.keys, run.Keys)
+	vm.fill(vm.args, run.Args)
 	vm.L.Push(fn)
 	return e.finish(evalVM, vm, vm.call(0, run.Limit))
 }
@@ -161,8 +169,11 @@ func (e *Engine) FCall(f *Function, run *Run) *Result {
 		return e.finish(functionVM, vm, &Failure{Text: "ERR " + err.Error()})
 	}
 	vm.L.Push(callback)
-	vm.L.Push(vm.stringArray(run.Keys))
-	vm.L.Push(vm.stringArray(run.Args))
+	keys, args := &lua.LTable{}, &lua.LTable{}
+	vm.fill(keys, run.Keys)
+	vm.fill(args, run.Args)
+	vm.L.Push(keys)
+	vm.L.Push(args)
 	return e.finish(functionVM, vm, vm.call(2, run.Limit))
 }
 
@@ -174,7 +185,8 @@ func (vm *VM) begin(run *Run) {
 }
 
 func (e *Engine) finish(kind int, vm *VM, failure *Failure) *Result {
-	r := &Result{Failure: failure, vm: vm, kind: kind, value: lua.LNil, resp3: vm.resp == 3}
+	r := &vm.result
+	*r = Result{Failure: failure, vm: vm, kind: kind, value: lua.LNil, resp3: vm.resp == 3}
 	if failure == nil {
 		r.value = vm.L.Get(-1)
 	}
@@ -184,10 +196,13 @@ func (e *Engine) finish(kind int, vm *VM, failure *Failure) *Result {
 // Close gives the VM back.
 func (r *Result) Close() { r.vm.engine.release(r.kind, r.vm) }
 
-func (vm *VM) stringArray(values [][]byte) *lua.LTable {
-	t := newArray(vm.L, len(values))
+// fill makes t a new array of strings, whatever it was.
+func (vm *VM) fill(t *lua.LTable, values [][]byte) {
+	*t = lua.LTable{Metatable: lua.LNil}
+	if len(values) > 2 {
+		*t = *newArray(vm.L, len(values))
+	}
 	for i, v := range values {
 		setElement(t, i+1, lua.LString(v))
 	}
-	return t
 }

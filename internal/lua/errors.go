@@ -12,6 +12,7 @@ var errStopped = errors.New("stopped")
 
 const (
 	errMemory   = "ERR not enough memory"
+	errLoadTime = "ERR FUNCTION LOAD timeout"
 	errReadOnly = "Attempt to modify a readonly table"
 )
 

@@ -108,22 +108,21 @@ func (vm *VM) formatVerb(L *lua.LState, buf []byte, v verb, arg int) []byte {
 			return v.pad(buf, "", s, false)
 		}
 		return append(vm.grow(buf, len(s)), s...)
-	case 0:
-		fail(L, "invalid option '%%\x00' to 'format'")
 	}
-	fail(L, "invalid option '%%%c' to 'format'", rune(v.conversion))
+	option := trimZero(string([]byte{v.conversion}))
+	fail(L, "invalid option '%%%s' to 'format'", option)
 	return nil
 }
 
-// toUnsigned is C's conversion to a 64-bit unsigned integer.
+// toUnsigned is C's conversion of a double to a 64-bit unsigned integer on x86.
 func toUnsigned(f float64) uint64 {
-	if f < 0 {
-		return uint64(toInteger(f))
+	switch {
+	case f >= 1<<64:
+		return 0
+	case f >= 0:
+		return uint64(f)
 	}
-	if f >= 1<<64 || f != f {
-		return 1 << 63
-	}
-	return uint64(f)
+	return uint64(toInteger(f))
 }
 
 // pad appends sign and text, filled up to the width. zeros: with zeros behind the

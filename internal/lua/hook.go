@@ -83,6 +83,14 @@ func (h *hook) inspect() {
 	if h.start.IsZero() {
 		h.start = now // so short scripts read no clock
 	}
+	if h.vm.run == nil { // a library is loaded: there is nobody to tell
+		if now.Sub(h.start) > h.limit && h.limit > 0 {
+			h.stop(errLoadTime)
+			return
+		}
+		h.measure()
+		return
+	}
 	if h.kill.Load() {
 		h.stop(h.vm.run.killedText())
 		return

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -25,7 +26,8 @@ type Function struct {
 	Described   bool
 	Flags       Flags
 	Library     *Library
-	Strings     map[string]bool // see Script.Strings
+	Whole       bool         // see Script.Whole
+	Conduct     atomic.Int32 // see Script.Conduct
 }
 
 // Libraries are all libraries at a moment. They never change.
@@ -302,8 +304,7 @@ func (vm *VM) loadLibrary(library *Library, body string) (*loading, error) {
 	if err != nil {
 		return nil, fmt.Errorf("Error compiling function: %w", err)
 	}
-	constants := &Script{Strings: make(map[string]bool)}
-	constants.collect(proto)
+	whole := vm.engine.looksAtAll(proto)
 	run, h := vm.run, vm.hook.limit
 	l := &loading{library: library, callbacks: make(map[string]*lua.LFunction)}
 	vm.run, vm.loading = nil, l
@@ -323,10 +324,13 @@ func (vm *VM) loadLibrary(library *Library, body string) (*loading, error) {
 		case lua.LString:
 			text = "ERR " + string(v)
 		}
+		if stopped := vm.hook.stopped; stopped != "" {
+			text = stopped
+		}
 		return nil, fmt.Errorf("Error registering functions: %s", text)
 	}
 	for _, f := range l.registered {
-		f.Strings = constants.Strings
+		f.Whole = whole
 	}
 	return l, nil
 }

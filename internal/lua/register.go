@@ -24,7 +24,7 @@ func (vm *VM) openLoadGlobals() {
 
 // registration is what redis.register_function is given.
 type registration struct {
-	Function
+	*Function
 	callback *lua.LFunction
 	named    bool
 }
@@ -33,13 +33,13 @@ func (vm *VM) registerFunction(L *lua.LState) int {
 	if vm.loading == nil {
 		vm.throwRedis(L, "redis.register_function can only be called on FUNCTION LOAD command")
 	}
-	var r registration
+	r := registration{Function: &Function{}}
 	var wrong string
 	switch L.GetTop() {
 	case 1:
-		r, wrong = readNamed(L.Get(1))
+		wrong = r.readNamed(L.Get(1))
 	case 2:
-		r, wrong = readPositional(L.Get(1), L.Get(2))
+		wrong = r.readPositional(L.Get(1), L.Get(2))
 	default:
 		wrong = "wrong number of arguments to redis.register_function"
 	}
@@ -54,27 +54,27 @@ func (vm *VM) registerFunction(L *lua.LState) int {
 	}
 	f := r.Function
 	f.Library = vm.loading.library
-	vm.loading.registered = append(vm.loading.registered, &f)
+	vm.loading.registered = append(vm.loading.registered, f)
 	vm.loading.callbacks[f.Name] = r.callback
 	return 0
 }
 
-func readPositional(name, callback lua.LValue) (r registration, wrong string) {
+func (r *registration) readPositional(name, callback lua.LValue) (wrong string) {
 	if !isString(name) {
-		return r, "first argument to redis.register_function must be a string"
+		return "first argument to redis.register_function must be a string"
 	}
 	fn, ok := callback.(*lua.LFunction)
 	if !ok {
-		return r, "second argument to redis.register_function must be a function"
+		return "second argument to redis.register_function must be a function"
 	}
 	r.Name, r.callback = stringOf(name), fn
-	return r, ""
+	return ""
 }
 
-func readNamed(arg lua.LValue) (r registration, wrong string) {
+func (r *registration) readNamed(arg lua.LValue) (wrong string) {
 	t, ok := arg.(*lua.LTable)
 	if !ok {
-		return r, "calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments)."
+		return "calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments)."
 	}
 	each(t, func(k, v lua.LValue) bool {
 		wrong = r.set(k, v)
@@ -87,7 +87,7 @@ func readNamed(arg lua.LValue) (r registration, wrong string) {
 	case r.callback == nil:
 		wrong = "redis.register_function must get a callback argument"
 	}
-	return r, wrong
+	return wrong
 }
 
 // set takes one named argument.

@@ -230,7 +230,7 @@ func (w *resultWriter) table(t *lua.LTable, depth int) {
 		if depth == 0 {
 			w.counted = f.Counted
 		}
-		w.Error(trimZero(string(v)))
+		w.Error(strings.TrimRight(trimZero(string(v)), "\r\n"))
 		return
 	}
 	if v, ok := t.RawGetString("ok").(lua.LString); ok {

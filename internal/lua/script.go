@@ -4,7 +4,9 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -38,10 +40,12 @@ var FlagNames = []struct {
 type Script struct {
 	SHA   string
 	Flags Flags
-	// Strings are the string constants of the source: the commands that a script
-	// calls are among them, unless it computes their names.
-	Strings map[string]bool
-	Size    int // of the source, in bytes
+	// Whole says that a command that looks at all keys is among the string constants
+	// of the source: so it is if the script calls one, unless it computes its name.
+	Whole bool
+	Size  int // of the source, in bytes
+	// Conduct is for the Host, to note how the script has run so far.
+	Conduct atomic.Int32
 	proto   *lua.FunctionProto
 }
 
@@ -52,22 +56,27 @@ const (
 
 // Digest is the name of a script: its SHA-1 in hexadecimal.
 func Digest(source []byte) string {
+	sha := digest(source)
+	return string(sha[:])
+}
+
+func digest(source []byte) (sha [2 * sha1.Size]byte) {
 	sum := sha1.Sum(source)
-	return hex.EncodeToString(sum[:])
+	hex.Encode(sha[:], sum[:])
+	return sha
 }
 
 // Script finds a script by its digest in lower case; nil: there is none.
-func (e *Engine) Script(sha string) *Script {
-	if s, ok := e.scripts.Load(sha); ok {
-		return s.(*Script)
-	}
-	return nil
+func (e *Engine) Script(sha []byte) *Script {
+	e.scriptsMu.RLock()
+	defer e.scriptsMu.RUnlock()
+	return e.scripts[string(sha)]
 }
 
 // Load compiles a script, unless that was done.
 func (e *Engine) Load(source []byte) (*Script, error) {
-	sha := Digest(source)
-	if s := e.Script(sha); s != nil {
+	sha := digest(source)
+	if s := e.Script(sha[:]); s != nil {
 		return s, nil
 	}
 	text := string(source)
@@ -79,37 +88,58 @@ func (e *Engine) Load(source []byte) (*Script, error) {
 	if err != nil {
 		return nil, fmt.Errorf("Error compiling script (new function): %w", err)
 	}
-	s := &Script{SHA: sha, Flags: flags, Strings: make(map[string]bool), Size: len(source), proto: proto}
-	s.collect(proto)
-	first, _ := e.scripts.LoadOrStore(sha, s)
-	return first.(*Script), nil
+	s := &Script{SHA: string(sha[:]), Flags: flags, Whole: e.looksAtAll(proto), Size: len(source), proto: proto}
+	e.scriptsMu.Lock()
+	defer e.scriptsMu.Unlock()
+	if first := e.scripts[s.SHA]; first != nil {
+		return first, nil
+	}
+	e.scripts[s.SHA] = s
+	return s, nil
 }
 
-func (s *Script) collect(proto *lua.FunctionProto) {
-	for _, c := range proto.Constants {
-		if text, ok := c.(lua.LString); ok && len(text) < 64 {
-			s.Strings[strings.ToLower(string(text))] = true
+// looksAtAll finds the names of commands that look at all keys among the constants.
+// KEYS is one only as a value: nearly all scripts have a variable of that name.
+func (e *Engine) looksAtAll(proto *lua.FunctionProto) bool {
+	if e.options.LooksAtAll == nil {
+		return false
+	}
+	for i, c := range proto.Constants {
+		text, ok := c.(lua.LString)
+		if !ok || len(text) >= 64 || text == "KEYS" && !loads(proto, i) {
+			continue
+		}
+		if e.options.LooksAtAll(strings.ToLower(string(text))) {
+			return true
 		}
 	}
-	for _, inner := range proto.FunctionPrototypes {
-		s.collect(inner)
-	}
+	return slices.ContainsFunc(proto.FunctionPrototypes, e.looksAtAll)
+}
+
+// loads says whether a function uses one of its constants as a value by itself, not as
+// the name of a variable.
+func loads(proto *lua.FunctionProto, constant int) bool {
+	return slices.ContainsFunc(proto.Code, func(inst uint32) bool {
+		return opcode(inst) == lua.OP_LOADK && argBx(inst) == constant
+	})
 }
 
 // Flush forgets all scripts.
 func (e *Engine) Flush() {
-	e.scripts.Clear()
+	e.scriptsMu.Lock()
+	clear(e.scripts)
+	e.scriptsMu.Unlock()
 	e.generation.Add(1)
 }
 
 // Scripts returns how many scripts are cached, and the bytes of their sources.
 func (e *Engine) Scripts() (count, bytes int) {
-	e.scripts.Range(func(_, s any) bool {
-		count++
-		bytes += s.(*Script).Size
-		return true
-	})
-	return count, bytes
+	e.scriptsMu.RLock()
+	defer e.scriptsMu.RUnlock()
+	for _, s := range e.scripts {
+		bytes += s.Size
+	}
+	return len(e.scripts), bytes
 }
 
 // compile makes the prototype of a function that takes the intrinsics and gives

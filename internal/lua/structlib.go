@@ -228,10 +228,7 @@ func (vm *VM) structUnpack(L *lua.LState) int {
 				}
 				L.Pop(1)
 				n--
-				if before < 0 || before > float64(len(data)) {
-					before = float64(len(data)) + 1
-				}
-				size = int(before)
+				size = int(min(toUnsigned(before), uint64(len(data))+1))
 				room(size)
 			}
 			push(lua.LString(data[pos : pos+uint64(size)]))

@@ -49,7 +49,7 @@ func toNumber(v lua.LValue) (float64, bool) {
 	case lua.LNumber:
 		return float64(v), true
 	case lua.LString:
-		return syntax.ParseNumber(string(v))
+		return syntax.ParseNumber(trimZero(string(v))) // as strtod sees it
 	}
 	return 0, false
 }

@@ -13,6 +13,7 @@ const (
 	registerSize    = 1 << 10 // values on the stack, at first
 	registerMax     = 1 << 19
 	registerStep    = 1 << 12
+	maxProtected    = 199 // calls of pcall within each other: Lua's limit of C calls
 	threadCalls     = 200 // calls within calls of a coroutine
 	threadRegisters = 256
 	threadBytes     = 32 << 10 // what a coroutine takes, about
@@ -31,12 +32,14 @@ type VM struct {
 	intrinsics  []*lua.LFunction
 	caught      *lua.LFunction // gives errors that pcall catches their text
 	reported    *lua.LFunction // gives errors that end a script their source and line
+	tooDeep     *lua.LFunction // what pcall calls beyond maxProtected
 	protected   []int          // of each call that is protected, its first register
 	globalsMeta *lua.LTable    // that of the globals, as scripts see it
 	strings     *lua.LTable
 	stringMeta  *lua.LTable    // the metatable of strings, as scripts see it
 	inext       *lua.LFunction // what ipairs iterates with
 	json        *jsonConfig
+	keys, args  *lua.LTable // KEYS and ARGV of scripts
 
 	chunks      map[*Script]*lua.LFunction
 	libraries   map[string]*loaded
@@ -48,6 +51,7 @@ type VM struct {
 	random uint64
 	argv   [][]byte
 	argbuf []byte
+	result Result
 }
 
 // newVM makes a state and locks its globals. functions says for which of EVAL
@@ -71,6 +75,10 @@ func newVM(e *Engine, functions bool) *VM {
 	vm.globals = L.NewTable()
 	vm.caught = L.NewFunction(vm.onCaught)
 	vm.reported = L.NewFunction(vm.onReported)
+	vm.tooDeep = L.NewFunction(func(L *lua.LState) int {
+		throw(L, lua.LString("C stack overflow"))
+		return 0
+	})
 	for _, fn := range []lua.LGFunction{vm.concat, vm.length, vm.forInit, vm.forLimit, vm.forStep} {
 		vm.intrinsics = append(vm.intrinsics, L.NewFunction(fn))
 	}
@@ -86,6 +94,11 @@ func newVM(e *Engine, functions bool) *VM {
 	vm.openRedis(functions)
 	vm.openLoadGlobals()
 	vm.lockGlobals()
+	if !functions {
+		vm.keys, vm.args = &lua.LTable{Metatable: lua.LNil}, &lua.LTable{Metatable: lua.LNil}
+		vm.globals.RawSetString("KEYS", vm.keys)
+		vm.globals.RawSetString("ARGV", vm.args)
+	}
 	L.SetContext(&vm.hook)
 	return vm
 }

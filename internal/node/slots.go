@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"respkv/internal/threads"
 	"respkv/store"
 )
 
@@ -129,7 +130,7 @@ const clearStep = 1000
 // ClearSlot implements replication.Slots.
 func (ks *keyspace) ClearSlot(slot uint16) error {
 	shard := store.ShardOf(slot)
-	for {
+	for step := 0; ; step++ {
 		ks.store.LockShard(shard)
 		ks.replaced(slot)
 		ks.giveUp(slot)
@@ -142,6 +143,7 @@ func (ks *keyspace) ClearSlot(slot uint16) error {
 			return nil
 		}
 		ks.store.UnlockShard(shard)
+		threads.Breathe(step)
 	}
 }
 
@@ -185,6 +187,7 @@ func (ks *keyspace) LoadEntry(slot uint16, entry []byte) error {
 		ks.giveUpKey(int(db), k)
 		return tx.LoadValue(k, payload, int64(deadline-1), true)
 	case entryPart:
+		defer threads.Breathe(0)
 		ks.store.LockShard(shard)
 		defer ks.store.UnlockShard(shard)
 		return ks.loadPart(&tx, k, rest)

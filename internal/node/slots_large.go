@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 
+	"respkv/internal/threads"
 	"respkv/replication"
 	"respkv/store"
 )
@@ -27,6 +28,7 @@ type valueSnapshot struct {
 	whole bool
 
 	begun   bool
+	steps   int
 	changed atomic.Bool
 	unwatch []func()
 	db      int
@@ -44,6 +46,8 @@ func (ks *keyspace) SnapshotValue(_ uint16, key []byte, whole bool) replication.
 // Step implements replication.Snapshot.
 func (s *valueSnapshot) Step(emit func(entry []byte), at func()) (done, changed bool) {
 	st, shard := s.ks.store, s.key.Shard()
+	defer threads.Breathe(s.steps)
+	s.steps++
 	st.LockShard(shard)
 	defer st.UnlockShard(shard)
 	defer at()
@@ -64,6 +68,7 @@ func (s *valueSnapshot) Step(emit func(entry []byte), at func()) (done, changed 
 
 func (s *valueSnapshot) begin() {
 	s.begun = true
+	threads.Begin()
 	s.ks.store.Pin(s.key.Shard())
 	for db := range s.ks.store.Databases() {
 		s.unwatch = append(s.unwatch, s.ks.watch(db, s.key, &s.changed))
@@ -110,6 +115,8 @@ func (s *valueSnapshot) Close() {
 	if !s.begun {
 		return
 	}
+	s.begun = false
+	threads.End()
 	st, shard := s.ks.store, s.key.Shard()
 	st.LockShard(shard)
 	defer st.UnlockShard(shard)
@@ -146,6 +153,7 @@ func (ks *keyspace) loadPart(tx *store.Tx, k store.Key, part []byte) error {
 		if err != nil {
 			return err
 		}
+		threads.Begin()
 		l = &loadingValue{load: load, deadline: int64(deadline - 1)}
 		loading := &ks.loading[k.Shard()]
 		if *loading == nil {
@@ -176,6 +184,7 @@ func (ks *keyspace) giveUp(slot uint16) {
 	loading := ks.loading[store.ShardOf(slot)]
 	if l := loading[slot]; l != nil {
 		l.load.Close()
+		threads.End()
 		delete(loading, slot)
 	}
 }

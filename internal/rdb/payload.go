@@ -35,3 +35,31 @@ func ReadPayload(payload []byte, limit uint64, sink Sink) error {
 	var scratch [2][]byte
 	return r.value(t, sink, &scratch)
 }
+
+// Errors of ReadFunctions.
+var (
+	ErrNoFunction  = errors.New("rdb: the payload holds something else than functions")
+	ErrOldFunction = errors.New("rdb: functions in the form of a release candidate of Redis 7.0")
+)
+
+// ReadFunctions reads the sources of the libraries in a payload of FUNCTION DUMP that
+// Check has accepted. None may be longer than limit. Errors: ErrNoFunction,
+// ErrOldFunction, *Error.
+func ReadFunctions(payload []byte, limit uint64) (codes []string, err error) {
+	r := reader{mem: payload[:len(payload)-footerSize], limit: limit}
+	for len(r.mem) > 0 {
+		switch r.byte() {
+		case opFunction2:
+		case opFunctionPre:
+			return nil, ErrOldFunction
+		default:
+			return nil, ErrNoFunction
+		}
+		code := string(r.string(nil))
+		if r.err != nil {
+			return nil, r.err
+		}
+		codes = append(codes, code)
+	}
+	return codes, nil
+}

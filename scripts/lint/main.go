@@ -45,7 +45,7 @@ var allowed = []struct {
 	{"internal/glob", nil},
 	{"internal/acl", []string{"internal/glob", "resp/command"}},
 	{"internal/lua/syntax", nil},
-	{"internal/lua", []string{"internal/lua/..."}},
+	{"internal/lua", []string{"internal/lua/...", "internal/rdb"}},
 	{"internal/geo", nil},
 	{"internal/threads", nil},
 	{"internal/observe", []string{"resp/...", "replication/...", "cluster/..."}},

@@ -30,7 +30,9 @@ func scriptFamily() Family {
 			eval(libraryCall("bit", "tobit bnot band bor bxor lshift rshift arshift rol ror bswap tohex")).Times(2),
 			eval(libraryCall("string", "byte char find len lower match rep reverse sub upper format gsub")).Times(4),
 			eval(libraryCall("math", "abs ceil floor max min fmod")),
-			eval(libraryCall("table", "concat getn maxn insert remove")),
+			eval(func(s *Source) string {
+				return smallNumbers.Replace(libraryCall("table", "concat getn maxn insert remove")(s))
+			}),
 			eval(func(s *Source) string { return "return {pcall(redis.call," + luaArgs(s) + ")}" }),
 			eval(func(s *Source) string {
 				return "local v = redis.call('set', KEYS[1], " + luaValue(s, 0) + ") return redis.call('get', KEYS[1])"
@@ -45,6 +47,10 @@ func scriptFamily() Family {
 		Probes: keyProbes(),
 	}
 }
+
+// smallNumbers replaces numbers that become a large negative int: table.insert there
+// moves as many elements, for minutes.
+var smallNumbers = strings.NewReplacer("-2^31", "-3", "2^31", "3", "2^32-1", "4", "2^53", "5", "1e15", "6", "1e100", "7")
 
 func oneWord(s *Source, words string) string {
 	list := strings.Fields(words)
