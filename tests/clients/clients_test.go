@@ -129,7 +129,7 @@ func runProgram(t *testing.T, requests func(t *testing.T, words []string), words
 func report(t *testing.T, out io.Reader, request func(words []string)) (ran, plan int) {
 	t.Helper()
 	plan = -1
-	var name, skip string
+	var name string
 	var failed bool
 	var notes []string
 	flush := func() {
@@ -138,11 +138,8 @@ func report(t *testing.T, out io.Reader, request func(words []string)) (ran, pla
 		}
 		ran++
 		t.Run(name, func(t *testing.T) {
-			switch {
-			case failed:
+			if failed {
 				t.Error(strings.Join(notes, "\n"))
-			case skip != "":
-				t.Skip(skip)
 			}
 		})
 		name, notes = "", nil
@@ -160,7 +157,6 @@ func report(t *testing.T, out io.Reader, request func(words []string)) (ran, pla
 			flush()
 			failed = strings.HasPrefix(line, "not")
 			_, name, _ = strings.Cut(line, " - ")
-			name, skip, _ = strings.Cut(name, " # SKIP ")
 		case strings.HasPrefix(line, "1.."):
 			flush()
 			if _, err := fmt.Sscanf(line, "1..%d", &plan); err != nil {
