@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createClient, createCluster, ErrorReply, RESP_TYPES, WatchError } from "redis";
-import { cluster, nodes, test, onlyStandalone, onlyCluster, skip, until, run } from "./tap.mjs";
+import { cluster, nodes, test, onlyStandalone, onlyCluster, until, run } from "./tap.mjs";
 
 const url = ({ host, port }) => `redis://${host}:${port}`;
 const quiet = (client) => client.on("error", () => {}); // told by the command that fails
@@ -218,7 +218,6 @@ test("sharded publish and subscribe", async () => {
 });
 
 onlyStandalone("client side caching", async () => {
-  await r.sendCommand(["CLIENT", "TRACKINGINFO"]).catch(() => skip("CLIENT TRACKING is not built yet"));
   const cached = await connect({ RESP: 3, clientSideCache: { ttl: 0, maxEntries: 100, evictPolicy: "LRU" } });
   await r.set("csc", "1");
   assert.equal(await cached.get("csc"), "1");

@@ -11,10 +11,6 @@ CLUSTER = MODE == "cluster"
 tests = []
 
 
-class Skip(Exception):
-    pass
-
-
 def test(f):
     """Adds f to the tests; its name is the test's."""
     tests.append(f)
@@ -54,13 +50,6 @@ def raises(kind, text, f, *args, **kw):
     raise AssertionError(f"{got!r} instead of {kind}")
 
 
-def request(*words):
-    print("!" + " ".join(words), flush=True)
-    answer = sys.stdin.readline().strip()
-    if answer != "done":
-        raise RuntimeError(f"{words}: {answer}")
-
-
 def run():
     failed = 0
     for i, f in enumerate(tests, 1):
@@ -68,8 +57,6 @@ def run():
         try:
             f()
             print(f"ok {i} - {name}", flush=True)
-        except Skip as why:
-            print(f"ok {i} - {name} # SKIP {why}", flush=True)
         except Exception:  # noqa: BLE001
             failed += 1
             print(f"not ok {i} - {name}")

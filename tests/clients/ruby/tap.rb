@@ -40,12 +40,6 @@ def eventually(what, within = 15)
   end
 end
 
-def request(*words)
-  puts "!#{words.join(' ')}"
-  answer = $stdin.gets&.strip
-  raise "#{words}: #{answer}" unless answer == 'done'
-end
-
 def run
   $stdout.sync = true
   failed = 0
