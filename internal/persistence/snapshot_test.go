@@ -114,12 +114,15 @@ func TestSnapshotUnderChanges(t *testing.T) {
 		want := s.Digest(false)
 		snapshot := &Snapshot{Store: s, Gate: g, Compress: round%2 == 0, Checksum: true}
 		snapshot.Begin()
-		stop := make(chan struct{})
+		stop, started := make(chan struct{}), make(chan struct{}, 3)
 		var writers sync.WaitGroup
 		for w := range 3 {
 			random := rand.New(rand.NewPCG(seed, uint64(100+w)))
 			writers.Go(func() {
-				for {
+				for n := 0; ; n++ {
+					if n == 100 {
+						started <- struct{}{}
+					}
 					select {
 					case <-stop:
 						return
@@ -132,6 +135,7 @@ func TestSnapshotUnderChanges(t *testing.T) {
 				}
 			})
 		}
+		<-started // a hundred changes were made
 		var file bytes.Buffer
 		err := snapshot.Write(context.Background(), &file)
 		close(stop)
