@@ -92,7 +92,12 @@ func (c *Cluster) Addrs() []string {
 
 // Client is a cluster client; set changes its options.
 func (c *Cluster) Client(set func(*redis.ClusterOptions)) *redis.ClusterClient {
-	options := &redis.ClusterOptions{Addrs: c.Addrs(), DialTimeout: time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second}
+	options := &redis.ClusterOptions{
+		Addrs: c.Addrs(), DialTimeout: time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second,
+		// Refused connections do not make it look at the map again, and the
+		// default is a minute.
+		ClusterStateReloadInterval: time.Second,
+	}
 	if set != nil {
 		set(options)
 	}
