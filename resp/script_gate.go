@@ -144,21 +144,6 @@ func (c *Ctx) unlockAll() {
 	c.d.unlockShards(&all)
 }
 
-// many says whether there is more than one shard in the set.
-func (s *shardSet) many() bool {
-	seen := false
-	for _, word := range s {
-		if word == 0 {
-			continue
-		}
-		if seen || word&(word-1) != 0 {
-			return true
-		}
-		seen = true
-	}
-	return false
-}
-
 // scriptSignal is the end of a script, and its being busy, for those who wait.
 type scriptSignal struct {
 	function bool
