@@ -33,6 +33,7 @@ type cron struct {
 	expireNext  int // shard where expiry goes on
 	compactNext int
 	compacting  bool
+	hugePages   bool  // there may be more to make
 	watched     int64 // limit that the store's count of used memory is made for
 	nextRates   time.Time
 	nextMemory  time.Time
@@ -50,6 +51,8 @@ const (
 	// upkeepPeriod is how often it is looked whether memory is wasted. While it
 	// is, every round goes on with the work.
 	upkeepPeriod = time.Second
+	// hugePageStep is for how many huge pages upkeep asks at a time.
+	hugePageStep = 64
 	// compactPause lies between two passes of compaction: what a pass could
 	// not free will not be free a moment later.
 	compactPause = 10 * time.Second

@@ -12,8 +12,8 @@ func (d *Dispatcher) mayRemove(slot uint16) bool {
 	return d.routing == nil || d.routing.Admit(slot, true).Owner
 }
 
-// upkeep closes the holes of the heap and gives unused memory back to the
-// system, each in short steps, for about as long as budget.
+// upkeep closes the holes of the heap, gives unused memory back to the system
+// and asks it for huge pages, each in short steps, for about as long as budget.
 func (c *cron) upkeep(d *Dispatcher, now time.Time, budget time.Duration) {
 	if now.Before(c.nextUpkeep) && !c.compacting {
 		return
@@ -32,6 +32,7 @@ func (c *cron) upkeep(d *Dispatcher, now time.Time, budget time.Duration) {
 		c.nextCompact = time.Now().Add(compactPause)
 	}
 	c.release(d, deadline)
+	d.store.HugePageStep(hugePageStep)
 }
 
 // compact goes once through all shards. False: out of time.

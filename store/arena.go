@@ -39,8 +39,7 @@ type arena struct {
 	// read by everyone.
 	bases [maxPieces]atomic.Pointer[byte]
 
-	hugePages bool
-	usage     usage
+	usage usage
 
 	mu      sync.Mutex // guards all below; no other lock is taken under it
 	pieces  []*piece
@@ -49,6 +48,7 @@ type arena struct {
 	inUse   int64 // blocks handed out
 	dirty   int64 // free blocks that the system may hold pages for
 	release int   // piece at which releaseStep goes on
+	huge    hugePages
 
 	// mapLimit, when not 0, makes growth beyond it fail: tests of running
 	// out of memory.
@@ -64,10 +64,13 @@ type piece struct {
 	hint   int // no free block in words before it
 	used   []uint64
 	stale  []uint64
+
+	huge [(pieceBlocks/hugeBlocks + 63) / 64]uint64 // places of huge pages where the system was asked for one
 }
 
 func newArena(hugePages bool) (*arena, error) {
-	a := &arena{hugePages: hugePages}
+	a := &arena{}
+	a.huge.off = !hugePages || hugeForbidden()
 	if err := a.grow(1); err != nil {
 		return nil, err
 	}
@@ -89,6 +92,7 @@ func (a *arena) close() error {
 		}
 	}
 	a.pieces, a.mapped, a.inUse, a.dirty, a.hint = nil, 0, 0, 0, 0
+	a.huge.off = true
 	return first
 }
 
@@ -171,7 +175,7 @@ func (a *arena) grow(n int) error {
 	size = (size + minPiece - 1) &^ (minPiece - 1)
 	for {
 		if a.mapLimit == 0 || a.mapped+size <= a.mapLimit {
-			if mem, err := mapMemory(int(size), a.hugePages); err == nil {
+			if mem, err := mapMemory(int(size)); err == nil {
 				a.add(mem)
 				return nil
 			}
@@ -191,6 +195,7 @@ func (a *arena) add(mem []byte) {
 	if rest := blocks % 64; rest != 0 {
 		p.used[words-1] = ^uint64(0) << rest
 	}
+	a.beginHuge(p)
 	a.bases[len(a.pieces)].Store(unsafe.SliceData(mem))
 	a.pieces = append(a.pieces, p)
 	a.mapped += int64(len(mem))
@@ -299,8 +304,9 @@ func (a *arena) releaseRun(n int) int64 {
 				continue
 			}
 			at := w*64 + bits.TrailingZeros64(p.stale[w])
-			end := at
-			for end < p.blocks && end-at < n && p.stale[end/64]&(1<<(end%64)) != 0 {
+			p.splitHuge(at / hugeBlocks)
+			end, limit := at, min(at+n, (at/hugeBlocks+1)*hugeBlocks, p.blocks)
+			for end < limit && p.stale[end/64]&(1<<(end%64)) != 0 {
 				p.stale[end/64] &^= 1 << (end % 64)
 				end++
 			}

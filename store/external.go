@@ -24,7 +24,7 @@ const pageSize = 4096
 
 // newRegion maps a region for n bytes of value; all zero.
 func (a *arena) newRegion(n int) ([]byte, error) {
-	mem, err := mapMemory((n+pageSize-1)&^(pageSize-1), a.hugePages)
+	mem, err := mapMemory((n + pageSize - 1) &^ (pageSize - 1))
 	if err != nil {
 		return nil, ErrOutOfMemory
 	}

@@ -202,7 +202,7 @@ func TestLargeKeysAndValues(t *testing.T) {
 // TestPrefetchDuringChange is for the race detector and for crashes: prefetches
 // run without a lock while other goroutines grow, empty, flush and compact.
 func TestPrefetchDuringChange(t *testing.T) {
-	s := openStore(t, Options{Databases: 2})
+	s := openStore(t, Options{Databases: 2, HugePages: true})
 	stop := make(chan struct{})
 	var readers, writers sync.WaitGroup
 	for range 2 {
@@ -221,6 +221,7 @@ func TestPrefetchDuringChange(t *testing.T) {
 					s.Expires(0)
 					s.Memory(false)
 					s.ReleaseStep(1 << 18)
+					s.HugePageStep(10)
 					tx := Tx{Store: s, Now: 1}
 					tx.RandomKey(nil)
 					tx.Scan(0, 100, func(Key, Type) {})

@@ -1,23 +1,84 @@
 package store
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"strconv"
+	"strings"
+	"unsafe"
 
-// mapMemory reserves size bytes of zeroed private memory.
-func mapMemory(size int, hugePages bool) ([]byte, error) {
-	mem, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	"golang.org/x/sys/unix"
+)
+
+// mapMemory reserves size bytes of zeroed private memory, at a multiple of 2 MB
+// if it has room for a huge page. The kernel uses none before adviseHuge.
+func mapMemory(size int) ([]byte, error) {
+	room := uintptr(size)
+	if size >= hugeSize {
+		room += hugeSize
+	}
+	start, err := unix.MmapPtr(-1, 0, nil, room, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return nil, err
 	}
-	advice := unix.MADV_NOHUGEPAGE
-	if hugePages {
-		advice = unix.MADV_HUGEPAGE
+	if size >= hugeSize {
+		head := -uintptr(start) % hugeSize
+		if head > 0 {
+			_ = unix.MunmapPtr(start, head)
+		}
+		start = unsafe.Add(start, head)
+		if tail := room - head - uintptr(size); tail > 0 {
+			_ = unix.MunmapPtr(unsafe.Add(start, size), tail)
+		}
 	}
-	// Kernels without huge pages refuse; nothing depends on it.
-	_ = unix.Madvise(mem, advice)
+	mem := unsafe.Slice((*byte)(start), size)
+	adviseHuge(mem, false)
 	return mem, nil
 }
 
-func unmapMemory(mem []byte) error { return unix.Munmap(mem) }
+func unmapMemory(mem []byte) error {
+	return unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
+}
 
 // releaseMemory gives the pages of mem back; it stays mapped.
 func releaseMemory(mem []byte) error { return unix.Madvise(mem, unix.MADV_DONTNEED) }
+
+// adviseHuge has the kernel use huge pages in mem, or no longer, for what comes
+// there anew; in the first case it also replaces small pages, in its own time.
+// Kernels without huge pages refuse; nothing depends on it.
+func adviseHuge(mem []byte, huge bool) {
+	advice := unix.MADV_NOHUGEPAGE
+	if huge {
+		advice = unix.MADV_HUGEPAGE
+	}
+	_ = unix.Madvise(mem, advice)
+}
+
+// hugeForbidden says whether the administrator has turned huge pages off.
+func hugeForbidden() bool {
+	enabled, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
+	return err != nil || strings.Contains(string(enabled), "[never]")
+}
+
+// freeHuge is how much memory the system has free in pieces of 2 MB and more,
+// without a search; see proc_buddyinfo(5).
+func freeHuge() int64 {
+	const order = 9 // of a page of 4 KB
+	info, err := os.ReadFile("/proc/buddyinfo")
+	if err != nil || os.Getpagesize() != hugeSize>>order {
+		return 0
+	}
+	var free int64
+	for line := range strings.Lines(string(info)) {
+		// Node 0, zone   Normal   6   4   ...: a count for each order from 0.
+		_, counts, _ := strings.Cut(line, "zone")
+		for i, count := range strings.Fields(counts) {
+			if i <= order {
+				continue
+			}
+			if n, err := strconv.ParseInt(count, 10, 64); err == nil {
+				free += n << (i - 1 - order)
+			}
+		}
+	}
+	return free * hugeSize
+}

@@ -254,6 +254,7 @@ func (m *model) step() {
 		m.s.FreeStep(rng.Intn(Shards), 10)
 		if rng.Intn(20) == 0 {
 			m.s.ReleaseStep(1 << 20)
+			m.s.HugePageStep(10)
 		}
 	case 22: // random key
 		got, found := tx.RandomKey(nil)
@@ -353,7 +354,7 @@ func TestModel(t *testing.T) {
 			for i := range m.dbs {
 				m.dbs[i] = map[string]modelValue{}
 			}
-			m.s = openStore(t, Options{Databases: len(m.dbs), Hooks: m})
+			m.s = openStore(t, Options{Databases: len(m.dbs), Hooks: m, HugePages: true})
 			m.tx = Tx{Store: m.s, Now: 1_700_000_000_000, AllLocked: true}
 			for i := range keys {
 				name := fmt.Sprintf("key:%d", i)

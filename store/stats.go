@@ -105,3 +105,7 @@ func (h *heap) unused() int64 {
 // ReleaseStep gives up to max bytes of free memory back to the system and
 // returns how many; 0 means that there is none. It takes no shard lock.
 func (s *Store) ReleaseStep(max int64) int64 { return s.arena.releaseStep(max) }
+
+// HugePageStep asks the system for up to max huge pages where data fills them,
+// and returns for how many. No lock is needed.
+func (s *Store) HugePageStep(max int) int { return s.arena.hugeStep(max) }

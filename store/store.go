@@ -70,8 +70,8 @@ type Options struct {
 	// MaxStringLength bounds the length of a string value in bytes (Redis's
 	// proto-max-bulk-len); 0 means 512 MB. See also SetMaxStringLength.
 	MaxStringLength int64
-	// HugePages lets the kernel back the data with transparent huge pages.
-	// Off by default: memory is given back to the system in pieces of 16 KB.
+	// HugePages puts data on huge pages of 2 MB where it fills them, if the
+	// system has them; see also HugePageStep.
 	HugePages bool
 }
 

@@ -82,7 +82,8 @@ type Server struct {
 // Store holds the settings of the keyspace.
 type Store struct {
 	Databases              int
-	MaxMemory              int64  // bytes; 0: no limit
+	MaxMemory              int64 // bytes; 0: no limit
+	HugePages              bool
 	MaxMemoryPolicy        string // Redis's policy names
 	MaxMemorySamples       int
 	LFULogFactor           int

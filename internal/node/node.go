@@ -75,7 +75,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 	if cfg.Cluster.Enabled {
 		databases = 1 // as Redis Cluster: only database 0 exists
 	}
-	n.store, err = store.Open(store.Options{Databases: databases, Hooks: hooks, MaxStringLength: cfg.Server.ProtoMaxBulkLen})
+	n.store, err = store.Open(store.Options{Databases: databases, Hooks: hooks, MaxStringLength: cfg.Server.ProtoMaxBulkLen, HugePages: cfg.Store.HugePages})
 	if err != nil {
 		return nil, err
 	}
