@@ -190,6 +190,15 @@ func (n *Node) openFormation() error {
 	}
 	n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, vote)
 	n.myMeta.Vote = vote
+	if vote == "" {
+		// The others may have ended before they had noted what this node has: they
+		// hold raft back until somebody tells them that the cluster has formed,
+		// and without them there is no leader to say so.
+		if n.formed, err = loadFormed(n.cfg.DataDir); err != nil {
+			return err
+		}
+		n.myMeta.Cluster, n.myMeta.Vote = n.formed.Cluster, n.formed.Founder
+	}
 	if begun, err := n.raft.begun(); err != nil || begun && vote != "" {
 		return err // raft runs when the votes are in sight
 	}
@@ -199,7 +208,13 @@ func (n *Node) openFormation() error {
 // form takes the next step of formation, until the map names the cluster.
 func (n *Node) form() error {
 	before := n.formation.Vote()
-	if n.fsm.latest.Load().Formed() {
+	if m := n.fsm.latest.Load(); m.Formed() {
+		if now := (formed{m.ClusterID(), m.Founder()}); now != n.formed && m.Founder() != "" {
+			if err := saveFormed(n.cfg.DataDir, now); err != nil {
+				return err
+			}
+			n.formed = now
+		}
 		if before == "" {
 			return nil
 		}

@@ -332,11 +332,12 @@ func TestGossipIsUnderstood(t *testing.T) {
 			return true
 		}
 	}
-	eventually(t, 20*time.Second, "all see all", sees(4))
+	eventually(t, patience, "all see all", sees(4))
+	port := nodes[3].port()
 	_ = nodes[3].Close()
-	eventually(t, 20*time.Second, "the dead one is missed", sees(3))
-	c.start(3, 0, quick)
-	eventually(t, 20*time.Second, "it is back", sees(4))
+	eventually(t, patience, "the dead one is missed", sees(3))
+	c.start(3, port, quick)
+	eventually(t, patience, "it is back", sees(4))
 	if n := dropped.Load(); n > 0 {
 		t.Fatalf("%d messages refused, the last: %v", n, text.Load())
 	}

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	idFile   = "node-id"
-	voteFile = "formation-vote" // while no cluster has formed
+	idFile     = "node-id"
+	voteFile   = "formation-vote" // while no cluster has formed
+	formedFile = "cluster"        // the one that has
 )
 
 // loadID returns the ID kept in dir, making one in a fresh directory.
@@ -70,13 +71,53 @@ func loadVote(dir string) (slotmap.NodeID, error) {
 func saveVote(dir string, vote slotmap.NodeID) error {
 	path := filepath.Join(dir, voteFile)
 	if vote == "" {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
+		return removeIfThere(path)
 	}
 	tmp := path + ".tmp"
 	if err := writeSynced(tmp, []byte(vote+"\n")); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// formed is the cluster that a node belongs to, as gossip shows it.
+type formed struct {
+	Cluster string
+	Founder slotmap.NodeID
+}
+
+// loadFormed returns what saveFormed has noted, nothing when it has not.
+func loadFormed(dir string) (f formed, err error) {
+	path := filepath.Join(dir, formedFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return formed{}, nil
+	}
+	if err != nil {
+		return formed{}, err
+	}
+	words := strings.Fields(string(data))
+	if len(words) != 2 {
+		return formed{}, fmt.Errorf("%s: not a cluster and its founder", path)
+	}
+	f = formed{words[0], slotmap.NodeID(words[1])}
+	if err := f.Founder.Validate(); err != nil {
+		return formed{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+func saveFormed(dir string, f formed) error {
+	path := filepath.Join(dir, formedFile)
+	tmp := path + ".tmp"
+	if err := writeSynced(tmp, fmt.Appendf(nil, "%s %s\n", f.Cluster, f.Founder)); err != nil {
 		return err
 	}
 	return os.Rename(tmp, path)
@@ -105,5 +146,6 @@ func newBoot() (uint64, error) {
 
 // wipe makes the directory a fresh one: the next start is a new node.
 func wipe(dir string) error {
-	return errors.Join(os.RemoveAll(filepath.Join(dir, "raft")), saveVote(dir, ""), os.Remove(filepath.Join(dir, idFile)))
+	return errors.Join(os.RemoveAll(filepath.Join(dir, "raft")), saveVote(dir, ""), removeIfThere(filepath.Join(dir, formedFile)),
+		os.Remove(filepath.Join(dir, idFile)))
 }

@@ -46,6 +46,7 @@ type Node struct {
 	transport *gossipTransport
 
 	formation *control.Formation // only the goroutine of runMembership
+	formed    formed             // noted on disk; as formation
 
 	loop      chan func() // everything that touches agent and controller
 	agent     *control.Agent

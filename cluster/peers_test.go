@@ -45,7 +45,7 @@ func FuzzControl(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = n.Close() })
-	for deadline := time.Now().Add(20 * time.Second); !n.Map().Formed(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !n.Map().Formed(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.Fatal("no cluster formed")
 		}
@@ -61,7 +61,7 @@ func FuzzControl(f *testing.F) {
 		case <-done:
 		case <-n.Done():
 			t.Fatalf("the node stopped: %v", n.Err())
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the loop hangs")
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -51,8 +52,8 @@ func transports(t testing.TB) (a, b *raftTransport) {
 		}
 		return "", false
 	}
-	a = newRaftTransport(idA, ma, addr, time.Second, newMemory(receiveBytes), quiet())
-	b = newRaftTransport(idB, mb, addr, time.Second, newMemory(receiveBytes), quiet())
+	a = newRaftTransport(idA, ma, addr, patience, newMemory(receiveBytes), quiet())
+	b = newRaftTransport(idB, mb, addr, patience, newMemory(receiveBytes), quiet())
 	t.Cleanup(func() { _, _ = a.Close(), b.Close() })
 	return a, b
 }
@@ -270,7 +271,7 @@ func TestRaftCalls(t *testing.T) {
 		t.Fatalf("a snapshot that is none: %v, %d seen", err, len(seen))
 	}
 	// b answers before it gives the room back.
-	eventually(t, 10*time.Second, "the snapshot's room is given back", func() bool {
+	eventually(t, patience, "the snapshot's room is given back", func() bool {
 		return len(b.snapshot) == 0 && b.mem.left.Load() == receiveBytes
 	})
 }
@@ -324,8 +325,8 @@ func TestRaftIsForOneNode(t *testing.T) {
 		request, _ := encodeRaftRequest(testRequests(t)[0])
 		_, _ = conn.Write([]byte(c.from + c.to))
 		_ = writeFrame(conn, request)
-		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, context.DeadlineExceeded) {
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s to %s: answered", c.from.Short(), c.to.Short())
 		}
 		_ = conn.Close()

@@ -1,7 +1,12 @@
 package cluster
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"respkv/cluster/slotmap"
 )
 
 // TestRestartOfAllWithoutSeeds: nodes made known to each other by hand find each
@@ -29,31 +34,59 @@ func TestRestartOfAllWithoutSeeds(t *testing.T) {
 	eventually(t, patience, "the cluster is back", func() bool { return settled(nodes, 1) })
 }
 
-// TestRestartRightAfterFormation: the processes end before they have noted that
-// the cluster they voted for has formed. Without seeds they find each other all
-// the same, from raft's configuration on disk.
+// TestRestartRightAfterFormation: the processes end before all of them have noted
+// that the cluster they voted for has formed. Without seeds they find each other
+// all the same, from raft's configuration on disk, and go on: one of them that has
+// noted it tells the others, who hold raft back until they know.
 func TestRestartRightAfterFormation(t *testing.T) {
-	c := &testNodes{t: t}
-	nodes := []*Node{c.start(0, 0, nil)}
-	c.seeds = []string{nodes[0].mux.Addr().String()}
-	for i := 1; i < 3; i++ {
-		nodes = append(nodes, c.start(i, 0, nil))
+	for name, noted := range map[string]func(id, founder slotmap.NodeID) bool{
+		"nobody knows":             func(_, _ slotmap.NodeID) bool { return false },
+		"the founder knows":        func(id, founder slotmap.NodeID) bool { return id == founder },
+		"all but the founder know": func(id, founder slotmap.NodeID) bool { return id != founder },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &testNodes{t: t}
+			nodes := []*Node{c.start(0, 0, nil)}
+			c.seeds = []string{nodes[0].mux.Addr().String()}
+			for i := 1; i < 3; i++ {
+				nodes = append(nodes, c.start(i, 0, nil))
+			}
+			eventually(t, patience, "the cluster forms", func() bool { return settled(nodes, 1) })
+			c.waitNoted()
+			founder := nodes[0].Map().Founder()
+			var ports []int
+			for _, n := range nodes {
+				ports = append(ports, n.port())
+			}
+			for i, n := range nodes {
+				_ = n.Close()
+				if noted(n.ID(), founder) {
+					continue
+				}
+				if err := errors.Join(saveVote(c.dirs[i], founder), os.Remove(filepath.Join(c.dirs[i], formedFile))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.seeds = nil
+			for i, port := range ports {
+				nodes[i] = c.start(i, port, nil)
+			}
+			eventually(t, patience, "the cluster is back", func() bool { return settled(nodes, 1) })
+		})
 	}
-	eventually(t, patience, "the cluster forms", func() bool { return settled(nodes, 1) })
-	founder := nodes[0].Map().Founder()
-	var ports []int
-	for _, n := range nodes {
-		ports = append(ports, n.port())
-	}
-	for i, n := range nodes {
-		_ = n.Close()
-		if err := saveVote(c.dirs[i], founder); err != nil {
-			t.Fatal(err)
+}
+
+// waitNoted waits until every node has noted that the cluster has formed.
+func (c *testNodes) waitNoted() {
+	c.t.Helper()
+	eventually(c.t, patience, "the formation is noted", func() bool {
+		for _, dir := range c.dirs {
+			vote, err := loadVote(dir)
+			f, errFormed := loadFormed(dir)
+			if err != nil || errFormed != nil || vote != "" || f.Cluster == "" {
+				return false
+			}
 		}
-	}
-	c.seeds = nil
-	for i, port := range ports {
-		nodes[i] = c.start(i, port, nil)
-	}
-	eventually(t, patience, "the cluster is back", func() bool { return settled(nodes, 1) })
+		return true
+	})
 }

@@ -24,7 +24,7 @@ import (
 const (
 	fakeDatabases = 2
 	// settle is how long a test waits for what must come.
-	settle = 20 * time.Second
+	settle = time.Minute
 )
 
 // fakeStore is a keyspace of strings with a lock per shard, as Applier and Slots.

@@ -248,7 +248,7 @@ func TestDivergedSlot(t *testing.T) {
 
 func TestWaitAcked(t *testing.T) {
 	config := testConfig()
-	config.Heartbeat = 2 * time.Second // acknowledgements come because they are asked for
+	config.Heartbeat, config.Timeout = settle, 2*settle // acknowledgements come because they are asked for
 	p := newFakeNode(t, "p", config)
 	p.lead(t, 1, 1, 2)
 	var replicas []*fakeNode
@@ -269,7 +269,7 @@ func TestWaitAcked(t *testing.T) {
 			t.Fatalf("acknowledged by %d", n)
 		}
 		cancel()
-		if d := time.Since(start); d > 1900*time.Millisecond {
+		if d := time.Since(start); d > settle/2 {
 			t.Errorf("took %v", d)
 		}
 	}

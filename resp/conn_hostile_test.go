@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"respkv/internal/freeport"
 	"respkv/resp/proto"
 )
 
@@ -120,12 +120,7 @@ func exchange(t *testing.T, addr, packet string) string {
 
 func startRedis(t *testing.T, binary string, options ...string) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	ln.Close()
+	port := freeport.Find(t, 1, 10000) // with the port of its cluster bus
 	cmd := exec.Command(binary, "--port", fmt.Sprint(port), "--save", "", "--daemonize", "no", "--bind", "127.0.0.1", "--dir", t.TempDir())
 	cmd.Args = append(cmd.Args, options...)
 	out, err := cmd.StdoutPipe()
@@ -136,13 +131,15 @@ func startRedis(t *testing.T, binary string, options ...string) (addr string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	var said strings.Builder
 	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
 		if strings.Contains(lines.Text(), "Ready to accept connections") {
 			go io.Copy(io.Discard, out)
 			return fmt.Sprintf("127.0.0.1:%d", port)
 		}
 	}
-	t.Fatal("redis-server did not start")
+	t.Fatalf("redis-server did not start:\n%s", &said)
 	return ""
 }
 

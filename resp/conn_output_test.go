@@ -63,11 +63,11 @@ func TestHardOutputLimit(t *testing.T) {
 		c.do("SUBSCRIBE")
 		client := s.Clients().All()[0]
 		message := make([]byte, 64<<10)
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(patience)
 		for s.Stats().OutputBufferDisconnects == 0 {
 			start := time.Now()
 			client.Push(message)
-			if d := time.Since(start); d > 2*time.Second {
+			if d := time.Since(start); d > patience {
 				t.Fatalf("Push blocked for %v", d)
 			}
 			if time.Now().After(deadline) {
@@ -92,9 +92,6 @@ func TestSoftOutputLimit(t *testing.T) {
 		message := make([]byte, 1<<20)
 		for range 16 {
 			client.Push(message)
-		}
-		if s.Stats().OutputBufferDisconnects != 0 {
-			t.Fatal("closed at once")
 		}
 		eventually(t, "client gone", func() bool { return s.Clients().Len() == 0 })
 		if d := time.Since(start); d < time.Second {

@@ -459,6 +459,7 @@ func TestEffectSamplesComplete(t *testing.T) {
 }
 
 func TestEffects(t *testing.T) {
+	oneGoroutine(t)
 	primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})
 	replica := newTestNode(t, newRouting(t, everySlot), nil)
 	for _, name := range slices.Sorted(maps.Keys(effectSamples)) {

@@ -47,12 +47,16 @@ func TestMaxClients(t *testing.T) {
 
 func TestIdleTimeout(t *testing.T) {
 	drivers(t, func(t *testing.T, generic bool) {
-		s := startServer(t, generic, func(cfg *ServerConfig, _ *testExecutor) { cfg.Limits.Timeout = time.Second })
+		s := startServer(t, generic, nil)
 		idle, blocked, subscriber := s.dial(t), s.dial(t), s.dial(t)
-		idle.do("PING")
 		subscriber.do("SUBSCRIBE")
 		blocked.send(wireCommand("WAIT-FOR", "k"))
+		eventually(t, "one is blocked", func() bool { return s.Stats().BlockedClients == 1 })
 		start := time.Now()
+		idle.do("PING")
+		if err := s.SetLimits(func(l *Limits) { l.Timeout = time.Second }); err != nil {
+			t.Fatal(err)
+		}
 		idle.expectEOF()
 		if d := time.Since(start); d < 800*time.Millisecond {
 			t.Errorf("closed after %v", d)
@@ -92,7 +96,7 @@ func TestShutdownSendsReplies(t *testing.T) {
 		idle.do("PING")
 		blocked.send("PING\r\n" + wireCommand("WAIT-FOR", "k"))
 		blocked.expect("+PONG\r\n")
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Fatal(err)
@@ -207,7 +211,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(connectionTime))
 	c := &testConn{Conn: nc, t: t, r: bufio.NewReader(nc)}
 	defer c.Close()
 	go io.WriteString(nc, strings.Repeat(wireCommand("ECHO", "secret"), 3000)+wireCommand("WAIT-FOR", "k")+"PING\r\n")

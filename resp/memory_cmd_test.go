@@ -10,6 +10,7 @@ import (
 // MEMORY PURGE gives back what deleted keys leave behind, without waiting for the
 // background.
 func TestMemoryPurge(t *testing.T) {
+	oneGoroutine(t)
 	n := serveNode(t, servedOptions{})
 	c := n.dial(t)
 	c.check("debug pause-cron 1", "+OK\r\n")
@@ -61,8 +62,10 @@ func TestPopulateIsReplicated(t *testing.T) {
 func TestPauseKeepsExpired(t *testing.T) {
 	n := serveNode(t, servedOptions{change: func(c *config.Config) { c.Server.Hz = 100 }})
 	c := n.dial(t)
+	c.check("debug set-active-expire 0", "+OK\r\n") // until it is paused
 	c.check("psetex k 20 v", "+OK\r\n")
 	c.check("client pause 100000 write", "+OK\r\n")
+	c.check("debug set-active-expire 1", "+OK\r\n")
 	eventually(t, "k is past its deadline", func() bool { return c.call("get", "k") == "$-1\r\n" })
 	c.check("dbsize", ":1\r\n")
 	if got := c.infoField("expired_keys", "info", "stats"); got != "0" {

@@ -64,6 +64,15 @@ func newTestNode(t testing.TB, routing Routing, log *effectLog) *testNode {
 	return n
 }
 
+// oneGoroutine skips a long test with -short, as under the race detector, which
+// has nothing to find in it.
+func oneGoroutine(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long, with one goroutine")
+	}
+}
+
 // newClient returns another client that speaks that version of the protocol.
 func (n *testNode) newClient(version int) *Client {
 	c := &Client{server: n.d.server}

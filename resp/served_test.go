@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
@@ -67,7 +66,7 @@ func serveNode(t testing.TB, o servedOptions) *servedNode {
 	s.Serve(ln)
 	n.addr = ln.Addr().String()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)

@@ -210,7 +210,7 @@ func startServer(t testing.TB, generic bool, change func(*ServerConfig, *testExe
 	s.Serve(ln)
 	s.Serve(unix)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -229,6 +229,14 @@ func drivers(t *testing.T, test func(t *testing.T, generic bool)) {
 	t.Run("net", func(t *testing.T) { test(t, true) })
 }
 
+// patience is how long the tests wait for what is to happen: much longer than it
+// takes, since the machine may be busy with other tests.
+const patience = time.Minute
+
+// connectionTime ends a test that hangs. It is of a whole connection, and some
+// tests use one from beginning to end.
+const connectionTime = 5 * time.Minute
+
 type testConn struct {
 	net.Conn
 	t testing.TB
@@ -243,7 +251,7 @@ func dial(t testing.TB, network, addr string) *testConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(connectionTime))
 	t.Cleanup(func() { nc.Close() })
 	return &testConn{Conn: nc, t: t, r: bufio.NewReaderSize(nc, 64<<10)}
 }
@@ -310,7 +318,7 @@ func wireCommand(args ...string) string {
 // eventually waits for a condition that other goroutines bring about.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !condition() {
 		if time.Now().After(deadline) {
 			t.Fatalf("timed out waiting: %s", what)

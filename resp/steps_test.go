@@ -81,6 +81,7 @@ func readsLittle(line string) bool {
 // TestStepsLikePlain compares replies, data, effects and events of commands that
 // take a pause wherever they can with those of the same commands in one go.
 func TestStepsLikePlain(t *testing.T) {
+	oneGoroutine(t)
 	for _, line := range stepLines {
 		t.Run(line, func(t *testing.T) {
 			var outcome [2]struct {
@@ -145,6 +146,7 @@ func (n *testNode) checkNoSteps() {
 // result has the change. One that changes all the time does not keep it from
 // ending.
 func TestStepsAgain(t *testing.T) {
+	oneGoroutine(t)
 	changes := map[string][]string{
 		"SUNIONSTORE {b}dst {b}set {b}none":   {"SADD {b}set new", "SREM {b}set m1", "SADD {b}none x", "DEL {b}set", "PEXPIREAT {b}set 1", "RENAME {b}set2 {b}set", "SPOP {b}set 3", "FLUSHDB"},
 		"SINTERSTORE {b}dst {b}set {b}set2":   {"SADD {b}set new", "DEL {b}set2", "SET {b}set2 x", "SMOVE {b}set {b}set2 m999"},
@@ -334,6 +336,7 @@ func TestStepsNotInExec(t *testing.T) {
 // TestStepsReplayed applies effects in steps on a replica, where a change of what
 // is read can only come from a copy of the slot.
 func TestStepsReplayed(t *testing.T) {
+	oneGoroutine(t)
 	for _, line := range stepLines {
 		primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})
 		replica := newTestNode(t, newRouting(t, func(uint16) bool { return false }), nil)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"respkv/internal/config"
+	"respkv/store"
 )
 
 // tracedLines are run where MONITOR and the slow log look.
@@ -252,11 +253,14 @@ func TestSlowlogSameAsRedis(t *testing.T) {
 // slow shows all the same.
 func TestSlowPipeline(t *testing.T) {
 	n := serveNode(t, servedOptions{})
-	c, other := n.dial(t), n.dial(t)
+	c := n.dial(t)
 	c.check("config set slowlog-log-slower-than 50000 latency-monitor-threshold 50", "+OK\r\n")
-	other.send(wireCommand("debug", "sleep", "0.2"))
-	eventually(t, "asleep", func() bool { return !n.tryLock() })
+	client, shard := n.d.server.Clients().All()[0], store.MakeKey([]byte("k")).Shard()
+	n.store.LockShard(shard)
 	c.send(strings.Repeat(wireCommand("get", "k"), 10))
+	eventually(t, "GET waits for the lock", func() bool { return strings.Contains(string(client.AppendInfo(nil, time.Now())), " cmd=get ") })
+	time.Sleep(60 * time.Millisecond) // how slow it is
+	n.store.UnlockShard(shard)
 	for range 10 {
 		c.wire()
 	}
@@ -265,22 +269,6 @@ func TestSlowPipeline(t *testing.T) {
 	}
 	if got := c.call("latency", "latest"); !strings.Contains(got, "fast-command") {
 		t.Errorf("latency events %q", got)
-	}
-}
-
-// tryLock says whether the shard of a key is free.
-func (n *servedNode) tryLock() bool {
-	free := make(chan bool, 1)
-	go func() {
-		n.store.LockShard(0)
-		n.store.UnlockShard(0)
-		free <- true
-	}()
-	select {
-	case <-free:
-		return true
-	case <-time.After(20 * time.Millisecond):
-		return false
 	}
 }
 

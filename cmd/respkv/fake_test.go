@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // The test binary plays the node that `respkv dev` starts when this variable
@@ -133,25 +132,4 @@ func startFake(t *testing.T, f *fakeNode) (addr string) {
 	t.Cleanup(func() { _ = l.Close() })
 	go f.serve(l)
 	return l.Addr().String()
-}
-
-// freePorts finds a first port p so that p to p+n-1 and the same plus 10000
-// were free a moment ago.
-func freePorts(t *testing.T, n int) int {
-	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
-	for time.Now().Before(deadline) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		o := devOptions{nodes: n, port: port}
-		if o.check() == nil && portsFree(o) == nil {
-			return port
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
 }

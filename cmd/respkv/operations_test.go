@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"respkv/internal/freeport"
 )
 
 func TestLeave(t *testing.T) {
@@ -96,7 +98,7 @@ func (o *output) Write(p []byte) (int, error) {
 
 func (o *output) waitFor(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		o.mu.Lock()
 		all := o.text.String()
@@ -115,7 +117,7 @@ func (o *output) waitFor(t *testing.T, text string) {
 func startDev(t *testing.T, mode string) (o devOptions, out *output, signals chan os.Signal, result chan error) {
 	t.Setenv(fakeNodeVariable, mode)
 	out = &output{line: make(chan struct{}, 1)}
-	o = devOptions{nodes: 3, replicas: 1, port: freePorts(t, 3), dir: t.TempDir(), formed: 10 * time.Second, stopped: 10 * time.Second}
+	o = devOptions{nodes: 3, replicas: 1, port: freeport.Find(t, 3, 10000), dir: t.TempDir(), formed: time.Minute, stopped: time.Minute}
 	signals, result = make(chan os.Signal, 2), make(chan error, 1)
 	go func() { result <- dev(o, out, signals) }()
 	return o, out, signals, result

@@ -51,7 +51,7 @@ func meet(t *testing.T, accept, dial *tls.Config) (acceptErr, dialErr error) {
 			return
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		c := tls.Server(conn, accept)
 		if err = c.Handshake(); err == nil {
 			_, err = c.Write([]byte("x"))
@@ -66,7 +66,7 @@ func meet(t *testing.T, accept, dial *tls.Config) (acceptErr, dialErr error) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	c := tls.Client(conn, dial)
 	if dialErr = c.Handshake(); dialErr == nil {
 		_, dialErr = io.ReadFull(c, make([]byte, 1))
@@ -233,7 +233,7 @@ func TestFilesAreFollowed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { store.Watch(ctx, time.Millisecond); close(done) }()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for serial(t, store, ca) != 13 {
 		if time.Now().After(deadline) {
 			t.Fatal("the renewal was not noticed")

@@ -8,14 +8,14 @@ import (
 // waitUntil waits for a condition that another process brings about.
 func waitUntil(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for !condition() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("waited 10 s until %s", what)
+			t.Fatalf("waited a minute until %s", what)
 		case <-poll.C:
 		}
 	}

@@ -144,7 +144,7 @@ func TestMatchBounded(t *testing.T) {
 		if Match([]byte(pattern), name) {
 			t.Errorf("%.8q... matches", pattern)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%.8q... took %v", pattern, took)
 		}
 	}

@@ -47,6 +47,7 @@ var allowed = []struct {
 	{"internal/lua/syntax", nil},
 	{"internal/lua", []string{"internal/lua/...", "internal/rdb"}},
 	{"internal/geo", nil},
+	{"internal/freeport", nil},
 	{"internal/threads", nil},
 	{"internal/observe", []string{"resp/...", "replication/...", "cluster/..."}},
 	{"internal/rdb", nil},

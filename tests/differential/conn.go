@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// replyTimeout bounds the wait for any one reply.
-const replyTimeout = 15 * time.Second
+// replyTimeout bounds the wait for any one reply: much longer than one takes, since
+// the machine may be busy.
+const replyTimeout = time.Minute
 
 // Conn is a raw RESP connection: it sends what it is given and hands back the
 // exact bytes of each reply. Not safe for concurrent use.

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"respkv/internal/freeport"
 )
 
 // Server is one of the two servers compared.
@@ -55,7 +57,7 @@ func StartRedis(t testing.TB, name string) *Server {
 	if err != nil {
 		t.Skip("no redis-server in PATH to compare with")
 	}
-	port := freePort(t)
+	port := freeport.Find(t, 1)
 	return start(t, name, port, exec.Command(binary,
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
 		"--daemonize", "no", "--dir", t.TempDir(), "--enable-debug-command", "yes"))
@@ -70,7 +72,7 @@ func startRespkv(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := freeport.Find(t, 1)
 	return start(t, "respkv", port, exec.Command(binary, "serve",
 		"--server.bind", "127.0.0.1", "--server.port", strconv.Itoa(port),
 		"--data_dir", t.TempDir(), "--log.level", "warn", "--server.enable_debug_command", "yes"))
@@ -131,7 +133,7 @@ func start(t testing.TB, name string, port int, cmd *exec.Cmd) *Server {
 
 func waitReady(t testing.TB, s *Server, exited <-chan struct{}) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(replyTimeout)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -152,18 +154,6 @@ func waitReady(t testing.TB, s *Server, exited <-chan struct{}) {
 		case <-tick.C:
 		}
 	}
-}
-
-// freePort asks the kernel for a port. It is free when this returns; a server
-// that finds it taken ends at start and fails the test.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // Has says whether the server has a command, given by full name.

@@ -201,4 +201,4 @@ func (p *parser) add(kind StepKind, args []string) {
 }
 
 // untilTimeout bounds how long a step with @until is repeated.
-const untilTimeout = 5 * time.Second
+const untilTimeout = time.Minute

@@ -46,7 +46,7 @@ type message struct {
 	SessionID string `json:"sessionId,omitempty"`
 }
 
-const answerTime = 20 * time.Second
+const answerTime = harness.Patience
 
 // startBrowser opens an empty tab; the test is skipped without Chromium.
 func startBrowser(t testing.TB, width, height int) *browser {
@@ -237,9 +237,9 @@ func (b *browser) eval(expression string) string {
 }
 
 // waitFor waits until an expression is true.
-func (b *browser) waitFor(within time.Duration, expression string) {
+func (b *browser) waitFor(expression string) {
 	b.t.Helper()
-	harness.Eventually(b.t, within, func() error {
+	harness.Eventually(b.t, harness.Patience, func() error {
 		if got := b.eval("Boolean(" + expression + ")"); got != "true" {
 			return fmt.Errorf("%s is %s; the page says:\n%s", expression, got, b.eval("document.body.innerText"))
 		}
@@ -257,6 +257,19 @@ func (b *browser) hover(selector string, x, y float64) {
 		b.t.Fatalf("%s: %s", selector, text)
 	}
 	b.call("Input.dispatchMouseEvent", map[string]any{"type": "mouseMoved", "x": box.X + x*box.W, "y": box.Y + y*box.H}, nil)
+}
+
+// hoverUntil is hover until an expression is true: what is above the element may
+// grow meanwhile, and move it.
+func (b *browser) hoverUntil(selector string, x, y float64, expression string) {
+	b.t.Helper()
+	harness.Eventually(b.t, harness.Patience, func() error {
+		b.hover(selector, x, y)
+		if b.eval("Boolean("+expression+")") != "true" {
+			return fmt.Errorf("with the mouse over %s: %s is not true", selector, expression)
+		}
+		return nil
+	})
 }
 
 // scheme makes the page light or dark.

@@ -15,7 +15,7 @@ import (
 // asUser is a client of one node that logs in.
 func asUser(t *testing.T, n *harness.Node, name, password string) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: n.Addr(), Username: name, Password: password, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 20 * time.Second})
+	c := redis.NewClient(&redis.Options{Addr: n.Addr(), Username: name, Password: password, MaxRetries: -1, DialTimeout: 5 * time.Second, ReadTimeout: harness.Patience})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -31,6 +31,7 @@ func requireError(t *testing.T, what string, err error, prefix string) {
 // joins, on one that was killed and starts alone; wrong passwords and what they
 // may not do is refused everywhere; what nodes replicate is nobody's.
 func TestUsersOfCluster(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	c := harness.StartCluster(t, 3, 1, "--cluster.secret=between nodes", "--server.users=op on >op ~* &* +@all")
 	admin := asUser(t, c.Nodes[0], "op", "op")
@@ -50,9 +51,9 @@ func TestUsersOfCluster(t *testing.T) {
 	check := func(n *harness.Node) {
 		t.Helper()
 		app := asUser(t, n, "app", "secret")
-		harness.Eventually(t, 20*time.Second, func() error { return app.Ping(ctx).Err() })
+		harness.Eventually(t, harness.Patience, func() error { return app.Ping(ctx).Err() })
 		reader := asUser(t, n, "reader", "r")
-		harness.Eventually(t, 20*time.Second, func() error { return reader.Ping(ctx).Err() })
+		harness.Eventually(t, harness.Patience, func() error { return reader.Ping(ctx).Err() })
 		requireError(t, "wrong password", asUser(t, n, "app", "wrong").Ping(ctx).Err(), "WRONGPASS")
 		requireError(t, "no such user", asUser(t, n, "nobody", "secret").Ping(ctx).Err(), "WRONGPASS")
 		requireError(t, "other keys", app.Get(ctx, "other").Err(), "NOPERM this user has no permissions to access one of the keys")
@@ -84,7 +85,7 @@ func TestUsersOfCluster(t *testing.T) {
 	if err := admin.Do(ctx, "ACL", "SETUSER", "default", "off", "resetpass", "-@all").Err(); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		// A new connection each time: one that was let in before stays so.
 		if err := c.Nodes[1].Client().Ping(ctx).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOAUTH") {
 			return fmt.Errorf("without a password: %v", err)
@@ -92,9 +93,9 @@ func TestUsersOfCluster(t *testing.T) {
 		return nil
 	})
 	victim := c.Nodes[2]
-	harness.Eventually(t, 10*time.Second, func() error { return saved(victim, "default") })
+	harness.Eventually(t, harness.Patience, func() error { return saved(victim, "default") })
 	victim.Kill()
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		reader.ReloadState(ctx)
 		app.ReloadState(ctx)
 		for i := range 100 {
@@ -124,7 +125,7 @@ func TestUsersOfCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range append(c.Nodes[:3:3], joined) {
-		harness.Eventually(t, 10*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			if err := asUser(t, n, "app", "secret").Ping(ctx).Err(); err == nil || !strings.HasPrefix(err.Error(), "WRONGPASS") {
 				return fmt.Errorf("the deleted user: %v", err)
 			}

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"respkv/tests/process/harness"
 )
@@ -17,7 +16,7 @@ var perSecond = regexp.MustCompile(`(?m)^([A-Z_]+).*?: ([0-9.]+) requests per se
 func runBenchmark(t *testing.T, n *harness.Node, tests int, args ...string) {
 	t.Helper()
 	args = append([]string{"-h", n.Host, "-p", strconv.Itoa(n.Port), "-q", "-c", "20", "-r", "10000"}, args...)
-	out := harness.Run(t, 60*time.Second, "", harness.Tool(t, "redis-benchmark"), args...)
+	out := harness.Run(t, 2*harness.Patience, "", harness.Tool(t, "redis-benchmark"), args...)
 	out = strings.ReplaceAll(out, "\r", "\n") // progress is drawn over
 	results := perSecond.FindAllStringSubmatch(out, -1)
 	if len(results) != tests {

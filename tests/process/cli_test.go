@@ -7,13 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"respkv/tests/process/harness"
 )
 
 // TestRedisCLI uses redis-cli as an operator does, on a cluster of three.
 func TestRedisCLI(t *testing.T) {
+	t.Parallel()
 	harness.Tool(t, "redis-cli")
 	c := harness.StartCluster(t, 3, 1)
 	first := c.Nodes[0]
@@ -129,7 +129,7 @@ func TestRedisCLIStandalone(t *testing.T) {
 	})
 	t.Run("SHUTDOWN ends the process with code 0", func(t *testing.T) {
 		_ = exec.Command(harness.Tool(t, "redis-cli"), "-p", strconv.Itoa(n.Port), "shutdown").Run()
-		harness.Eventually(t, 10*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			if n.Running() {
 				return fmt.Errorf("the node still runs")
 			}

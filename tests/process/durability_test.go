@@ -29,12 +29,13 @@ var durabilities = []struct {
 
 // TestKillUnderDurability ends each node once with SIGKILL.
 func TestKillUnderDurability(t *testing.T) {
+	t.Parallel()
 	for _, d := range durabilities {
 		t.Run(fmt.Sprintf("%s of %d", d.level, d.replicas), func(t *testing.T) {
 			c := harness.StartCluster(t, 3, d.replicas, "--replication.durability="+d.level)
 			writers := harness.StartWriters(t, c.Client(nil), 8)
 			for i, victim := range c.Nodes {
-				writers.WaitFor(t, 1000, 20*time.Second)
+				writers.WaitFor(t, 1000, harness.Patience)
 				slots := victim.PrimarySlots(c.Nodes[(i+1)%3])
 				if len(slots) == 0 {
 					t.Fatalf("node %s is primary of nothing: its end shows nothing", victim.Addr())
@@ -42,13 +43,13 @@ func TestKillUnderDurability(t *testing.T) {
 				victim.Kill()
 				// With three copies the killed node is not needed to write again.
 				if d.replicas > 1 {
-					writers.WaitFor(t, 500, 30*time.Second)
+					writers.WaitFor(t, 500, harness.Patience)
 				}
 				victim.Start()
 				c.WaitComplete(harness.FormLimit)
 				evenPrimaries(t, c)
 			}
-			writers.WaitFor(t, 1000, 20*time.Second)
+			writers.WaitFor(t, 1000, harness.Patience)
 			writers.RequireNothingLost(t)
 		})
 	}
@@ -57,7 +58,7 @@ func TestKillUnderDurability(t *testing.T) {
 // evenPrimaries waits until each node is primary of a share again.
 func evenPrimaries(t *testing.T, c *harness.Cluster) {
 	t.Helper()
-	harness.Eventually(t, harness.FormLimit, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		for _, n := range c.Nodes {
 			if own := len(n.PrimarySlots(c.Nodes[0])); own < harness.Slots/len(c.Nodes)*3/4 {
 				return fmt.Errorf("node %s is primary of %d slots", n.Addr(), own)
@@ -71,10 +72,11 @@ func evenPrimaries(t *testing.T, c *harness.Cluster) {
 // another one, and lets it go on: clients that kept their connection to it get
 // neither an OK nor an old value from it.
 func TestFreezeUnderDurability(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, 3, 1, "--replication.durability=quorum")
 	client := c.Client(nil)
 	writers := harness.StartWriters(t, client, 8)
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 	ctx := context.Background()
 	frozen, others := c.Nodes[1], []*harness.Node{c.Nodes[0], c.Nodes[2]}
 	slots := frozen.PrimarySlots(others[0])
@@ -97,7 +99,7 @@ func TestFreezeUnderDurability(t *testing.T) {
 		}
 	}()
 	for i := range clients {
-		harness.Eventually(t, 20*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			var err error
 			for _, n := range others {
 				err = n.Client().Set(ctx, key(i), "new", 0).Err()
@@ -131,7 +133,7 @@ func TestFreezeUnderDurability(t *testing.T) {
 	}
 	c.WaitComplete(harness.FormLimit)
 	for i := range clients {
-		harness.Eventually(t, clientReload, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			got, err := client.Get(ctx, key(i)).Result()
 			if err == nil && got != "new" {
 				err = harness.Final(fmt.Errorf("%s is %q", key(i), got))
@@ -139,7 +141,7 @@ func TestFreezeUnderDurability(t *testing.T) {
 			return err
 		})
 	}
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 	writers.RequireNothingLost(t)
 }
 
@@ -153,7 +155,7 @@ func TestCutUnderDurability(t *testing.T) {
 	c.WaitComplete(harness.FormLimit)
 	writers := harness.StartWriters(t, c.Client(nil), 8)
 	for cut := range nodes {
-		writers.WaitFor(t, 1000, 20*time.Second)
+		writers.WaitFor(t, 1000, harness.Patience)
 		other, third := nodes[(cut+1)%3], nodes[(cut+2)%3]
 		slots := nodes[cut].PrimarySlots(other)
 		if len(slots) == 0 {
@@ -161,7 +163,7 @@ func TestCutUnderDurability(t *testing.T) {
 		}
 		network.Cut(cut)
 		// The slots get their new primaries; writes to them wait for replicas.
-		harness.Eventually(t, 20*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			for _, asked := range []*harness.Node{other, third} {
 				for _, slot := range []int{slots[0], slots[len(slots)-1]} {
 					if err := asked.Client().Get(context.Background(), keyIn(slot)).Err(); err != nil && strings.HasPrefix(err.Error(), "CLUSTERDOWN") {
@@ -175,7 +177,7 @@ func TestCutUnderDurability(t *testing.T) {
 		c.WaitComplete(harness.FormLimit)
 		evenPrimaries(t, c)
 	}
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 	writers.RequireNothingLost(t)
 }
 
@@ -183,11 +185,12 @@ func TestCutUnderDurability(t *testing.T) {
 // with asynchronous replication, in each of the ways that CLUSTER FAILOVER
 // knows: the primary lives, and what it answered is handed over.
 func TestFailoverByHand(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, 3, 1)
 	writers := harness.StartWriters(t, c.Client(nil), 8)
 	ctx := context.Background()
 	for i, mode := range []string{"", "FORCE", "TAKEOVER"} {
-		writers.WaitFor(t, 1000, 20*time.Second)
+		writers.WaitFor(t, 1000, harness.Patience)
 		n, asked := c.Nodes[i], c.Nodes[(i+1)%3]
 		taken := replicaSlots(t, n, asked)
 		if len(taken) == 0 {
@@ -200,7 +203,7 @@ func TestFailoverByHand(t *testing.T) {
 		if err := n.Client().Do(ctx, args...).Err(); err != nil {
 			t.Fatalf("CLUSTER FAILOVER %s: %v", mode, err)
 		}
-		harness.Eventually(t, 20*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			own := make(map[int]bool)
 			for _, slot := range n.PrimarySlots(asked) {
 				own[slot] = true
@@ -214,7 +217,7 @@ func TestFailoverByHand(t *testing.T) {
 		})
 		c.WaitComplete(harness.FormLimit)
 	}
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 	writers.RequireNothingLost(t)
 }
 
@@ -283,7 +286,7 @@ func TestLossBudgetWithoutReplica(t *testing.T) {
 		}
 		return nil
 	}
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		if info := client.Info(ctx, "replication").Val(); strings.Contains(info, fmt.Sprintf("port=%d,", frozen.Port)) {
 			return fmt.Errorf("the link is still there")
 		}

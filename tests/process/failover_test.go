@@ -37,15 +37,12 @@ func requireLoaded(t *testing.T, client *redis.ClusterClient) {
 	}
 }
 
-// clientReload is how long go-redis keeps asking a dead node for the slots it
-// had: it renews a slot map that no MOVED contradicted only every 10 s.
-const clientReload = 15 * time.Second
-
 // eventuallyLoaded is requireLoaded once the client has found the new primaries
-// after a node died.
+// after a node died: go-redis renews a slot map that no MOVED contradicted only
+// every 10 s.
 func eventuallyLoaded(t *testing.T, client *redis.ClusterClient) {
 	t.Helper()
-	harness.Eventually(t, clientReload, func() error { return loadedErr(client) })
+	harness.Eventually(t, harness.Patience, func() error { return loadedErr(client) })
 }
 
 // loadedErr tells how many of the loaded keys are missing or wrong.
@@ -90,7 +87,7 @@ func waitReplicated(t *testing.T, c *harness.Cluster) {
 		if err := conn.Set(ctx, keyIn(slots[0]), 1, 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := conn.Wait(ctx, 1, 20*time.Second).Result(); err != nil || got < 1 {
+		if got, err := conn.Wait(ctx, 1, harness.Patience).Result(); err != nil || got < 1 {
 			t.Fatalf("WAIT 1 on %s: %d, %v", n.Addr(), got, err)
 		}
 		_ = conn.Close()
@@ -99,6 +96,7 @@ func waitReplicated(t *testing.T, c *harness.Cluster) {
 
 // TestClusterClient uses go-redis in each of its ways to choose a node.
 func TestClusterClient(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, 3, 1)
 	load(t, c.Client(nil))
 	waitReplicated(t, c)
@@ -123,7 +121,7 @@ func TestKill(t *testing.T) {
 	waitReplicated(t, c)
 
 	writers := harness.StartWriters(t, client, 8)
-	writers.WaitFor(t, 2000, 20*time.Second)
+	writers.WaitFor(t, 2000, harness.Patience)
 	victim, other := c.Nodes[1], c.Nodes[0]
 	lost := victim.PrimarySlots(other)
 	if len(lost) == 0 {
@@ -136,7 +134,7 @@ func TestKill(t *testing.T) {
 	if back > 3*time.Second {
 		t.Errorf("service was back only after %v", back)
 	}
-	writers.WaitFor(t, 2000, 20*time.Second)
+	writers.WaitFor(t, 2000, harness.Patience)
 	eventuallyLoaded(t, client)
 
 	victim.Start()
@@ -155,7 +153,7 @@ func TestKill(t *testing.T) {
 	// Now the returned node must be able to take over itself.
 	waitReplicated(t, c)
 	other.Kill()
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		return client.Set(context.Background(), keyIn(0), 1, 0).Err()
 	})
 	c.WaitComplete(harness.FormLimit)
@@ -171,7 +169,7 @@ func timeToServe(t *testing.T, asked, second *harness.Node, slots []int, since t
 	step := max(1, len(slots)/50)
 	for i := 0; i < len(slots); i += step {
 		key := keyIn(slots[i])
-		harness.Eventually(t, 20*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			errA := a.Set(ctx, key, "x", 0).Err()
 			if errA == nil {
 				return nil

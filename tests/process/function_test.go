@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"respkv/tests/process/harness"
 )
@@ -22,7 +21,7 @@ redis.register_function{function_name='peek', callback=function(keys) return red
 func requireLibraries(t *testing.T, n *harness.Node, want ...string) {
 	t.Helper()
 	client := n.Client()
-	harness.Eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		libraries, err := client.Do(context.Background(), "function", "list").Slice()
 		if err != nil {
 			return err
@@ -42,6 +41,7 @@ func requireLibraries(t *testing.T, n *harness.Node, want ...string) {
 // TestFunctionsInCluster: a library that was loaded on one node is on all, on one that
 // is added later, and there again after all were killed; functions work after a failover.
 func TestFunctionsInCluster(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	c := harness.StartCluster(t, 3, 1)
 	must(t, c.Nodes[0].Client(), "function", "load", countingLibrary)
@@ -81,7 +81,7 @@ func TestFunctionsInCluster(t *testing.T) {
 	if err := count(2); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		if len(fourth.PrimarySlots(fourth)) == 0 {
 			return fmt.Errorf("the node that was added is primary of nothing")
 		}
@@ -89,7 +89,7 @@ func TestFunctionsInCluster(t *testing.T) {
 	})
 	waitReplicated(t, c)
 	fourth.Kill()
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		client.ReloadState(ctx)
 		return count(2)
 	})

@@ -28,7 +28,7 @@ const (
 func TestHostileClusterPort(t *testing.T) {
 	c := harness.StartCluster(t, 3, 1)
 	writers := harness.StartWriters(t, c.Client(nil), 4)
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 	before := make([]int64, len(c.Nodes))
 	for i, n := range c.Nodes {
 		before[i] = n.ResidentBytes()
@@ -36,7 +36,7 @@ func TestHostileClusterPort(t *testing.T) {
 	seed := mathrand.Uint64()
 	t.Logf("seed %d", seed)
 	attack(t, c, seed)
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 	for i, n := range c.Nodes {
 		if !n.Running() {
 			t.Fatalf("node %s has ended", n.Addr())

@@ -9,13 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"respkv/tests/process/harness"
 )
 
 // TestRedisCLIIntrospection: what redis-cli shows of a server.
 func TestRedisCLIIntrospection(t *testing.T) {
+	t.Parallel()
 	harness.Tool(t, "redis-cli")
 	n := harness.StartStandalone(t, "--server.enable_debug_command", "yes", "--store.maxmemory", "100mb", "--store.maxmemory_policy", "allkeys-lfu")
 	n.CLI("", "debug", "populate", "1000", "key", "10")
@@ -67,7 +67,7 @@ func TestRedisCLIIntrospection(t *testing.T) {
 		}
 	})
 	t.Run("monitor", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, harness.Tool(t, "redis-cli"), "-p", strconv.Itoa(n.Port), "monitor")
 		out, err := cmd.StdoutPipe()
@@ -94,7 +94,7 @@ func TestRedisCLIIntrospection(t *testing.T) {
 // watchCLI runs redis-cli, which would run for ever, until a line of its output matches.
 func watchCLI(t *testing.T, n *harness.Node, want string, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, harness.Tool(t, "redis-cli"), append([]string{"-p", strconv.Itoa(n.Port)}, args...)...)
 	out, err := cmd.StdoutPipe()

@@ -18,6 +18,7 @@ import (
 // its primary while they are written to, read by commands that take pauses, and
 // their slot is moved. In the end both nodes hold the same.
 func TestLargeValues(t *testing.T) {
+	t.Parallel()
 	const elements, batch = 30_000, 500
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -91,11 +92,11 @@ func TestLargeValues(t *testing.T) {
 	}
 	c.Nodes[1-primary].Kill()
 	c.Nodes[1-primary].Start()
-	c.WaitComplete(2 * harness.FormLimit)
+	c.WaitComplete(harness.FormLimit)
 	if err := c.Nodes[primary].Client().Do(ctx, "cluster", "setslot", slot, "node", c.Nodes[1-primary].ID()).Err(); err != nil {
 		t.Logf("SETSLOT: %v", err) // it may have moved by itself
 	}
-	c.WaitComplete(2 * harness.FormLimit)
+	c.WaitComplete(harness.FormLimit)
 	close(stop)
 	writers.Wait()
 	t.Logf("%d unions, %d of them failed", unions, failed)
@@ -103,7 +104,7 @@ func TestLargeValues(t *testing.T) {
 		t.Error("no SUNIONSTORE succeeded")
 	}
 	keys := []any{"debug", "digest-value", "{b}set0", "{b}set1", "{b}zset", "{b}hash", "{b}list", "{b}stream", "{b}union", "{b}copy"}
-	harness.Eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		var digests [2]string
 		for i, n := range c.Nodes {
 			conn := n.Client().Conn()

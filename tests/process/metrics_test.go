@@ -15,7 +15,7 @@ import (
 
 // httpGet returns status and body.
 func httpGet(url string) (int, string, error) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get(url)
 	if err != nil {
 		return 0, "", err
@@ -28,7 +28,7 @@ func httpGet(url string) (int, string, error) {
 // waitMetrics waits until a page of metrics has all of the lines.
 func waitMetrics(t *testing.T, url string, lines ...string) {
 	t.Helper()
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		_, text, err := httpGet(url)
 		for _, line := range lines {
 			if err == nil && !strings.Contains(text, "\n"+line+"\n") {
@@ -51,7 +51,7 @@ func TestMetricsOfACluster(t *testing.T) {
 	}
 	c := harness.JoinCluster(t, nodes, 1)
 	nodes[0].Start() // alone: it is there, and not ready
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		status, text, err := httpGet(urls[0] + "/readyz")
 		if err == nil && (status != 503 || text != "not ready: the cluster has not formed yet\n") {
 			err = fmt.Errorf("%d %q", status, text)
@@ -65,7 +65,7 @@ func TestMetricsOfACluster(t *testing.T) {
 	nodes[2].Start()
 	c.WaitComplete(harness.FormLimit)
 	for _, url := range urls {
-		harness.Eventually(t, 10*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			status, text, err := httpGet(url + "/readyz")
 			if err == nil && status != 200 {
 				err = fmt.Errorf("%d %q", status, text)
@@ -98,7 +98,7 @@ func TestMetricsOfACluster(t *testing.T) {
 	// Without the majority there is no lease: not ready, and it says so.
 	nodes[1].Kill()
 	nodes[2].Kill()
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		status, text, err := httpGet(urls[0] + "/readyz")
 		if err == nil && (status != 503 || !strings.Contains(text, "no lease")) {
 			err = fmt.Errorf("%d %q", status, text)

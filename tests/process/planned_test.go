@@ -21,13 +21,13 @@ func TestJoinAndLeave(t *testing.T) {
 	client := c.Client(nil)
 	load(t, client)
 	writers := harness.StartWriters(t, client, 8)
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 
 	fourth := c.Add()
-	c.WaitComplete(60 * time.Second)
+	c.WaitComplete(harness.FormLimit)
 	// Placement goes on after the node holds its first slots: it is done when
 	// the shares are even.
-	harness.Eventually(t, 60*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		for _, n := range c.Nodes {
 			if own := len(n.PrimarySlots(c.Nodes[0])); own < 3500 || own > 4700 {
 				return fmt.Errorf("node %s is primary of %d slots, want about %d", n.Addr(), own, harness.Slots/4)
@@ -35,7 +35,7 @@ func TestJoinAndLeave(t *testing.T) {
 		}
 		return nil
 	})
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 
 	started := time.Now()
 	leave := exec.Command(harness.Binary(t), "leave", "--addr", fourth.Addr())
@@ -43,15 +43,18 @@ func TestJoinAndLeave(t *testing.T) {
 		t.Fatalf("respkv leave: %v\n%s", err, out)
 	}
 	t.Logf("leaving took %v", time.Since(started))
-	for _, n := range c.Nodes[:3] {
-		if own := fourth.PrimarySlots(n); len(own) > 0 {
-			t.Errorf("%s still sees %d slots on the node that left", n.Addr(), len(own))
-		}
+	for _, n := range c.Nodes[:3] { // each hears of it when it does
+		harness.Eventually(t, harness.Patience, func() error {
+			if own := fourth.PrimarySlots(n); len(own) > 0 {
+				return fmt.Errorf("%s still sees %d slots on the node that left", n.Addr(), len(own))
+			}
+			return nil
+		})
 	}
 	fourth.Kill()
 	c.Nodes = c.Nodes[:3]
 	c.WaitComplete(harness.FormLimit)
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 	writers.RequireNothingLost(t)
 	requireLoaded(t, client)
 }
@@ -64,10 +67,10 @@ func TestRollingRestart(t *testing.T) {
 	load(t, client)
 	writers := harness.StartWriters(t, client, 8)
 	for _, n := range c.Nodes {
-		writers.WaitFor(t, 1000, 20*time.Second)
+		writers.WaitFor(t, 1000, harness.Patience)
 		id := n.ID()
-		n.Terminate(20 * time.Second)
-		writers.WaitFor(t, 1000, 20*time.Second)
+		n.Terminate(harness.Patience)
+		writers.WaitFor(t, 1000, harness.Patience)
 		n.Start()
 		n.WaitReady()
 		c.WaitComplete(harness.FormLimit)
@@ -75,7 +78,7 @@ func TestRollingRestart(t *testing.T) {
 			t.Errorf("node %s was %s and is %s after a restart", n.Addr(), id, now)
 		}
 	}
-	writers.WaitFor(t, 1000, 20*time.Second)
+	writers.WaitFor(t, 1000, harness.Patience)
 	writers.RequireNothingLost(t)
 	eventuallyLoaded(t, client)
 }
@@ -95,7 +98,7 @@ func TestRestartOfAll(t *testing.T) {
 				n.Signal(syscall.SIGTERM)
 			}
 			for _, n := range c.Nodes {
-				n.WaitEnd(30 * time.Second)
+				n.WaitEnd(harness.Patience)
 			}
 		} else {
 			for _, n := range c.Nodes {
@@ -122,11 +125,11 @@ func TestRestartOfAll(t *testing.T) {
 func TestDev(t *testing.T) {
 	n := harness.NewNodeAt(t, "127.0.0.1", harness.FreePorts(t, 3), nil) // dev starts it
 	dev := harness.StartDev(t, n.Port)
-	dev.WaitFor(t, fmt.Sprintf("redis-cli -c -p %d", n.Port), 30*time.Second)
+	dev.WaitFor(t, fmt.Sprintf("redis-cli -c -p %d", n.Port), harness.Patience)
 	if out := n.CLI("set a 1\nget a\n", "-c"); !strings.HasSuffix(out, "OK\n1\n") { // it may be redirected first
 		t.Errorf("got %q", out)
 	}
-	dev.Interrupt(t, 20*time.Second)
+	dev.Interrupt(t, harness.Patience)
 	if _, err := exec.Command(harness.Tool(t, "redis-cli"), "-p", fmt.Sprint(n.Port), "ping").Output(); err == nil {
 		t.Error("a node still answers after Ctrl-C")
 	}

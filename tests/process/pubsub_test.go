@@ -18,7 +18,7 @@ import (
 
 // nodeClient is a client of one node, which knows nothing of the cluster.
 func nodeClient(t *testing.T, n *harness.Node) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: n.Addr(), ReadTimeout: 5 * time.Second})
+	c := redis.NewClient(&redis.Options{Addr: n.Addr(), ReadTimeout: harness.Patience})
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -26,7 +26,7 @@ func nodeClient(t *testing.T, n *harness.Node) *redis.Client {
 // receive waits for a message.
 func receive(t *testing.T, s *redis.PubSub, channel, text string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
 	m, err := s.ReceiveMessage(ctx)
 	if err != nil {
@@ -39,6 +39,7 @@ func receive(t *testing.T, s *redis.PubSub, channel, text string) {
 
 // TestPubSubAcrossNodes publishes on each node, in turn, to subscribers on all.
 func TestPubSubAcrossNodes(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, 3, 1)
 	ctx := context.Background()
 	var subscribers []*redis.PubSub
@@ -74,14 +75,14 @@ func TestPubSubAcrossNodes(t *testing.T) {
 	// A node that was restarted hears again.
 	c.Nodes[2].Kill()
 	c.Nodes[2].Start()
-	c.WaitComplete(60 * time.Second)
+	c.WaitComplete(harness.FormLimit)
 	s := nodeClient(t, c.Nodes[2]).Subscribe(ctx, "news")
 	t.Cleanup(func() { s.Close() })
 	if _, err := s.Receive(ctx); err != nil {
 		t.Fatal(err)
 	}
 	client := nodeClient(t, c.Nodes[0])
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		client.Publish(ctx, "news", "again")
 		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		defer cancel()

@@ -22,6 +22,7 @@ import (
 // TestRedisReplica: a redis-server follows a standalone node under writes, and has the
 // same data in the end.
 func TestRedisReplica(t *testing.T) {
+	t.Parallel()
 	n, c := standalone(t)
 	fillKeyspace(t, c, 5000)
 	replica := startRedis(t, "")
@@ -50,14 +51,14 @@ func TestRedisReplica(t *testing.T) {
 		}
 	}()
 	must(t, replica.Client, "replicaof", n.Host, n.Port)
-	harness.Eventually(t, 30*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		if status := info(t, replica.Client, "master_link_status"); status != "up" {
 			return errors.New(status)
 		}
 		return nil
 	})
 	before := info(t, replica.Client, "slave_repl_offset")
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		if now := info(t, replica.Client, "slave_repl_offset"); now == before {
 			return errors.New("no effect came")
 		}
@@ -65,7 +66,7 @@ func TestRedisReplica(t *testing.T) {
 	})
 	close(stop)
 	<-ended
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		a, b := digestOf(t, c), digestOf(t, replica.Client)
 		if a != b {
 			return errors.New(a + " here, there " + b)
@@ -79,7 +80,7 @@ func TestRedisReplica(t *testing.T) {
 		t.Errorf("slave0:%s", got)
 	}
 	must(t, c, "flushall")
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		if size := must(t, replica.Client, "dbsize"); size != int64(0) {
 			return fmt.Errorf("%v keys after FLUSHALL", size)
 		}
@@ -113,7 +114,7 @@ func TestRedisCLIReplica(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		if state := info(t, c, "slave0"); !strings.Contains(state, "state=online") {
 			return errors.New("slave0:" + state)
 		}

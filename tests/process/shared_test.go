@@ -3,12 +3,12 @@ package process
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -20,7 +20,7 @@ func requireSetting(t *testing.T, nodes []*harness.Node, name, want string) {
 	t.Helper()
 	for _, n := range nodes {
 		client := n.Client()
-		harness.Eventually(t, 10*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			got, err := client.ConfigGet(context.Background(), name).Result()
 			if err == nil && got[name] != want {
 				err = fmt.Errorf("node %s has %s = %q, want %q", n.Addr(), name, got[name], want)
@@ -34,6 +34,7 @@ func requireSetting(t *testing.T, nodes []*harness.Node, name, want string) {
 // it, also one that joins later, and also after the end of all processes, although
 // they are started with other flags.
 func TestSharedSettings(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	c := harness.StartCluster(t, 3, 1, "--store.maxmemory_policy=volatile-ttl")
 	set := func(i int, pairs ...string) {
@@ -75,15 +76,19 @@ func TestSharedSettings(t *testing.T) {
 	requireSetting(t, c.Nodes, "maxmemory-policy", "allkeys-lfu")
 	requireSetting(t, c.Nodes, "hash-max-listpack-entries", "102")
 	requireSetting(t, c.Nodes, "cluster.replicas", "2")
-	if log := c.Nodes[0].LogTail(1000); !strings.Contains(log, "not the one that this node was started with\" setting=store.maxmemory_policy") {
-		t.Error("nothing in the log says that the flag does not hold")
-	}
+	harness.Eventually(t, harness.Patience, func() error {
+		if log := c.Nodes[0].LogTail(1000); !strings.Contains(log, "not the one that this node was started with\" setting=store.maxmemory_policy") {
+			return errors.New("nothing in the log says that the flag does not hold")
+		}
+		return nil
+	})
 }
 
 // TestSharedPassword: a password that was set on one node is asked by a node that
 // was killed and starts alone, from its first client on; without a majority the
 // password cannot be changed.
 func TestSharedPassword(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	c := harness.StartCluster(t, 3, 1)
 	if err := c.Nodes[0].Client().ConfigSet(ctx, "requirepass", "secret").Err(); err != nil {
@@ -91,7 +96,7 @@ func TestSharedPassword(t *testing.T) {
 	}
 	requirePassword := func(n *harness.Node) {
 		t.Helper()
-		harness.Eventually(t, 10*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			// A new connection each time: one that was let in before stays so.
 			err := n.Client().Ping(ctx).Err()
 			if err == nil {
@@ -107,13 +112,13 @@ func TestSharedPassword(t *testing.T) {
 		requirePassword(n)
 	}
 	victim := c.Nodes[2]
-	harness.Eventually(t, 10*time.Second, func() error { return saved(victim, "server.requirepass") })
+	harness.Eventually(t, harness.Patience, func() error { return saved(victim, "server.requirepass") })
 	for _, n := range c.Nodes {
 		n.Kill()
 	}
 	victim.Start()
 	client := victim.Client()
-	harness.Eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		err := client.Ping(ctx).Err()
 		if err == nil {
 			return harness.Final(fmt.Errorf("a node that starts alone let a client in without the password"))
@@ -123,7 +128,7 @@ func TestSharedPassword(t *testing.T) {
 		}
 		return nil
 	})
-	known := redis.NewClient(&redis.Options{Addr: victim.Addr(), Password: "secret", MaxRetries: -1, ReadTimeout: 20 * time.Second})
+	known := redis.NewClient(&redis.Options{Addr: victim.Addr(), Password: "secret", MaxRetries: -1, ReadTimeout: harness.Patience})
 	defer known.Close()
 	err := known.ConfigSet(ctx, "requirepass", "other").Err()
 	if err == nil || !strings.HasPrefix(err.Error(), "CLUSTERDOWN The cluster did not confirm") {

@@ -20,17 +20,18 @@ import (
 // cluster port and nothing more, be it that he tries another secret, plays back
 // what he was sent, or is a whole node; and the cluster does not take him in.
 func TestStrangers(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, 3, 1, "--cluster.secret=between nodes")
 	ctx := context.Background()
 	before := c.Nodes[0].Client().ClusterNodes(ctx).Val()
 	hello := make([]byte, 18)
 	answer := func(target *harness.Node, p mux.Protocol, proof func(hello, nonce []byte) []byte) []byte {
-		conn, err := net.DialTimeout("tcp", target.ClusterAddr(), 5*time.Second)
+		conn, err := net.DialTimeout("tcp", target.ClusterAddr(), harness.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(harness.Patience))
 		hello[0], hello[1] = byte(p), 1
 		_, _ = rand.Read(hello[2:])
 		if _, err := conn.Write(hello); err != nil {

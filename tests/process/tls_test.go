@@ -68,7 +68,7 @@ func (s *secureCluster) tlsAddrs() []string {
 // client is a cluster client over TLS that trusts the authority.
 func (s *secureCluster) client(t *testing.T, config *tls.Config) *redis.ClusterClient {
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: s.tlsAddrs(), TLSConfig: config,
-		DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second})
+		DialTimeout: 5 * time.Second, ReadTimeout: harness.Patience, WriteTimeout: harness.Patience})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -76,7 +76,7 @@ func (s *secureCluster) client(t *testing.T, config *tls.Config) *redis.ClusterC
 // waitLog waits until the node's log has a line with all of the words.
 func waitLog(t *testing.T, n *harness.Node, words ...string) {
 	t.Helper()
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		log := n.LogTail(10_000)
 	next:
 		for line := range strings.Lines(log) {
@@ -94,6 +94,7 @@ func waitLog(t *testing.T, n *harness.Node, words ...string) {
 // TestTLSCluster: go-redis and Redis's tools over TLS, on nodes that replicate
 // over TLS; redirections name the ports for TLS.
 func TestTLSCluster(t *testing.T) {
+	t.Parallel()
 	s := startSecureCluster(t)
 	mine := s.ca.Issue("client", certstest.ClientOnly)
 	client := s.client(t, s.ca.Client(mine))
@@ -153,11 +154,12 @@ func TestTLSCluster(t *testing.T) {
 // TestTLSClientCertificates: who may come in, and what the log says of those
 // who may not.
 func TestTLSClientCertificates(t *testing.T) {
+	t.Parallel()
 	ca, stranger := certstest.NewCA(t, "authority"), certstest.NewCA(t, "stranger")
 	port := harness.FreePorts(t, 1)
 	n := harness.StartStandalone(t, tlsArgs(ca, ca.Issue("node"), port)...)
 	ping := func(config *tls.Config) error {
-		c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("localhost:%d", port), TLSConfig: config, MaxRetries: -1})
+		c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("localhost:%d", port), TLSConfig: config, MaxRetries: -1, DialTimeout: harness.Patience, ReadTimeout: harness.Patience})
 		defer c.Close()
 		return c.Ping(context.Background()).Err()
 	}
@@ -170,7 +172,7 @@ func TestTLSClientCertificates(t *testing.T) {
 		config *tls.Config
 		words  string
 	}{{none, "didn't provide a certificate"}, {wrong, "unknown authority"}, {expired, "expired"}} {
-		harness.Eventually(t, 20*time.Second, func() error { // one line a second is logged
+		harness.Eventually(t, harness.Patience, func() error { // one line a second is logged
 			if ping(refused.config) == nil {
 				return harness.Final(fmt.Errorf("accepted, although: %s", refused.words))
 			}
@@ -240,6 +242,7 @@ func TestTLSClientCertificates(t *testing.T) {
 // TestTLSPeerCertificates: a node whose certificate is not good stays outside,
 // learns nothing, and the log says why on both sides.
 func TestTLSPeerCertificates(t *testing.T) {
+	t.Parallel()
 	s := startSecureCluster(t)
 	stranger := certstest.NewCA(t, "stranger")
 	members := func() int {
@@ -332,6 +335,7 @@ func TestTLSNeedsItsSettings(t *testing.T) {
 // them, while clients write: nothing fails, and new connections see the new
 // certificates.
 func TestTLSReload(t *testing.T) {
+	t.Parallel()
 	s := startSecureCluster(t)
 	mine := s.ca.Issue("client")
 	client := s.client(t, s.ca.Client(mine))
@@ -367,7 +371,7 @@ func TestTLSReload(t *testing.T) {
 		}
 	}
 	for i, port := range s.ports {
-		harness.Eventually(t, 20*time.Second, func() error {
+		harness.Eventually(t, harness.Patience, func() error {
 			serial, err := serialOf(port)
 			if err == nil && serial != int64(100+i) {
 				err = fmt.Errorf("node %d still shows certificate %d", i, serial)
@@ -376,7 +380,7 @@ func TestTLSReload(t *testing.T) {
 		})
 	}
 	before := written.Load()
-	harness.Eventually(t, 10*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		if written.Load() < before+100 {
 			return errors.New("the writers stand still")
 		}
@@ -399,6 +403,7 @@ func TestTLSReload(t *testing.T) {
 // TestSecretRotation changes cluster.secret on running nodes; then a node that
 // knows only the new one joins, and one that knows only the old one does not.
 func TestSecretRotation(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, 3, 1, "--cluster.secret=old")
 	set := func(pairs ...any) {
 		t.Helper()
@@ -431,7 +436,7 @@ func TestSecretRotation(t *testing.T) {
 // runToEnd runs a program that is expected to end by itself.
 func runToEnd(t *testing.T, name string, args ...string) (out string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	data, err := cmd.CombinedOutput()

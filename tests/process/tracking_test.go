@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/push"
@@ -40,7 +39,7 @@ func (c *cachingConn) HandlePushNotification(_ context.Context, _ push.Notificat
 // waitTold waits until the connection was told n times of a key.
 func (c *cachingConn) waitTold(t *testing.T, key string, n int) {
 	t.Helper()
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		c.Ping(context.Background())
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -117,7 +116,7 @@ func TestCachingInCluster(t *testing.T) {
 	}
 
 	must(other.Client().Do(ctx, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", other.ID()).Err())
-	harness.Eventually(t, 20*time.Second, func() error {
+	harness.Eventually(t, harness.Patience, func() error {
 		if !slices.Contains(other.PrimarySlots(other), int(slot)) {
 			return errors.New("the slot has not moved")
 		}

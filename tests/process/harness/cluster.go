@@ -15,8 +15,13 @@ import (
 // Slots is the number of hash slots.
 const Slots = 16384
 
+// Patience is how long the tests wait for what is to happen: much longer than it
+// takes, since the machine may be busy. What is to happen in a given time is
+// measured.
+const Patience = time.Minute
+
 // FormLimit is how long a cluster may take to form, or to be complete again.
-const FormLimit = 30 * time.Second
+const FormLimit = Patience
 
 // Cluster is a set of nodes with the same seeds.
 type Cluster struct {
@@ -93,7 +98,7 @@ func (c *Cluster) Addrs() []string {
 // Client is a cluster client; set changes its options.
 func (c *Cluster) Client(set func(*redis.ClusterOptions)) *redis.ClusterClient {
 	options := &redis.ClusterOptions{
-		Addrs: c.Addrs(), DialTimeout: time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second,
+		Addrs: c.Addrs(), DialTimeout: time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 		// Refused connections do not make it look at the map again, and the
 		// default is a minute.
 		ClusterStateReloadInterval: time.Second,

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"respkv/internal/freeport"
 )
 
 // Node is one respkv process. Its methods are for the test's goroutine, unless
@@ -165,7 +167,7 @@ func (n *Node) LogTail(lines int) string {
 // Client is a connection to this node only; it does not follow redirections
 // and does not retry.
 func (n *Node) Client() *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: n.Addr(), MaxRetries: -1, DialTimeout: time.Second})
+	c := redis.NewClient(&redis.Options{Addr: n.Addr(), MaxRetries: -1, DialTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second})
 	n.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -174,7 +176,7 @@ func (n *Node) Client() *redis.Client {
 func (n *Node) WaitReady() {
 	n.t.Helper()
 	c := n.Client()
-	Eventually(n.t, 20*time.Second, func() error {
+	Eventually(n.t, Patience, func() error {
 		if n.crashed() {
 			return Final(fmt.Errorf("node %s has ended by itself", n.Addr()))
 		}
@@ -214,47 +216,10 @@ func Eventually(t testing.TB, within time.Duration, condition func() error) {
 }
 
 // FreePorts finds count client ports in a row whose cluster ports (10000
-// higher) are free too, for TCP and UDP, and returns the first.
+// higher) are free too, and returns the first.
 func FreePorts(t testing.TB, count int) int {
 	t.Helper()
-	for range 200 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		if first+count+10000 > 65535 {
-			// The kernel's range reaches further up than a client port may:
-			// fold it down and see whether those ports are free.
-			first -= 20000
-		}
-		free := true
-		for port := first; port < first+count; port++ {
-			free = free && tcpFree(port) && tcpFree(port+10000) && udpFree(port+10000)
-		}
-		if free {
-			return first
-		}
-	}
-	t.Fatalf("no %d free ports in a row with cluster ports", count)
-	return 0
-}
-
-func tcpFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
-}
-
-func udpFree(port int) bool {
-	c, err := net.ListenPacket("udp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	return c.Close() == nil
+	return freeport.Find(t, count, 10000)
 }
 
 // ExitCode is the code with which the process ended; -1 after a signal.

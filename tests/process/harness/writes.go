@@ -117,15 +117,12 @@ func (w *Writers) Lost(t testing.TB) []string {
 	return lost
 }
 
-// stalePool is how long go-redis may answer with the error of an earlier dial to
-// a node that is back, or ask one that is gone.
-const stalePool = 15 * time.Second
-
 // read returns the number at a key, 0 when it is missing. That a client cannot
-// reach a node for a while is no loss.
+// reach a node for a while is no loss: go-redis answers with the error of an
+// earlier dial to a node that is back, or asks one that is gone, for some seconds.
 func (w *Writers) read(t testing.TB, key string) (n int) {
 	t.Helper()
-	Eventually(t, stalePool, func() (err error) {
+	Eventually(t, Patience, func() (err error) {
 		n, err = w.client.Get(context.Background(), key).Int()
 		if errors.Is(err, redis.Nil) {
 			n, err = 0, nil

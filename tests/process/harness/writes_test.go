@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -22,10 +21,10 @@ func TestWritersSeeALoss(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Network: "unix", Addr: socket})
 	t.Cleanup(func() { _ = client.Close() })
 	ctx := context.Background()
-	Eventually(t, 10*time.Second, func() error { return client.Ping(ctx).Err() })
+	Eventually(t, Patience, func() error { return client.Ping(ctx).Err() })
 
 	w := StartWriters(t, client, 2)
-	w.WaitFor(t, 2*keysPerWriter, 10*time.Second)
+	w.WaitFor(t, 2*keysPerWriter, Patience)
 	w.Stop()
 	if lost := w.Lost(t); len(lost) != 0 {
 		t.Fatalf("nothing was lost, and yet: %v", lost)
