@@ -54,6 +54,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 		Version:     RedisVersion,
 		MemoryLimit: func() int { return int(o.Config.Config().Server.LuaMemoryLimit) },
 		LooksAtAll:  d.looksAtAll,
+		Stays:       d.staysDeclared,
 		Log:         d.logScript,
 	})
 	d.memory.init()

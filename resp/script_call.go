@@ -189,6 +189,9 @@ func (run *scriptRun) enter(e *entry, shards *shardSet) (refused string) {
 				continue
 			}
 			if !locks.exclusive {
+				if run.acted { // no script that is Declared comes here
+					return errScriptUndeclared
+				}
 				run.restart = true
 				return ""
 			}
