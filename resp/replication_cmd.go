@@ -209,6 +209,11 @@ func readOnly(c *Ctx) {
 	}
 }
 
+// readsReplicas says whether a client may read from slots that this node is a replica of.
+func (d *Dispatcher) readsReplicas(client *Client) bool {
+	return client.Has(FlagReadOnly) || d.config.Config().Cluster.ReadsWithoutReadonly
+}
+
 func readWrite(c *Ctx) {
 	if c.inCluster() {
 		c.Client.SetFlag(FlagReadOnly, false)

@@ -146,6 +146,7 @@ type Cluster struct {
 	RequireFullCoverage   bool
 	AllowReadsWhenDown    bool
 	ReplicaMaxLag         time.Duration // 0: replicas always answer reads
+	ReadsWithoutReadonly  bool
 }
 
 // Replication holds the settings of the replication log and of durability.

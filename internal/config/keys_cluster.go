@@ -142,6 +142,12 @@ var clusterKeys = []*Key{
 		Raise: "Replicas answer more often, with older values.",
 		Lower: "Values are younger; primaries take more reads when the network is slow.",
 	},
+	{
+		Name: "cluster.replica_reads_without_readonly", Default: "false", Mutable: true, Shared: true,
+		value: boolValue(func(c *Config) *bool { return &c.Cluster.ReadsWithoutReadonly }),
+		What: "true: replicas answer the reads of all clients, within cluster.replica_max_lag_ms, not only of those that sent READONLY. For clients that read from replicas, " +
+			"and send READONLY only to nodes that are nothing else (ioredis with scaleReads). A client whose slot map is old then gets an old value rather than MOVED.",
+	},
 }
 
 var replicationKeys = []*Key{
