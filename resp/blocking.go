@@ -448,7 +448,7 @@ func (d *Dispatcher) claimMoved(shard int) (moved []servedClient) {
 		for e := q.Front(); e != nil; e = e.Next() {
 			at := e.Value.(waitPlace)
 			slot := at.w.keys[at.i].Slot
-			dec := d.routing.Route(slot, at.w.client.Has(FlagReadOnly), false, at.w.call.entry.write)
+			dec := d.routing.Route(slot, d.readsReplicas(at.w.client), false, at.w.call.entry.write)
 			switch dec.Verdict {
 			case cluster.Here, cluster.Ask, cluster.TryAgain:
 				continue

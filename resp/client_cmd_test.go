@@ -142,9 +142,16 @@ func TestPingOfSubscriber(t *testing.T) {
 }
 
 func TestWaitWithoutReplication(t *testing.T) {
-	c := serveNode(t, servedOptions{}).dial(t)
+	n := serveNode(t, servedOptions{})
+	c, admin := n.dial(t), n.dial(t)
 	c.check("set a b", "+OK\r\n")
-	c.check("wait 1 0", ":0\r\n")
+	c.check("wait 0 0", ":0\r\n")
+	c.check("wait 1 20", ":0\r\n")
+	id := clientIDOf(c)
+	c.send(wireCommand("wait", "1", "0")) // a replica may come
+	eventually(t, "the client waits", func() bool { return n.d.server.Stats().BlockedClients == 1 })
+	admin.check("client unblock "+id, ":1\r\n")
+	c.expect(":0\r\n")
 }
 
 func TestWait(t *testing.T) {

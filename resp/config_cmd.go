@@ -83,6 +83,7 @@ func configResetStat(c *Ctx) {
 	d.store.ResetStats()
 	d.server.ResetStats()
 	d.cron.resetStats()
+	d.feed.resetStats()
 	c.W.OK()
 }
 

@@ -139,7 +139,7 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 	d.trackingUpkeep()
 	d.saveIfDue(now)
 	d.migration.closeIdle(now)
-	d.pingReplicas(now)
+	d.feedUpkeep(now)
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
 

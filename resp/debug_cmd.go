@@ -29,6 +29,7 @@ var debugSubcommands []debugSubcommand
 
 func init() { // here, because HELP refers to the list
 	debugSubcommands = []debugSubcommand{
+		{"change-repl-id", "", "Names the stream to replicas anew: none of them can resume.", 0, 0, debugChangeReplID},
 		{"digest", "", "Shows a hash of the whole data set.", 0, 0, debugDigest},
 		{"digest-value", "<key> [<key> ...]", "Shows hashes of the values of keys.", 0, math.MaxInt, debugDigestValue},
 		{"error", "<string>", "Replies with that error.", 1, 0, func(c *Ctx, args [][]byte) { c.W.Error(errorSafe(string(args[0]))) }},

@@ -162,7 +162,7 @@ func (c *Ctx) populate(k store.Key, value []byte) error {
 	d.stats.dirty.Add(1)
 	c.NotifyNew(true, k)
 	d.changed(c, c.Tx.DB, k)
-	d.feedEffect(c.Tx.DB, wordSet, k.Name, value)
+	c.feed(c.Tx.DB, wordSet, k.Name, value)
 	if d.repl != nil {
 		d.appendEffect(k.Slot, c.Tx.DB, [][]byte{wordSet, k.Name, value})
 	}

@@ -15,7 +15,6 @@ var refusedDebug = map[string]string{
 	"panic":                        notEnded,
 	"restart":                      notEnded,
 	"segfault":                     notEnded,
-	"change-repl-id":               "replicas follow slots by config epoch and sequence, not by a replication ID",
 	"replicate":                    "effects are written by commands only",
 	"mallctl":                      "there is no jemalloc here; see MEMORY MALLOC-STATS",
 	"mallctl-str":                  "there is no jemalloc here; see MEMORY MALLOC-STATS",

@@ -518,7 +518,7 @@ func (d *Dispatcher) route(c *Ctx, again bool) bool {
 	if !again && d.routing.Mine(c.slot) {
 		return true
 	}
-	readonly := c.Client.Has(FlagReadOnly) || c.entry.in.shardChans
+	readonly := d.readsReplicas(c.Client) || c.entry.in.shardChans
 	dec := d.routing.Route(c.slot, readonly, c.asking || c.Cmd.Flags&command.Asking != 0, c.write)
 	if dec.Verdict == cluster.Here {
 		return true

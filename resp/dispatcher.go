@@ -47,13 +47,14 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	d := &Dispatcher{
 		store: o.Store, routing: o.Routing, repl: o.Replicator, shared: o.Shared, config: o.Config,
 		log: o.Logger, shutdown: o.Shutdown, version: cmp.Or(o.Version, "unknown"),
-		started: time.Now(), runID: randomID(),
+		started: time.Now(), runID: randomID(), feed: replicaFeed{id: randomID()},
 		batches: sync.Pool{New: newBatch}, stepping: defaultStepping,
 	}
 	d.engine = lua.NewEngine(lua.Options{
 		Version:     RedisVersion,
 		MemoryLimit: func() int { return int(o.Config.Config().Server.LuaMemoryLimit) },
 		LooksAtAll:  d.looksAtAll,
+		Stays:       d.staysDeclared,
 		Log:         d.logScript,
 	})
 	d.memory.init()
@@ -124,6 +125,7 @@ type session struct {
 
 	prefixes []string       // of CLIENT TRACKING BCAST, ascending
 	replica  replicaOptions // what REPLCONF said
+	fed      uint64         // where the stream to replicas of Redis ended after its last write
 }
 
 const slotWords = 16384 / 64

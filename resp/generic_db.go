@@ -163,7 +163,7 @@ func swapDB(c *Ctx) {
 	c.d.keysLost()
 	c.d.swapWatched(int(a), int(b))
 	c.d.store.SwapDB(int(a), int(b))
-	c.d.feedEffect(c.Tx.DB, c.Args...)
+	c.feed(c.Tx.DB, c.Args...)
 	c.signalDatabases(int(a), int(b))
 	c.d.invalidateAll(c, true)
 	if !c.Tx.AllLocked {

@@ -33,12 +33,8 @@ func (d *Dispatcher) infoReplication(w *infoWriter) {
 	w.str("master_replid2", "0000000000000000000000000000000000000000")
 	w.str("master_repl_offset", strconv.FormatUint(info.Offset, 10))
 	w.str("second_repl_offset", "-1")
-	w.bool("repl_backlog_active", d.repl != nil)
-	size := info.BacklogSize
-	if d.repl == nil {
-		size = d.config.Config().Replication.LogSize
-	}
-	w.int("repl_backlog_size", size)
+	w.bool("repl_backlog_active", d.repl != nil || info.BacklogFirst > 0)
+	w.int("repl_backlog_size", info.BacklogSize)
 	w.str("repl_backlog_first_byte_offset", strconv.FormatUint(info.BacklogFirst, 10))
 	w.int("repl_backlog_histlen", info.BacklogHistory)
 	if d.repl == nil {

@@ -131,10 +131,7 @@ func (d *Dispatcher) infoMemory(w *infoWriter) {
 	w.float("mem_fragmentation_ratio", ratio(m.rss, used), 2)
 	w.int("mem_fragmentation_bytes", m.rss-used)
 	w.zeros("mem_not_counted_for_evict")
-	backlog := int64(0)
-	if d.repl != nil {
-		backlog = d.replicationInfo().BacklogSize
-	}
+	backlog := d.backlogMemory()
 	w.int("mem_replication_backlog", backlog)
 	w.int("mem_total_replication_buffers", backlog)
 	replicas, normal := d.clientMemory()

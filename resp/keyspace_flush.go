@@ -74,7 +74,7 @@ func (c *Ctx) flushEverything(first, end int) bool {
 	for db := first; db < end; db++ {
 		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
-		c.d.feedEffect(db, wordFlushDB)
+		c.feed(db, wordFlushDB)
 		st.FlushDB(db)
 	}
 	for shard := range store.Shards {

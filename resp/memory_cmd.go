@@ -34,9 +34,7 @@ func (c *Ctx) memoryReport() memoryReport {
 	startup := d.cron.memory.startup.Load()
 	r := memoryReport{memorySample: m, startup: ownSize, peak: d.cron.memory.peak.Load(),
 		used: m.used(startup), overhead: m.overhead(startup), active: m.active(startup)}
-	if d.repl != nil {
-		r.backlog = d.replicationInfo().BacklogSize
-	}
+	r.backlog = d.backlogMemory()
 	r.replicas, r.normal = d.clientMemory()
 	r.links = d.linkMemory()
 	for db := range d.store.Databases() {

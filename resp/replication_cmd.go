@@ -80,8 +80,7 @@ func (r *ReplicationInfo) primaryLink(id slotmap.NodeID) PrimaryLink {
 // replicate, too.
 func (d *Dispatcher) replicationInfo() ReplicationInfo {
 	if d.repl == nil {
-		links, offset := d.feed.links(time.Now())
-		return ReplicationInfo{ReplID: d.runID, Offset: offset, Replicas: links}
+		return d.feed.info(time.Now(), d.config.Config().Replication.LogSize)
 	}
 	return d.repl.Info()
 }
@@ -141,7 +140,7 @@ func wait(c *Ctx) {
 	}
 	repl := c.d.repl
 	if repl == nil {
-		c.W.Int(0)
+		c.waitFed(n, timeout)
 		return
 	}
 	marks := c.session().marks(repl)
@@ -208,6 +207,11 @@ func readOnly(c *Ctx) {
 		c.Client.SetFlag(FlagReadOnly, true)
 		c.W.OK()
 	}
+}
+
+// readsReplicas says whether a client may read from slots that this node is a replica of.
+func (d *Dispatcher) readsReplicas(client *Client) bool {
+	return client.Has(FlagReadOnly) || d.config.Config().Cluster.ReadsWithoutReadonly
 }
 
 func readWrite(c *Ctx) {

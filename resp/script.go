@@ -42,16 +42,17 @@ const (
 	errScriptDebug     = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
 	errNoDebugger      = "ERR there is no debugger for scripts"
 
-	errScriptArity     = "Wrong number of args calling Redis command from script"
-	errScriptUnknown   = "Unknown Redis command called from script"
-	errScriptNoScript  = "This Redis command is not allowed from script"
-	errScriptReadOnly  = "Write commands are not allowed from read-only scripts."
-	errScriptNotLocal  = "Script attempted to access a non local key in a cluster node"
-	errScriptCrossSlot = "Script attempted to access keys that do not hash to the same slot"
-	errScriptDown      = "Script attempted to execute a command while the cluster is down"
-	errScriptKilled    = "Script killed by user with SCRIPT KILL..."
-	errScriptKeyHeld   = "-TRYAGAIN Script attempted to change a key that MIGRATE is moving"
-	errScriptWhole     = "This command looks at all keys, for which a script in a cluster must name it in its text, outside of MULTI"
+	errScriptArity      = "Wrong number of args calling Redis command from script"
+	errScriptUnknown    = "Unknown Redis command called from script"
+	errScriptNoScript   = "This Redis command is not allowed from script"
+	errScriptReadOnly   = "Write commands are not allowed from read-only scripts."
+	errScriptNotLocal   = "Script attempted to access a non local key in a cluster node"
+	errScriptCrossSlot  = "Script attempted to access keys that do not hash to the same slot"
+	errScriptDown       = "Script attempted to execute a command while the cluster is down"
+	errScriptKilled     = "Script killed by user with SCRIPT KILL..."
+	errScriptKeyHeld    = "-TRYAGAIN Script attempted to change a key that MIGRATE is moving"
+	errScriptUndeclared = "This script was taken for one that touches declared keys only"
+	errScriptWhole      = "This command looks at all keys, for which a script in a cluster must name it in its text, outside of MULTI"
 )
 
 // errScriptBlock refuses XREAD and XREADGROUP with BLOCK.

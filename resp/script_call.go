@@ -189,6 +189,9 @@ func (run *scriptRun) enter(e *entry, shards *shardSet) (refused string) {
 				continue
 			}
 			if !locks.exclusive {
+				if run.acted { // no script that is Declared comes here
+					return errScriptUndeclared
+				}
 				run.restart = true
 				return ""
 			}
@@ -239,7 +242,7 @@ func (run *scriptRun) enterSlot(e *entry, slot uint16) (refused string) {
 	case locks.keyed && run.flags&(lua.Compat|lua.AllowCrossSlot) != lua.AllowCrossSlot:
 		return errScriptCrossSlot
 	default:
-		readonly := run.c.Client.Has(FlagReadOnly)
+		readonly := d.readsReplicas(run.c.Client)
 		switch d.routing.Route(slot, readonly, run.c.asking, e.write).Verdict {
 		case cluster.Here:
 		case cluster.Moved, cluster.Ask, cluster.TryAgain:

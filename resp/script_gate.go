@@ -17,13 +17,19 @@ import (
 // to run it:
 //
 //	beside others   It takes the locks of the keys that it declares, in ascending
-//	                order, and no more. It can be begun again until it writes.
+//	                order, and no more. It can be begun again until it writes, and
+//	                writes only if its text shows that it touches no other key
+//	                (script_declared.go).
 //	alone           It holds several exclusively. It takes the lock of a shard when it
 //	                first touches one of its keys, and keeps it until it ends.
 //
+// A script that has written can neither be begun again nor, beside others, wait for one
+// more lock: two could wait for each other. So what a script may touch must be known
+// before it writes beside others; what was seen of it in other runs does not do.
+//
 // Waiting for a lock while it holds others is safe for a script alone: whoever else
 // takes the locks of more than one shard holds several shared, and who holds one waits
-// for nothing. A script runs beside others if it says that it does not write, or if so
+// for nothing. A script runs beside others, too, if it says that it does not write, or if so
 // far it neither wrote nor touched what it had not declared (conduct). When it does so
 // after all, it becomes alone: at its first write, if several is free, where it stands;
 // otherwise it gives its locks up and begins again. It never waits for several while it

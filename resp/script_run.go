@@ -29,6 +29,7 @@ type scriptRun struct {
 	args   [][]byte // a copy of the command, for FUNCTION STATS; nil until it is busy
 
 	conduct    *atomic.Int32
+	declared   bool // it touches declared keys only
 	strayed    bool // it needed locks that its keys did not
 	alone      scriptLocks
 	locks      *scriptLocks // alone, or those of EXEC
@@ -83,6 +84,9 @@ func (p *prepared) whole() bool {
 	}
 	return p.function.Whole
 }
+
+// declared says whether the text shows that it touches declared keys only.
+func (p *prepared) declared() bool { return p.script != nil && p.script.Declared }
 
 func (p *prepared) conduct() *atomic.Int32 {
 	if p.script != nil {
@@ -176,7 +180,7 @@ func (d *Dispatcher) runScript(c *Ctx, b *batch) {
 	}
 	c.write = !c.readOnlyCommand() && flags&lua.NoWrites == 0
 	alone := p.whole() || flags&lua.AllowCrossSlot != 0
-	if d.routing == nil && !alone {
+	if d.routing == nil && !alone && !p.declared() {
 		conduct := p.conduct().Load()
 		alone = conduct == conductWild || conduct == conductUnknown && c.write
 	}
@@ -262,7 +266,7 @@ func (d *Dispatcher) newRun(c *Ctx, p *prepared) *scriptRun {
 	*run = scriptRun{
 		signal: &scriptSignal{function: p.function != nil},
 		d:      d, c: c, in: &b.ctx, b: b, w: run.w, flags: p.flags(), readOnly: c.readOnlyCommand(), start: c.began,
-		conduct: p.conduct(), groups: run.groups[:0],
+		conduct: p.conduct(), declared: p.declared(), groups: run.groups[:0],
 	}
 	run.locks = &run.alone
 	if run.start.IsZero() { // EXEC does not say
@@ -339,7 +343,7 @@ func (run *scriptRun) take(shard int) (busy *scriptSignal) {
 // False: it has to begin again.
 func (run *scriptRun) becomeAlone() bool {
 	d, locks := run.d, run.locks
-	if d.routing != nil || locks.exclusive {
+	if d.routing != nil || locks.exclusive || run.declared {
 		return true
 	}
 	if locks.several || !d.scripts.several.TryLock() {

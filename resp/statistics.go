@@ -46,6 +46,7 @@ type CommandStatistics struct {
 	Calls            int64
 	Took             time.Duration // all calls together
 	Rejected, Failed int64
+	Latency          Distribution // of those that ran while latency-tracking was on
 }
 
 // ErrorStatistics is how often one kind of error was replied.
@@ -96,6 +97,9 @@ func (s *Statistics) addCommand(d *Dispatcher, cmd *command.Command) {
 	}
 	c := CommandStatistics{Name: cmd.Name, Calls: e.stats.calls.Load(), Took: time.Duration(e.stats.nanos.Load()),
 		Rejected: e.stats.rejected.Load(), Failed: e.stats.failed.Load()}
+	if h := e.stats.took.Load(); h != nil {
+		c.Latency = h.distribution()
+	}
 	if c.Calls+c.Rejected+c.Failed > 0 {
 		s.Commands = append(s.Commands, c)
 	}

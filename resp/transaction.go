@@ -63,9 +63,9 @@ func specialOf(cmd *command.Command) (s special) {
 	}
 	s.notInMulti = s.notInMulti || cmd.Has(command.NoMulti)
 	// Commands that lock shards by themselves find them locked in EXEC. Those
-	// that look at the server as a whole may do so.
+	// that look at the server as a whole may do so; TIME, which many scripts call, does not.
 	s.allLocks = cmd.Has(command.TouchesArbitraryKeys) || len(cmd.KeySpecs) == 0 &&
-		(cmd.Has(command.Admin) || cmd.Group == command.GroupServer || cmd.Group == command.GroupCluster)
+		(cmd.Has(command.Admin) || cmd.Group == command.GroupServer && cmd.Name != "time" || cmd.Group == command.GroupCluster)
 	return s
 }
 

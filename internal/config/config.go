@@ -147,17 +147,19 @@ type Cluster struct {
 	RequireFullCoverage   bool
 	AllowReadsWhenDown    bool
 	ReplicaMaxLag         time.Duration // 0: replicas always answer reads
+	ReadsWithoutReadonly  bool
 }
 
 // Replication holds the settings of the replication log and of durability.
 type Replication struct {
-	LogSize     int64         // bytes of the ring
-	LinkTimeout time.Duration // a silent link is given up after it
-	CopyRate    int64         // bytes a second for all full copies of this node together; 0: no limit
-	MaxLag      time.Duration // loss budget in time; 0: off
-	MaxLagBytes int64         // loss budget in bytes; 0: off
-	Durability  Durability
-	AckTimeout  time.Duration // with Durability: how long a write waits
+	LogSize           int64         // bytes of the ring
+	BacklogTTLSeconds int           // 0: for ever
+	LinkTimeout       time.Duration // a silent link is given up after it
+	CopyRate          int64         // bytes a second for all full copies of this node together; 0: no limit
+	MaxLag            time.Duration // loss budget in time; 0: off
+	MaxLagBytes       int64         // loss budget in bytes; 0: off
+	Durability        Durability
+	AckTimeout        time.Duration // with Durability: how long a write waits
 }
 
 // TLS holds the settings of encrypted connections.

@@ -142,15 +142,28 @@ var clusterKeys = []*Key{
 		Raise: "Replicas answer more often, with older values.",
 		Lower: "Values are younger; primaries take more reads when the network is slow.",
 	},
+	{
+		Name: "cluster.replica_reads_without_readonly", Default: "false", Mutable: true, Shared: true,
+		value: boolValue(func(c *Config) *bool { return &c.Cluster.ReadsWithoutReadonly }),
+		What: "true: replicas answer the reads of all clients, within cluster.replica_max_lag_ms, not only of those that sent READONLY. For clients that read from replicas, " +
+			"and send READONLY only to nodes that are nothing else (ioredis with scaleReads). A client whose slot map is old then gets an old value rather than MOVED.",
+	},
 }
 
 var replicationKeys = []*Key{
 	{
 		Name: "replication.log_size", Redis: []string{"repl-backlog-size"}, Default: "64mb",
 		value: memoryValue(func(c *Config) *int64 { return &c.Replication.LogSize }, 1<<20, 64<<30),
-		What:  "Memory for recent writes. A replica that was away resumes from it; one that missed more copies its slots again.",
+		What:  "Memory for recent writes. A replica that was away resumes from it; one that missed more copies its slots again, or, a redis-server, the keyspace.",
 		Raise: "Longer interruptions end without a copy.",
 		Lower: "Less memory; more full copies.",
+	},
+	{
+		Name: "replication.backlog_ttl_seconds", Redis: []string{"repl-backlog-ttl"}, Default: "3600", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Replication.BacklogTTLSeconds }, 0, math.MaxInt64),
+		What:  "How long a standalone node without replicas of Redis's own protocol (REPLICAOF on a redis-server) keeps recent writes for those that were there. Until the first one comes it keeps none. 0: for ever.",
+		Raise: "Replicas that were away for longer resume.",
+		Lower: "Memory of replication.log_size is given back sooner.",
 	},
 	{
 		Name: "replication.link_timeout", Default: "5s",

@@ -443,7 +443,7 @@ func (vm *VM) load(L *lua.LState) int {
 
 func (vm *VM) loadChunk(L *lua.LState, source, name string) int {
 	vm.alloc(len(source))
-	proto, err := compile(source, chunkName(name))
+	_, proto, err := compile(source, chunkName(name))
 	if err != nil {
 		L.Push(lua.LNil)
 		L.Push(lua.LString(err.Error()))

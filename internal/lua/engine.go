@@ -17,6 +17,9 @@ type Options struct {
 	MemoryLimit func() int
 	// LooksAtAll says whether a command, in lower case, looks at all keys.
 	LooksAtAll func(command string) bool
+	// Stays says whether a command touches no keys but those of its arguments that are
+	// Key, and can be refused or run under the locks of these.
+	Stays func(Call) bool
 	// Log is where libraries log to while they are loaded, at one of the levels
 	// LogDebug to LogWarning.
 	Log func(level int, message string)

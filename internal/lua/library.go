@@ -300,7 +300,7 @@ type loaded struct {
 
 // loadLibrary runs the source of a library.
 func (vm *VM) loadLibrary(library *Library, body string) (*loading, error) {
-	proto, err := compile(body, libraryChunk)
+	_, proto, err := compile(body, libraryChunk)
 	if err != nil {
 		return nil, fmt.Errorf("Error compiling function: %w", err)
 	}

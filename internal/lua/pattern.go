@@ -12,7 +12,7 @@ const (
 	capturePosition = -2
 )
 
-// matcher matches a Lua pattern. Positions are indexes, -1 is no match. It counts
+// matcher matches a Lua pattern, which ends where C ends a string (trimZero). Positions are indexes, -1 is no match. It counts
 // its steps: a pattern may take time exponential in its length.
 type matcher struct {
 	vm           *VM

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	lua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/ast"
 
 	"respkv/internal/lua/syntax"
 )
@@ -43,7 +44,9 @@ type Script struct {
 	// Whole says that a command that looks at all keys is among the string constants
 	// of the source: so it is if the script calls one, unless it computes its name.
 	Whole bool
-	Size  int // of the source, in bytes
+	// Declared says that the text shows that the script touches declared keys only.
+	Declared bool
+	Size     int // of the source, in bytes
 	// Conduct is for the Host, to note how the script has run so far.
 	Conduct atomic.Int32
 	proto   *lua.FunctionProto
@@ -84,11 +87,12 @@ func (e *Engine) Load(source []byte) (*Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	proto, err := compile(body, scriptChunk)
+	tree, proto, err := compile(body, scriptChunk)
 	if err != nil {
 		return nil, fmt.Errorf("Error compiling script (new function): %w", err)
 	}
-	s := &Script{SHA: string(sha[:]), Flags: flags, Whole: e.looksAtAll(proto), Size: len(source), proto: proto}
+	s := &Script{SHA: string(sha[:]), Flags: flags, Whole: e.looksAtAll(proto), Size: len(source), proto: proto,
+		Declared: e.options.Stays != nil && declared(syntax.Chunk(tree), e.options.Stays)}
 	e.scriptsMu.Lock()
 	defer e.scriptsMu.Unlock()
 	if first := e.scripts[s.SHA]; first != nil {
@@ -143,23 +147,23 @@ func (e *Engine) Scripts() (count, bytes int) {
 }
 
 // compile makes the prototype of a function that takes the intrinsics and gives
-// the chunk.
-func compile(source, name string) (*lua.FunctionProto, error) {
+// the chunk, and returns it with the tree that it is made of.
+func compile(source, name string) ([]ast.Stmt, *lua.FunctionProto, error) {
 	tree, err := syntax.Parse(source, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	proto, err := lua.Compile(tree, name)
 	if err != nil {
 		if e, ok := err.(*lua.CompileError); ok {
-			return nil, fmt.Errorf("%s:%d: %s", name, e.Line, e.Message)
+			return nil, nil, fmt.Errorf("%s:%d: %s", name, e.Line, e.Message)
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	// The chunk has "..." but no arg, unlike functions: making it would cost more
 	// than all the rest of a short script.
 	proto.FunctionPrototypes[0].IsVarArg &^= lua.VarArgNeedsArg
-	return proto, nil
+	return tree, proto, nil
 }
 
 // scriptFlags reads the shebang line of a script, and returns the source without

@@ -1,7 +1,6 @@
 package lua
 
 import (
-	"bytes"
 	"strings"
 	"unsafe"
 
@@ -159,7 +158,7 @@ func (vm *VM) findOrMatch(L *lua.LState, find bool) int {
 	s, pattern := checkString(L, 1), checkString(L, 2)
 	start := position(optInteger(L, 3, 1), len(s)) - 1
 	at := int(min(max(start, 0), int64(len(s))))
-	if find && (lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(pattern, "^$*+?.([%-")) {
+	if find && (lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(trimZero(pattern), "^$*+?.([%-")) {
 		vm.work(len(s)/64 + 1)
 		if i := strings.Index(s[at:], pattern); i >= 0 {
 			L.Push(lua.LNumber(at + i + 1))
@@ -169,7 +168,7 @@ func (vm *VM) findOrMatch(L *lua.LState, find bool) int {
 		L.Push(lua.LNil)
 		return 1
 	}
-	m := matcher{vm: vm, L: L, src: s, pattern: pattern}
+	m := matcher{vm: vm, L: L, src: s, pattern: trimZero(pattern)}
 	anchored := strings.HasPrefix(pattern, "^")
 	p := 0
 	if anchored {
@@ -193,7 +192,7 @@ func (vm *VM) findOrMatch(L *lua.LState, find bool) int {
 }
 
 func (vm *VM) stringGmatch(L *lua.LState) int {
-	m := &matcher{vm: vm, src: checkString(L, 1), pattern: checkString(L, 2)}
+	m := &matcher{vm: vm, src: checkString(L, 1), pattern: trimZero(checkString(L, 2))}
 	at := 0
 	L.Push(L.NewFunction(func(L *lua.LState) int {
 		m.L = L
@@ -232,7 +231,7 @@ func (vm *VM) stringGsub(L *lua.LState) int {
 	if anchored {
 		p = 1
 	}
-	m := matcher{vm: vm, L: L, src: s, pattern: pattern}
+	m := matcher{vm: vm, L: L, src: s, pattern: trimZero(pattern)}
 	var buf []byte
 	at, count := 0, 0
 	for count < most {
@@ -315,7 +314,7 @@ func (m *matcher) expand(buf []byte, r string, start, end int) []byte {
 
 // trimZero is a string as C sees it.
 func trimZero(s string) string {
-	if i := bytes.IndexByte([]byte(s), 0); i >= 0 {
+	if i := strings.IndexByte(s, 0); i >= 0 {
 		return s[:i]
 	}
 	return s

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"respkv/resp"
 )
 
 // exposition writes Prometheus's text format, version 0.0.4. It is small enough
@@ -22,11 +24,33 @@ type exposition struct {
 // refuses a whole scrape for one that comes twice, and two links of one peer may
 // overlap for a moment.
 func (e *exposition) value(v float64, labels ...string) {
-	m, series := e.metric, e.metric.series(labels)
+	e.line(e.metric.Name, e.metric.pairs(labels), v)
+}
+
+// distribution writes the samples of a histogram; labels as for value.
+func (e *exposition) distribution(d *resp.Distribution, labels ...string) {
+	name, pairs := e.metric.Name, e.metric.pairs(labels)
+	bucket := func(bound string, n int64) {
+		e.line(name+"_bucket", append(pairs[:len(labels):len(labels)], `le="`+bound+`"`), float64(n))
+	}
+	for i, bound := range resp.LatencyBounds {
+		bucket(strconv.FormatFloat(bound.Seconds(), 'f', -1, 64), d.Within[i])
+	}
+	bucket("+Inf", d.Calls)
+	e.line(name+"_sum", pairs, d.Took.Seconds())
+	e.line(name+"_count", pairs, float64(d.Calls))
+}
+
+// line writes a sample, after HELP and TYPE of the present metric.
+func (e *exposition) line(name string, pairs []string, v float64) {
+	series := name
+	if len(pairs) > 0 {
+		series += "{" + strings.Join(pairs, ",") + "}"
+	}
 	if e.series[series] {
 		return
 	}
-	if !e.headed {
+	if m := e.metric; !e.headed {
 		e.headed, e.series = true, make(map[string]bool)
 		e.b.WriteString("# HELP " + m.Name + " " + escapeHelp(m.Help) + "\n# TYPE " + m.Name + " " + m.Type() + "\n")
 	}
@@ -37,16 +61,13 @@ func (e *exposition) value(v float64, labels ...string) {
 	e.b.WriteByte('\n')
 }
 
-// series is the metric's name with its labels.
-func (m *Metric) series(labels []string) string {
-	if len(labels) == 0 {
-		return m.Name
+// pairs are the labels as the format wants them.
+func (m *Metric) pairs(values []string) []string {
+	pairs := make([]string, len(values))
+	for i, name := range m.Labels[:len(values)] {
+		pairs[i] = name + `="` + escapeLabel(values[i]) + `"`
 	}
-	pairs := make([]string, len(labels))
-	for i, name := range m.Labels {
-		pairs[i] = name + `="` + escapeLabel(labels[i]) + `"`
-	}
-	return m.Name + "{" + strings.Join(pairs, ",") + "}"
+	return pairs
 }
 
 // number prints counters as integers, which is how people read them.

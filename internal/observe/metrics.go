@@ -16,7 +16,8 @@ type Metric struct {
 	Labels []string
 	Help   string
 
-	collect func(s *sample, e *exposition)
+	histogram bool
+	collect   func(s *sample, e *exposition)
 }
 
 // sample is what all metrics of one scrape are read from.
@@ -40,6 +41,9 @@ func Metrics() []*Metric {
 
 // Type is Prometheus's: a name that ends in _total is a counter.
 func (m *Metric) Type() string {
+	if m.histogram {
+		return "histogram"
+	}
 	if strings.HasSuffix(m.Name, "_total") {
 		return "counter"
 	}

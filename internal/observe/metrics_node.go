@@ -60,6 +60,16 @@ var commandMetrics = []*Metric{
 		func(c *resp.CommandStatistics) float64 { return float64(c.Calls) }),
 	perCommand("respkv_command_seconds_total", "Time spent in the calls of each command; divided by the calls, the mean latency.",
 		func(c *resp.CommandStatistics) float64 { return c.Took.Seconds() }),
+	{Name: "respkv_command_duration_seconds", Labels: []string{"command"}, histogram: true,
+		Help: "Distribution of the calls of each command by the time they took, with `server.latency_tracking`: what LATENCY HISTOGRAM tells. " +
+			"Times are told apart within 1/128; a call of more than a second is a second in the sum.",
+		collect: func(s *sample, e *exposition) {
+			for i := range s.resp.Commands {
+				if c := &s.resp.Commands[i]; c.Latency.Calls > 0 {
+					e.distribution(&c.Latency, c.Name)
+				}
+			}
+		}},
 	perCommand("respkv_command_rejected_total", "Calls refused before they ran: arity, rights, redirections.",
 		func(c *resp.CommandStatistics) float64 { return float64(c.Rejected) }),
 	perCommand("respkv_command_failed_total", "Calls that ran and replied with an error.",

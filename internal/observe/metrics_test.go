@@ -19,16 +19,48 @@ func root(name string) string { return filepath.Join("..", "..", name) }
 
 // fullSample has a value for every metric, with texts that need escaping.
 func fullSample() *sample {
+	latency := resp.Distribution{Calls: 3, Took: time.Second + 1500*time.Microsecond}
+	for i, bound := range resp.LatencyBounds { // one took 250 µs, one 1.25 ms, one longer than a second
+		switch {
+		case bound >= 2500*time.Microsecond:
+			latency.Within[i] = 2
+		case bound >= 250*time.Microsecond:
+			latency.Within[i] = 1
+		}
+	}
 	return &sample{
 		now: time.UnixMilli(2000), ready: true, cluster: testView(), expiry: time.Unix(4000, 0),
 		resp: resp.Statistics{
 			Version: `1.0 "x\y"`, Started: time.UnixMilli(500), Mode: "cluster",
 			Databases: []resp.DatabaseStatistics{{DB: 0, Keys: 3, Expires: 1}},
-			Commands:  []resp.CommandStatistics{{Name: "config|get", Calls: 2, Took: 1500 * time.Microsecond, Failed: 1}},
+			Commands:  []resp.CommandStatistics{{Name: "config|get", Calls: 2, Took: 1500 * time.Microsecond, Failed: 1, Latency: latency}},
 			Errors:    []resp.ErrorStatistics{{Prefix: "A\nB\"\\", Count: 1}, {Prefix: "bad\xff", Count: 2}, {Prefix: "bad\xfe", Count: 3}},
 		},
 		process: readProcess(),
 	}
+}
+
+// series is what the samples of one name have in common.
+type series struct {
+	metric, metricType string
+	labels             []string
+	grows              bool // only rate or increase say anything
+}
+
+// allSeries are the names of samples: those of the metrics, and three for each histogram.
+func allSeries() map[string]series {
+	all := make(map[string]series)
+	for _, m := range Metrics() {
+		s := series{metric: m.Name, metricType: m.Type(), labels: m.Labels, grows: m.Type() != "gauge"}
+		if s.metricType != "histogram" {
+			all[m.Name] = s
+			continue
+		}
+		all[m.Name+"_sum"], all[m.Name+"_count"] = s, s
+		s.labels = append(slices.Clone(m.Labels), "le")
+		all[m.Name+"_bucket"] = s
+	}
+	return all
 }
 
 var (
@@ -42,10 +74,7 @@ func TestExposition(t *testing.T) {
 	if !strings.HasSuffix(text, "\n") {
 		t.Error("the last line has no end")
 	}
-	declared := make(map[string]*Metric)
-	for _, m := range Metrics() {
-		declared[m.Name] = m
-	}
+	declared := allSeries()
 	seen, helped, typed := make(map[string]bool), make(map[string]bool), make(map[string]string)
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
@@ -67,8 +96,8 @@ func TestExposition(t *testing.T) {
 			t.Errorf("malformed line %q", line)
 			continue
 		}
-		metric := declared[m[1]]
-		if metric == nil || typed[m[1]] != metric.Type() || !helped[m[1]] {
+		metric, known := declared[m[1]]
+		if !known || typed[metric.metric] != metric.metricType || !helped[metric.metric] {
 			t.Errorf("%s comes without HELP and TYPE in front", m[1])
 			continue
 		}
@@ -76,8 +105,8 @@ func TestExposition(t *testing.T) {
 		for _, l := range labelName.FindAllStringSubmatch(m[3], -1) {
 			labels = append(labels, l[1])
 		}
-		if !slices.Equal(labels, metric.Labels) {
-			t.Errorf("%s has labels %v, declared are %v", m[1], labels, metric.Labels)
+		if !slices.Equal(labels, metric.labels) {
+			t.Errorf("%s has labels %v, declared are %v", m[1], labels, metric.labels)
 		}
 		if _, err := strconv.ParseFloat(m[4], 64); err != nil {
 			t.Errorf("value of %q: %v", line, err)
@@ -95,6 +124,12 @@ func TestExposition(t *testing.T) {
 	for _, want := range []string{
 		`respkv_build_info{version="1.0 \"x\\y\"",`, "respkv_uptime_seconds 1.5\n", `respkv_keys{db="0"} 3` + "\n",
 		`respkv_command_seconds_total{command="config|get"} 0.0015` + "\n", `respkv_error_replies_total{error="A\nB\"\\"} 1` + "\n",
+		`respkv_command_duration_seconds_bucket{command="config|get",le="0.000001"} 0` + "\n",
+		`respkv_command_duration_seconds_bucket{command="config|get",le="0.00025"} 1` + "\n",
+		`respkv_command_duration_seconds_bucket{command="config|get",le="0.5"} 2` + "\n",
+		`respkv_command_duration_seconds_bucket{command="config|get",le="+Inf"} 3` + "\n",
+		`respkv_command_duration_seconds_sum{command="config|get"} 1.0015` + "\n",
+		`respkv_command_duration_seconds_count{command="config|get"} 3` + "\n",
 		`respkv_slots{role="primary"} 8192` + "\n", `respkv_replica_lag_seconds{peer="bbbbbbbb"} 0.25` + "\n",
 		`respkv_primary_link_up{peer="bbbbbbbb"} 1` + "\n", `respkv_raft_term 7` + "\n", `respkv_lease 1` + "\n",
 	} {
@@ -167,10 +202,7 @@ func TestDashboard(t *testing.T) {
 	if err := json.Unmarshal(data, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	declared := make(map[string]*Metric)
-	for _, m := range Metrics() {
-		declared[m.Name] = m
-	}
+	declared := allSeries()
 	queries, ids := 0, make(map[int]bool)
 	for _, p := range dashboard.Panels {
 		if ids[p.ID] {
@@ -185,11 +217,11 @@ func TestDashboard(t *testing.T) {
 			labels := []string{"job", "instance"} // Prometheus adds them
 			names := usedMetric.FindAllString(q.Expr, -1)
 			for _, name := range names {
-				if m := declared[name]; m == nil {
+				m, known := declared[name]
+				if !known {
 					t.Errorf("panel %q asks for %s, which does not exist", p.Title, name)
-				} else {
-					labels = append(labels, m.Labels...)
 				}
+				labels = append(labels, m.labels...)
 			}
 			if len(names) == 0 || strings.Count(q.Expr, "(") != strings.Count(q.Expr, ")") {
 				t.Errorf("panel %q: query %q", p.Title, q.Expr)
@@ -202,7 +234,7 @@ func TestDashboard(t *testing.T) {
 				}
 			}
 			for _, name := range names {
-				if m := declared[name]; m != nil && m.Type() == "counter" && !regexp.MustCompile(`(rate|increase)\(`+name+`[^)]*\[`).MatchString(q.Expr) {
+				if declared[name].grows && !regexp.MustCompile(`(rate|increase)\(`+name+`[^)]*\[`).MatchString(q.Expr) {
 					t.Errorf("panel %q shows the counter %s without rate or increase", p.Title, name)
 				}
 			}
@@ -213,7 +245,7 @@ func TestDashboard(t *testing.T) {
 	}
 	variables, _ := json.Marshal(dashboard.Templating)
 	for _, name := range usedMetric.FindAllString(string(variables), -1) {
-		if declared[name] == nil {
+		if _, known := declared[name]; !known {
 			t.Errorf("a variable asks for %s, which does not exist", name)
 		}
 	}

@@ -95,6 +95,9 @@ func isIntrinsic(call *ast.FuncCallExpr, which int) bool {
 	return ok && id.Value == Intrinsics[which]
 }
 
+// IsLength says whether a call stands for the operator #.
+func IsLength(call *ast.FuncCallExpr) bool { return isIntrinsic(call, intrinsicLen) }
+
 // intrinsic calls one of our functions for its single result.
 func intrinsic(which, line int, args ...ast.Expr) ast.Expr {
 	args[len(args)-1] = single(args[len(args)-1])

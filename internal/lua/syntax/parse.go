@@ -63,6 +63,11 @@ func wrap(body []ast.Stmt, lastLine int) []ast.Stmt {
 	return []ast.Stmt{take, give}
 }
 
+// Chunk is the body of what Parse returned, as it was read.
+func Chunk(tree []ast.Stmt) []ast.Stmt {
+	return tree[1].(*ast.ReturnStmt).Exprs[0].(*ast.FunctionExpr).Stmts
+}
+
 // function is what is known of a function while it is read.
 type function struct {
 	parent *function

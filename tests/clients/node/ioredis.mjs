@@ -349,6 +349,22 @@ onlyCluster("reads from replicas", async () => {
   replicas.disconnect();
 });
 
+onlyCluster("reads from replicas that need no READONLY", async () => {
+  const name = "cluster.replica_reads_without_readonly";
+  await r.config("SET", name, "yes");
+  const direct = nodes.map((node) => new Redis(node));
+  for (const node of direct) await until(`${name} on all nodes`, async () => (await node.config("GET", name))[1] === "yes");
+  const replicas = new Cluster(nodes, { scaleReads: "slave" });
+  await Promise.all(Array.from({ length: 50 }, (_, i) => r.set(`rep:${i}`, -i)));
+  for (let i = 0; i < 50; i++) await until(`rep:${i} on a replica`, async () => (await replicas.get(`rep:${i}`)) === String(-i));
+  replicas.disconnect();
+  await r.config("SET", name, "no");
+  for (const node of direct) {
+    await until(`${name} as before`, async () => (await node.config("GET", name))[1] === "no");
+    node.disconnect();
+  }
+});
+
 onlyCluster("sharded publish and subscribe", async () => {
   const sub = new Cluster(nodes, { shardedSubscribers: true });
   const got = [];
