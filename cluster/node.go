@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -29,6 +30,7 @@ type Node struct {
 	plane  DataPlane
 	log    *slog.Logger
 	opts   Options
+	lock   *os.File // on the data directory
 
 	id   slotmap.NodeID
 	boot uint64
@@ -97,12 +99,17 @@ func New(opts Options) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	id, err := loadID(cfg.DataDir)
+	boot, err := newBoot()
 	if err != nil {
 		return nil, err
 	}
-	boot, err := newBoot()
+	lock, err := lockDir(cfg.DataDir)
 	if err != nil {
+		return nil, err
+	}
+	id, err := loadID(cfg.DataDir)
+	if err != nil {
+		_ = lock.Close()
 		return nil, err
 	}
 	log := opts.Logger
@@ -111,7 +118,7 @@ func New(opts Options) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, timing: control.TimingFor(cfg.NodeTimeout), plane: opts.Plane, opts: opts,
-		log: log.With("node", id.Short()), id: id, boot: boot,
+		log: log.With("node", id.Short()), lock: lock, id: id, boot: boot,
 		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan RecentEvent, 1024),
 		seen: map[string]gossipMember{}, requests: map[uint64]chan string{},
 		feed: newValueFeed(), valueAnswers: map[uint64]chan valueAnswer{}, proposing: make(chan struct{}, maxProposing),
@@ -464,6 +471,7 @@ func (n *Node) Close() error {
 			n.raft.close()
 		}
 		n.wg.Wait()
+		_ = n.lock.Close()
 	})
 	return nil
 }
