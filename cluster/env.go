@@ -178,9 +178,9 @@ func (n *Node) changeRaft(change control.RaftChange) error {
 	case !ok:
 		return ErrUnknownNode
 	case change.Op == control.RaftAddVoter:
-		return r.AddVoter(id, raft.ServerAddress(addr), 0, timeout).Error()
+		return r.AddVoter(id, raftAddress(change.ID, addr), 0, timeout).Error()
 	}
-	return r.AddNonvoter(id, raft.ServerAddress(addr), 0, timeout).Error()
+	return r.AddNonvoter(id, raftAddress(change.ID, addr), 0, timeout).Error()
 }
 
 // raftServers is raft's latest configuration.

@@ -133,7 +133,7 @@ func (n *Node) joinSeeds() {
 		}
 		for _, s := range servers {
 			if !ids[slotmap.NodeID(s.ID)] {
-				missing = append(missing, string(s.Address))
+				missing = append(missing, dialAddress(s.Address))
 			}
 		}
 	}
@@ -255,7 +255,7 @@ func (n *Node) bootstrap(with []slotmap.NodeID) error {
 		if !ok {
 			return nil // gone since: looked at again
 		}
-		s := raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(addr)}
+		s := raft.Server{ID: raft.ServerID(id), Address: raftAddress(id, addr)}
 		if i >= len(voters) {
 			s.Suffrage = raft.Nonvoter
 		}

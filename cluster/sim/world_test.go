@@ -189,6 +189,7 @@ func (w *world) connected(a, b *node) bool { return w.path(a, b) && w.path(b, a)
 type node struct {
 	w       *world
 	index   int
+	port    int // the index, or that of a node whose place this one takes
 	id      slotmap.NodeID
 	weight  int
 	up      bool
@@ -227,9 +228,12 @@ type contact struct {
 	seen control.Seen
 }
 
-func (w *world) add() *node {
+func (w *world) add() *node { return w.addAt(len(w.nodes)) }
+
+// addAt adds a node with the address of another one.
+func (w *world) addAt(port int) *node {
 	i := len(w.nodes)
-	n := &node{w: w, index: i, id: slotmap.NodeID(fmt.Sprintf("%040x", i+1)), weight: 100,
+	n := &node{w: w, index: i, port: port, id: slotmap.NodeID(fmt.Sprintf("%040x", i+1)), weight: 100,
 		offset: w.between(time.Second, time.Hour), drift: 1 + (w.rng.Float64()-0.5)/100}
 	w.nodes = append(w.nodes, n)
 	w.byID[n.id] = n
@@ -249,7 +253,7 @@ func (n *node) boots() {
 	n.values = shared.New()
 	n.formation = control.NewFormation(n.id, n.w.policy.Expect, n.w.timing, n.vote)
 	n.running = n.group == nil || n.member || n.vote == ""
-	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
+	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1 + n.port, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
 	n.agent = control.NewAgent(agentEnv{n, n.gen}, n.w.timing, self, n.opened)
 	n.ctl = control.NewController(ctlEnv{n, n.gen}, n.w.timing, n.w.policy, n.id, slotmap.New())
 	n.publish()
