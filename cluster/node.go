@@ -347,6 +347,11 @@ func (n *Node) runMaps() {
 			continue
 		}
 		version = m.Version()
+		if self := m.Node(n.id); self != nil && self.PrevBoot == n.boot {
+			n.fail(fmt.Errorf("another process with this node's ID has taken its place, at %s: is its data_dir a copy of %s?",
+				net.JoinHostPort(self.Host, strconv.Itoa(self.ClusterPort)), n.cfg.DataDir))
+			return
+		}
 		n.post(func() { n.ctl.MapApplied(m) })
 		n.router.closing(m)
 		n.plane.Apply(m)
@@ -429,11 +434,12 @@ func (n *Node) runEvents() {
 	}
 }
 
-// fail takes the node out of service: its log holds what it cannot apply.
+// fail takes the node out of service: its log holds what it cannot apply, or
+// that it has been replaced.
 func (n *Node) fail(err error) {
 	n.fatal.CompareAndSwap(nil, &err)
 	n.router.close()
-	n.log.Error("cluster state cannot be applied: this node stops", "error", err)
+	n.log.Error("this node cannot go on in the cluster: it stops", "error", err)
 	n.cancel()
 }
 

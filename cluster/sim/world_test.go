@@ -37,6 +37,7 @@ type world struct {
 	stalled   bool   // replication is
 	told      uint64 // effects that failovers told were lost
 	quiet     bool   // clients look, but write nothing
+	wander    bool   // nodes restart at other addresses
 	trap      bool   // freeze the next node that is granted a lease
 	stale     int    // proposals without effect
 	discarded int    // clusters begun and given up
@@ -244,6 +245,9 @@ func (w *world) addAt(port int) *node {
 // boots starts a process: everything but raft log and vote is new.
 func (n *node) boots() {
 	n.gen++
+	if n.w.wander && n.gen > 1 && n.w.rng.IntN(3) == 0 {
+		n.port = 100*n.gen + n.index
+	}
 	n.up, n.frozen = true, 0
 	n.boot = uint64(n.gen)
 	n.lease, n.paused = 0, map[uint64]slotmap.Ranges{}
