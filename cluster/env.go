@@ -26,10 +26,10 @@ func (e *nodeEnv) Term() uint64       { return e.raft.term() }
 
 // Founder is what this node's gossip shows, whether its cluster has formed yet
 // or not.
-func (e *nodeEnv) Founder() slotmap.NodeID {
+func (e *nodeEnv) Founder() (slotmap.NodeID, bool) {
 	e.gossipMu.Lock()
 	defer e.gossipMu.Unlock()
-	return e.myMeta.Vote
+	return e.myMeta.Vote, e.mayForm
 }
 
 func (e *nodeEnv) Lease(until time.Duration) { e.router.lease(until) }

@@ -64,6 +64,7 @@ type Node struct {
 	gossipMu sync.Mutex
 	seen     map[string]gossipMember // by gossip name
 	myMeta   meta
+	mayForm  bool // the formation allows this node, if it leads, to name the cluster
 
 	contacts contacts
 

@@ -14,7 +14,9 @@ import (
 // anew, so nothing needs to be remembered across elections.
 func (c *Controller) decide(now time.Duration) {
 	if !c.m.Formed() {
-		c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas, Founder: c.env.Founder()}, nil)
+		if founder, ok := c.env.Founder(); ok {
+			c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas, Founder: founder}, nil)
+		}
 		return
 	}
 	for _, n := range c.m.Nodes() {

@@ -207,6 +207,7 @@ type node struct {
 	vote      slotmap.NodeID
 	member    bool // on disk with the vote: the map has named the cluster
 	formation *control.Formation
+	mayForm   bool
 	running   bool // raft is
 
 	agent   *control.Agent
@@ -256,6 +257,7 @@ func (n *node) boots() {
 	n.plane = plane{node: n}
 	n.values = shared.New()
 	n.formation = control.NewFormation(n.id, n.w.policy.Expect, n.w.timing, n.vote)
+	n.mayForm = n.vote == "" // worlds without a formation
 	n.running = n.group == nil || n.member || n.vote == ""
 	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1 + n.port, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
 	n.agent = control.NewAgent(agentEnv{n, n.gen}, n.w.timing, self, n.opened)
@@ -311,7 +313,7 @@ func (n *node) gossipRound() {
 				n.gossip[other.id] = c
 			}
 			c.last = n.w.now
-			c.seen = control.Seen{ID: other.id, Vote: other.vote, Formed: other.member}
+			c.seen = control.Seen{ID: other.id, Vote: other.vote, Bound: other.bound(), Formed: other.member}
 		}
 		if c == nil {
 			continue
@@ -331,6 +333,20 @@ func (n *node) gossipRound() {
 	n.forms()
 }
 
+// bound tells whether the node has the raft state of the cluster that it votes
+// for.
+func (n *node) bound() bool { return !n.member && n.formation.Bound(n.servers()) }
+
+// servers are the members of raft's configuration, as the node has it on disk.
+func (n *node) servers() (list []slotmap.NodeID) {
+	if n.group != nil {
+		for _, s := range n.group.servers {
+			list = append(list, s.ID)
+		}
+	}
+	return list
+}
+
 // forms takes this node's next step towards a cluster.
 func (n *node) forms() {
 	if n.member {
@@ -342,7 +358,8 @@ func (n *node) forms() {
 			seen = append(seen, c.seen)
 		}
 	}
-	step := n.formation.Step(n.clock(), n.group != nil, seen)
+	step := n.formation.Step(n.clock(), n.servers(), seen)
+	n.mayForm = step.Form
 	if n.vote != n.formation.Vote() {
 		n.vote = n.formation.Vote()
 		n.w.logf("node %d votes for %s", n.index, short(n.vote))
@@ -519,7 +536,7 @@ type ctlEnv struct {
 
 func (e ctlEnv) Now() time.Duration                        { return e.clock() }
 func (e ctlEnv) Random() uint64                            { return e.w.rng.Uint64() }
-func (e ctlEnv) Founder() slotmap.NodeID                   { return e.vote }
+func (e ctlEnv) Founder() (slotmap.NodeID, bool)           { return e.vote, e.mayForm }
 func (e ctlEnv) Send(to slotmap.NodeID, m control.Message) { e.deliver(to, m) }
 func (e ctlEnv) Propose(entry slotmap.Entry)               { e.group.propose(e.node, entry) }
 func (e ctlEnv) Raft(change control.RaftChange)            { e.group.change(e.node, change) }
