@@ -26,10 +26,10 @@ func (e *nodeEnv) Term() uint64       { return e.raft.term() }
 
 // Founder is what this node's gossip shows, whether its cluster has formed yet
 // or not.
-func (e *nodeEnv) Founder() slotmap.NodeID {
+func (e *nodeEnv) Founder() (slotmap.NodeID, bool) {
 	e.gossipMu.Lock()
 	defer e.gossipMu.Unlock()
-	return e.myMeta.Vote
+	return e.myMeta.Vote, e.mayForm
 }
 
 func (e *nodeEnv) Lease(until time.Duration) { e.router.lease(until) }
@@ -178,9 +178,9 @@ func (n *Node) changeRaft(change control.RaftChange) error {
 	case !ok:
 		return ErrUnknownNode
 	case change.Op == control.RaftAddVoter:
-		return r.AddVoter(id, raft.ServerAddress(addr), 0, timeout).Error()
+		return r.AddVoter(id, raftAddress(change.ID, addr), 0, timeout).Error()
 	}
-	return r.AddNonvoter(id, raft.ServerAddress(addr), 0, timeout).Error()
+	return r.AddNonvoter(id, raftAddress(change.ID, addr), 0, timeout).Error()
 }
 
 // raftServers is raft's latest configuration.

@@ -42,12 +42,19 @@ func (n *Node) setMeta(change func(*meta)) {
 // gossipChanged is called by memberlist, under its lock.
 func (n *Node) gossipChanged(node *memberlist.Node, state control.Life) {
 	id, boot, err := parseGossipName(node.Name)
-	if err != nil || id == n.id {
+	if err != nil || id == n.id && boot == n.boot {
 		return
 	}
 	m, err := decodeMeta(node.Meta)
 	if err != nil {
 		n.log.Debug("gossip", "member", node.Name, "error", err)
+		return
+	}
+	if id == n.id {
+		if state == control.Alive && (m.Host != n.self.Host || m.Port != n.self.ClusterPort) {
+			n.log.Warn("another process has this node's ID: it is this node's last one, or one of the two has a copy of the other's data_dir",
+				"address", net.JoinHostPort(m.Host, strconv.Itoa(m.Port)))
+		}
 		return
 	}
 	n.gossipMu.Lock()
@@ -133,7 +140,7 @@ func (n *Node) joinSeeds() {
 		}
 		for _, s := range servers {
 			if !ids[slotmap.NodeID(s.ID)] {
-				missing = append(missing, string(s.Address))
+				missing = append(missing, dialAddress(s.Address))
 			}
 		}
 	}
@@ -221,15 +228,19 @@ func (n *Node) form() error {
 		n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, "")
 		return saveVote(n.cfg.DataDir, "")
 	}
-	begun, err := n.raft.begun()
+	servers, err := n.raft.addresses()
 	if err != nil {
 		return err
 	}
+	var group []slotmap.NodeID
+	for _, s := range servers {
+		group = append(group, slotmap.NodeID(s.ID))
+	}
 	var seen []control.Seen
 	for _, m := range n.members() {
-		seen = append(seen, control.Seen{ID: m.id, Vote: m.meta.Vote, Formed: m.meta.Cluster != ""})
+		seen = append(seen, control.Seen{ID: m.id, Vote: m.meta.Vote, Bound: m.meta.Bound, Formed: m.meta.Cluster != ""})
 	}
-	step := n.formation.Step(n.router.now()+1, begun, seen)
+	step := n.formation.Step(n.router.now()+1, group, seen)
 	if vote := n.formation.Vote(); vote != before {
 		if err := saveVote(n.cfg.DataDir, vote); err != nil {
 			n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, before)
@@ -237,9 +248,15 @@ func (n *Node) form() error {
 		}
 		n.setMeta(func(my *meta) {
 			if my.Cluster == "" {
-				my.Vote = vote
+				my.Vote, my.Bound = vote, false
 			}
 		})
+	}
+	n.gossipMu.Lock()
+	n.mayForm = step.Form
+	n.gossipMu.Unlock()
+	if bound := n.formation.Bound(group); bound {
+		n.setMeta(func(my *meta) { my.Bound = bound && my.Cluster == "" })
 	}
 	switch running, _ := n.raft.get(); {
 	case step.Discard:
@@ -270,7 +287,7 @@ func (n *Node) bootstrap(with []slotmap.NodeID) error {
 		if !ok {
 			return nil // gone since: looked at again
 		}
-		s := raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(addr)}
+		s := raft.Server{ID: raft.ServerID(id), Address: raftAddress(id, addr)}
 		if i >= len(voters) {
 			s.Suffrage = raft.Nonvoter
 		}

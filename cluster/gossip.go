@@ -24,6 +24,7 @@ type meta struct {
 	Port    int            `json:"p"`           // cluster port
 	Cluster string         `json:"c,omitempty"` // formed: the cluster it belongs to
 	Vote    slotmap.NodeID `json:"v,omitempty"` // who it wants to form the cluster; formed: who did
+	Bound   bool           `json:"b,omitempty"` // it has raft state of the cluster that its vote is for
 }
 
 var errMeta = errors.New("bad gossip metadata")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -29,6 +30,7 @@ type Node struct {
 	plane  DataPlane
 	log    *slog.Logger
 	opts   Options
+	lock   *os.File // on the data directory
 
 	id   slotmap.NodeID
 	boot uint64
@@ -63,6 +65,7 @@ type Node struct {
 	gossipMu sync.Mutex
 	seen     map[string]gossipMember // by gossip name
 	myMeta   meta
+	mayForm  bool // the formation allows this node, if it leads, to name the cluster
 
 	contacts contacts
 
@@ -98,12 +101,17 @@ func New(opts Options) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	id, err := loadID(cfg.DataDir)
+	boot, err := newBoot()
 	if err != nil {
 		return nil, err
 	}
-	boot, err := newBoot()
+	lock, err := lockDir(cfg.DataDir)
 	if err != nil {
+		return nil, err
+	}
+	id, err := loadID(cfg.DataDir)
+	if err != nil {
+		_ = lock.Close()
 		return nil, err
 	}
 	log := opts.Logger
@@ -112,7 +120,7 @@ func New(opts Options) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, timing: control.TimingFor(cfg.NodeTimeout), plane: opts.Plane, opts: opts,
-		log: log.With("node", id.Short()), id: id, boot: boot,
+		log: log.With("node", id.Short()), lock: lock, id: id, boot: boot,
 		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan RecentEvent, 1024),
 		seen: map[string]gossipMember{}, requests: map[uint64]chan string{},
 		feed: newValueFeed(), valueAnswers: map[uint64]chan valueAnswer{}, proposing: make(chan struct{}, maxProposing),
@@ -341,6 +349,11 @@ func (n *Node) runMaps() {
 			continue
 		}
 		version = m.Version()
+		if self := m.Node(n.id); self != nil && self.PrevBoot == n.boot {
+			n.fail(fmt.Errorf("another process with this node's ID has taken its place, at %s: is its data_dir a copy of %s?",
+				net.JoinHostPort(self.Host, strconv.Itoa(self.ClusterPort)), n.cfg.DataDir))
+			return
+		}
 		n.post(func() { n.ctl.MapApplied(m) })
 		n.router.closing(m)
 		n.plane.Apply(m)
@@ -423,11 +436,12 @@ func (n *Node) runEvents() {
 	}
 }
 
-// fail takes the node out of service: its log holds what it cannot apply.
+// fail takes the node out of service: its log holds what it cannot apply, or
+// that it has been replaced.
 func (n *Node) fail(err error) {
 	n.fatal.CompareAndSwap(nil, &err)
 	n.router.close()
-	n.log.Error("cluster state cannot be applied: this node stops", "error", err)
+	n.log.Error("this node cannot go on in the cluster: it stops", "error", err)
 	n.cancel()
 }
 
@@ -465,6 +479,7 @@ func (n *Node) Close() error {
 			n.raft.close()
 		}
 		n.wg.Wait()
+		_ = n.lock.Close()
 	})
 	return nil
 }

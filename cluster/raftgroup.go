@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	bolt "go.etcd.io/bbolt"
 
 	"respkv/cluster/control"
 	"respkv/cluster/mux"
@@ -41,6 +38,7 @@ type raftGroup struct {
 	running atomic.Pointer[raftRun] // nil: stopped
 	mu      sync.Mutex              // serializes starting and stopping
 	closed  bool
+	checked bool // the files have been looked at by this process
 }
 
 type raftRun struct {
@@ -64,34 +62,9 @@ func (r *raftRun) EntryTerm(index uint64) (uint64, bool) {
 	return l.Term, true
 }
 
-type raftFiles struct {
-	store     *raftboltdb.BoltStore
-	snapshots raft.SnapshotStore
-}
-
 func newRaftGroup(dir string, id slotmap.NodeID, timeout time.Duration, m *mux.Mux, addrs addressProvider, mem *memory, f *fsm, logger *slog.Logger) *raftGroup {
 	return &raftGroup{dir: dir, id: id, timeout: timeout, mux: m, addrs: addrs, mem: mem, fsm: f, slog: logger, leading: make(chan bool, 16),
 		log: hclog.New(&hclog.LoggerOptions{Name: "raft", Level: hclog.Info, Output: logWriter{logger}, DisableTime: true})}
-}
-
-func (g *raftGroup) openFiles() (raftFiles, error) {
-	if err := os.MkdirAll(g.dir, 0o700); err != nil {
-		return raftFiles{}, err
-	}
-	store, err := raftboltdb.New(raftboltdb.Options{
-		Path:        filepath.Join(g.dir, "raft.db"),
-		BoltOptions: &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType},
-		NoSync:      false,
-	})
-	if err != nil {
-		return raftFiles{}, fmt.Errorf("raft store: %w", err)
-	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(g.dir, 2, g.log)
-	if err != nil {
-		_ = store.Close()
-		return raftFiles{}, fmt.Errorf("raft snapshots: %w", err)
-	}
-	return raftFiles{store, snapshots}, nil
 }
 
 // begun reports whether there is raft state: a cluster that this node has begun
@@ -102,8 +75,8 @@ func (g *raftGroup) begun() (bool, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, err := os.Stat(filepath.Join(g.dir, "raft.db")); err != nil {
-		return false, nil
+	if _, err := os.Stat(g.path(logFile)); err != nil {
+		return false, g.checkMissing()
 	}
 	files, err := g.openFiles()
 	if err != nil {
@@ -123,7 +96,7 @@ func (g *raftGroup) addresses() ([]raft.Server, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, err := os.Stat(filepath.Join(g.dir, "raft.db")); err != nil || g.running.Load() != nil {
+	if _, err := os.Stat(g.path(logFile)); err != nil || g.running.Load() != nil {
 		return nil, nil
 	}
 	files, err := g.openFiles()
@@ -132,32 +105,6 @@ func (g *raftGroup) addresses() ([]raft.Server, error) {
 	}
 	servers, err := files.servers()
 	return servers, errors.Join(err, files.store.Close())
-}
-
-// servers are those of the last configuration on disk.
-func (f raftFiles) servers() ([]raft.Server, error) {
-	first, err := f.store.FirstIndex()
-	if err != nil {
-		return nil, err
-	}
-	last, err := f.store.LastIndex()
-	if err != nil {
-		return nil, err
-	}
-	var l raft.Log
-	for i := last; i >= first && i > 0; i-- {
-		if err := f.store.GetLog(i, &l); err != nil {
-			return nil, err
-		}
-		if l.Type == raft.LogConfiguration {
-			return raft.DecodeConfiguration(l.Data).Servers, nil
-		}
-	}
-	list, err := f.snapshots.List()
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	return list[0].Configuration.Servers, nil
 }
 
 // start opens the storage and runs raft. Timings are fractions of the node
@@ -194,7 +141,7 @@ func (g *raftGroup) start() error {
 	if err != nil {
 		_ = transport.Close()
 		_ = files.store.Close()
-		return fmt.Errorf("raft: %w", err)
+		return g.damaged(g.dir, err)
 	}
 	run := &raftRun{Raft: r, raftFiles: files, transport: transport}
 	var state raftState = run
@@ -216,6 +163,7 @@ func (g *raftGroup) halt() {
 	if r == nil {
 		return
 	}
+	close(r.store.closed)
 	_ = r.Shutdown().Error()
 	_ = r.transport.Close()
 	_ = r.store.Close()
@@ -226,7 +174,8 @@ func (g *raftGroup) discard() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.halt()
-	return os.RemoveAll(g.dir)
+	g.checked = false
+	return removeState(g.dir)
 }
 
 // close ends raft for good.

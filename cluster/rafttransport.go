@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -202,13 +203,26 @@ func writeFrame(w io.Writer, data []byte) error {
 	return err
 }
 
+// raftAddress is a node's address in raft's configuration. Raft wants each to be
+// there once, and never learns that a node has moved: with its ID behind it,
+// another node may be where it was.
+func raftAddress(id slotmap.NodeID, addr string) raft.ServerAddress {
+	return raft.ServerAddress(addr + "/" + string(id))
+}
+
+// dialAddress undoes raftAddress.
+func dialAddress(a raft.ServerAddress) string {
+	addr, _, _ := strings.Cut(string(a), "/")
+	return addr
+}
+
 // address is where a node is; fallback, from raft's configuration, when nobody
 // has said so since this process started.
 func (t *raftTransport) address(id slotmap.NodeID, fallback raft.ServerAddress) string {
 	if addr, ok := t.addr(id); ok {
 		return addr
 	}
-	return string(fallback)
+	return dialAddress(fallback)
 }
 
 // conn returns a connection to a node, kept or new.

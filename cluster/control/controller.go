@@ -14,8 +14,9 @@ type ControllerEnv interface {
 	Now() time.Duration
 	// Random is used for names only.
 	Random() uint64
-	// Founder is whom this node voted for in the formation of its cluster.
-	Founder() slotmap.NodeID
+	// Founder is whom this node voted for in the formation of its cluster, and
+	// whether the cluster may form.
+	Founder() (id slotmap.NodeID, may bool)
 	// Send delivers m at most once, maybe never; to the own node too.
 	Send(to slotmap.NodeID, m Message)
 	// Propose puts e in the raft log and answers through Controller.Proposed.

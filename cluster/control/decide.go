@@ -14,7 +14,9 @@ import (
 // anew, so nothing needs to be remembered across elections.
 func (c *Controller) decide(now time.Duration) {
 	if !c.m.Formed() {
-		c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas, Founder: c.env.Founder()}, nil)
+		if founder, ok := c.env.Founder(); ok {
+			c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas, Founder: founder}, nil)
+		}
 		return
 	}
 	for _, n := range c.m.Nodes() {
@@ -83,16 +85,34 @@ func (c *Controller) settled(mv *move, err error) {
 	}
 }
 
-// decideStates makes nodes that came back active again.
+// decideStates makes nodes that came back active again, and gives up those
+// whose place another one has taken.
 func (c *Controller) decideStates() bool {
 	for _, n := range c.m.Nodes() {
 		t := c.node(n.ID)
+		if n.State == slotmap.NodeFailed && c.replaced(n) && len(c.m.PrimaryOf(n.ID)) == 0 {
+			c.propose(&slotmap.SetState{Node: n.ID, Boot: n.Boot, State: slotmap.NodeLeaving}, func(res slotmap.Result, err error) {
+				if err == nil && res.Stale == "" {
+					c.env.Emit(Event{Kind: EventNodeReplaced, Node: n.ID, Reason: "another node has its address: it is not waited for"})
+				}
+			})
+			return true
+		}
 		if n.State == slotmap.NodeFailed && !c.down(n.ID) && t.lease > c.env.Now() && t.request.Node.Boot == n.Boot {
 			c.propose(&slotmap.SetState{Node: n.ID, Boot: n.Boot, State: slotmap.NodeActive}, nil)
 			return true
 		}
 	}
 	return false
+}
+
+// replaced reports whether a member is gone and a new node answers at its
+// address, as after the loss of a data directory.
+func (c *Controller) replaced(n slotmap.Node) bool {
+	return c.down(n.ID) && slices.ContainsFunc(c.m.Nodes(), func(other slotmap.Node) bool {
+		return other.ID != n.ID && other.Host == n.Host && other.ClusterPort == n.ClusterPort &&
+			!c.down(other.ID) && c.node(other.ID).lease > c.env.Now()
+	})
 }
 
 // decideReplicas makes the number of replicas that an operator has set that of

@@ -72,6 +72,7 @@ const (
 	EventNodeUp        EventKind = "node-up"
 	EventNodeSuspect   EventKind = "node-suspect"
 	EventNodeDown      EventKind = "node-down"
+	EventNodeReplaced  EventKind = "node-replaced"
 	EventNodeLeft      EventKind = "node-left"
 	EventFailover      EventKind = "failover"
 	EventFailoverWaits EventKind = "failover-waits"

@@ -36,8 +36,18 @@ import (
 // nodes that have made another choice. When they form a cluster, it drops what
 // it had begun, in which nothing was ever acknowledged, and joins them.
 //
+// The leader has the log name the cluster only when all nodes that were counted
+// are bound: they have its raft state on disk, and show it. A bound node never
+// gives its candidate up by time, so there are not enough others left for
+// another cluster. If one of those counted stays away after its vote, it is done
+// without, provided that as many as expected still vote for this candidate and
+// are in sight. Fresh nodes vote for a candidate that has bound others, whatever
+// its ID.
+//
 // What cannot be excluded: nodes that are twice as many as expected, cut in
-// halves that do not see each other, form two clusters.
+// halves that do not see each other, form two clusters. So do fewer, if after a
+// cluster was formed without a node that voted, its other unbound nodes vanish
+// before it has taken them in, and that one returns to them.
 type Formation struct {
 	self   slotmap.NodeID
 	expect int
@@ -45,6 +55,7 @@ type Formation struct {
 	vote   slotmap.NodeID
 	lost   map[slotmap.NodeID]time.Duration // since when a candidate is not seen
 
+	since      time.Duration // since when there is raft state; 0: there is none
 	inSight    time.Duration // when the votes were last in sight; 0: never
 	otherSince time.Duration // since when only another cluster is seen; 0: it is not
 }
@@ -55,12 +66,14 @@ const (
 	candidateGone = 30 // a candidate that is not seen is waited for
 	holdBack      = 10 // raft goes on without the votes in sight
 	strandedAfter = 5  // another cluster is looked at before joining it
+	unboundAfter  = 8  // a node that voted is waited for, to be bound
 )
 
 // Seen is a living node as gossip describes it.
 type Seen struct {
 	ID     slotmap.NodeID
 	Vote   slotmap.NodeID // of a member of a cluster: the cluster's founder
+	Bound  bool           // it has raft state of the cluster that its vote is for
 	Formed bool           // it belongs to a cluster
 }
 
@@ -68,11 +81,13 @@ type Seen struct {
 // and show its vote, then the rest.
 type FormationStep struct {
 	// Begin is not empty when this node is to form the cluster with those
-	// nodes, itself included, in order of ID.
+	// nodes, itself the first of them.
 	Begin []slotmap.NodeID
 	// Run says that raft may run. It is always true without raft state: such a
 	// node only follows.
 	Run bool
+	// Form says that the leader may have the log name the cluster.
+	Form bool
 	// Discard asks to throw the raft state away.
 	Discard bool
 }
@@ -88,22 +103,36 @@ func NewFormation(self slotmap.NodeID, expect int, timing Timing, vote slotmap.N
 // Vote is whom this node votes for; empty: nobody.
 func (f *Formation) Vote() slotmap.NodeID { return f.vote }
 
+// Bound reports whether raft state is of the cluster that this node votes for.
+// group are the members of raft's configuration, the founder first; none: there
+// is no raft state.
+func (f *Formation) Bound(group []slotmap.NodeID) bool {
+	return len(group) > 0 && f.vote != "" && group[0] == f.vote
+}
+
 // Step looks at the nodes seen, other than this one, until the map names the
-// cluster. begun says that there is raft state. now is monotonic and not 0.
-func (f *Formation) Step(now time.Duration, begun bool, seen []Seen) FormationStep {
-	if begun {
-		return f.begun(now, seen)
+// cluster. group is as for Bound. now is monotonic and not 0.
+func (f *Formation) Step(now time.Duration, group []slotmap.NodeID, seen []Seen) FormationStep {
+	if len(group) > 0 {
+		return f.begun(now, group, seen)
 	}
-	f.inSight, f.otherSince = 0, 0
+	f.inSight, f.otherSince, f.since = 0, 0, 0
 	step := FormationStep{Run: true}
 	lowest := f.self
 	votes := map[slotmap.NodeID]slotmap.NodeID{}
+	begun := slotmap.NodeID("")
 	for _, s := range seen {
 		if s.Formed {
 			return step // it takes this node in
 		}
 		votes[s.ID] = s.Vote
 		lowest = min(lowest, s.ID)
+		if s.Bound && (begun == "" || s.Vote < begun) {
+			begun = s.Vote
+		}
+	}
+	if begun != "" {
+		lowest = begun // bound nodes vote for nobody else
 	}
 	if f.expect == 0 || len(votes)+1 < f.expect {
 		return step
@@ -113,7 +142,7 @@ func (f *Formation) Step(now time.Duration, begun bool, seen []Seen) FormationSt
 		delete(f.lost, f.vote)
 	}
 	switch {
-	case f.vote == "" || f.vote == f.self && lowest < f.self:
+	case f.vote == "" || f.vote == f.self && (lowest < f.self || begun != "" && begun != f.self):
 		f.vote = lowest
 	case f.vote == f.self:
 		if step.Begin = f.electorate(seen); step.Begin != nil {
@@ -134,9 +163,12 @@ func (f *Formation) Step(now time.Duration, begun bool, seen []Seen) FormationSt
 
 // begun is Step for a node with the raft state of a cluster that has not formed
 // as far as it knows.
-func (f *Formation) begun(now time.Duration, seen []Seen) FormationStep {
+func (f *Formation) begun(now time.Duration, group []slotmap.NodeID, seen []Seen) FormationStep {
 	if f.vote == "" {
-		return FormationStep{Run: true} // taken in by a cluster that had formed
+		return FormationStep{Run: true, Form: true} // taken in by a cluster that had formed
+	}
+	if f.since == 0 {
+		f.since = now
 	}
 	sight := f.vote == f.self && f.electorate(seen) != nil
 	mine, other := false, false
@@ -157,7 +189,25 @@ func (f *Formation) begun(now time.Duration, seen []Seen) FormationStep {
 		f.vote, f.otherSince = "", 0
 		return FormationStep{Discard: true, Run: true}
 	}
-	return FormationStep{Run: f.inSight != 0 && now-f.inSight < holdBack*f.lease}
+	run := f.inSight != 0 && now-f.inSight < holdBack*f.lease
+	return FormationStep{Run: run, Form: run && f.Bound(group) && f.mayForm(now, group, seen)}
+}
+
+// mayForm: all that were counted are bound, or, when one of them has been lost
+// since it voted, as many as are expected vote for this cluster and are in
+// sight.
+func (f *Formation) mayForm(now time.Duration, group []slotmap.NodeID, seen []Seen) bool {
+	bound, votes := map[slotmap.NodeID]bool{f.self: true}, 1
+	for _, s := range seen {
+		if s.Vote == f.vote {
+			votes++
+			bound[s.ID] = s.Bound || s.Formed
+		}
+	}
+	if now-f.since > unboundAfter*f.lease && votes >= f.expect {
+		return true
+	}
+	return !slices.ContainsFunc(group, func(id slotmap.NodeID) bool { return !bound[id] })
 }
 
 // electorate are the expected number of nodes that vote for this one; none
@@ -172,8 +222,8 @@ func (f *Formation) electorate(seen []Seen) []slotmap.NodeID {
 	if len(with) < f.expect {
 		return nil
 	}
-	slices.Sort(with)
-	return with[:max(1, f.expect)] // this node is the lowest, so it is among them
+	slices.Sort(with[1:])
+	return with[:max(1, f.expect)]
 }
 
 // Voters are those of with that are to vote in raft: an odd number up to five.

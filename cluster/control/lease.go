@@ -24,6 +24,9 @@ func (c *Controller) onLeaseRequest(from slotmap.NodeID, m *LeaseRequest) (news 
 	if n != nil && n.PrevBoot == m.Node.Boot {
 		return false // from the grave: it must not pass for a newer process
 	}
+	if n != nil && c.elsewhere(n, &m.Node) {
+		return false
+	}
 	news = t.request == nil || t.request.Node != m.Node || n == nil || n.Boot != m.Node.Boot || t.lease <= now ||
 		t.request.MapVersion < c.structural && m.MapVersion >= c.structural || !sameCopies(t.request.Status, m.Status)
 	t.request, t.heardAt, t.pending = m, now, true
@@ -41,6 +44,16 @@ func (c *Controller) onLeaseRequest(from slotmap.NodeID, m *LeaseRequest) (news 
 		c.lifeEvent(from, Heard, "")
 	}
 	return news || t.life != before
+}
+
+// elsewhere reports whether a request is from another process than the map has,
+// at another address, while the first one may still have a lease. At the same
+// address its predecessor is gone, since a port has one owner; elsewhere it may
+// be a copy of the data directory, and both may live.
+func (c *Controller) elsewhere(known, asks *slotmap.Node) bool {
+	t := c.node(known.ID)
+	return known.Boot != asks.Boot && (known.Host != asks.Host || known.ClusterPort != asks.ClusterPort) &&
+		t.deadBoot != known.Boot && c.env.Now() < max(t.lease, c.floor)+c.timing.Margin
 }
 
 // sameCopies reports whether two statuses say the same of roles and

@@ -49,7 +49,9 @@ func (c *Controller) raftChange(now time.Duration) (RaftChange, bool) {
 				candidate = n.ID
 			}
 		case voter[n.ID] && n.ID != c.self && c.down(n.ID):
-			failed = n.ID
+			if failed == "" || n.State == slotmap.NodeLeaving {
+				failed = n.ID
+			}
 		case voter[n.ID] && n.ID != c.self && (n.State == slotmap.NodeLeaving || voters%2 == 0):
 			departing = n.ID
 		}
@@ -80,8 +82,10 @@ func (c *Controller) raftChange(now time.Duration) (RaftChange, bool) {
 		return RaftChange{RaftDemote, departing}, true
 	case candidate != "" && healthyVoters < want:
 		return RaftChange{RaftAddVoter, candidate}, true
-	case failed != "" && healthyVoters >= 1 && (voters > maxVoters || voters%2 == 0 && healthyVoters > voters/2):
-		// Demoting from an even number takes nothing from what may fail.
+	case failed != "" && healthyVoters >= 1 && (voters > maxVoters || healthyVoters > voters/2 &&
+		(voters%2 == 0 || c.m.Node(failed).State == slotmap.NodeLeaving)):
+		// Demoting from an even number takes nothing from what may fail, nor
+		// from an odd one, if the node does not come back.
 		return RaftChange{RaftDemote, failed}, true
 	case failed == "" && voters > want && voters%2 == 0 && extra != "" && healthyVoters > 2:
 		return RaftChange{RaftDemote, extra}, true

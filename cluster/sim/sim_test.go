@@ -287,6 +287,7 @@ func TestFaults(t *testing.T) {
 	kinds := map[control.EventKind]int{}
 	count := simulate(t, 100, func(seed uint64) *world {
 		w := newWorld(seed, 3+int(seed%3))
+		w.wander = seed%2 == 0
 		w.settle(10 * time.Second)
 		w.loss = w.rng.Float64() * 0.1
 		for range 10 {

@@ -37,6 +37,7 @@ type world struct {
 	stalled   bool   // replication is
 	told      uint64 // effects that failovers told were lost
 	quiet     bool   // clients look, but write nothing
+	wander    bool   // nodes restart at other addresses
 	trap      bool   // freeze the next node that is granted a lease
 	stale     int    // proposals without effect
 	discarded int    // clusters begun and given up
@@ -189,6 +190,7 @@ func (w *world) connected(a, b *node) bool { return w.path(a, b) && w.path(b, a)
 type node struct {
 	w       *world
 	index   int
+	port    int // the index, or that of a node whose place this one takes
 	id      slotmap.NodeID
 	weight  int
 	up      bool
@@ -205,6 +207,7 @@ type node struct {
 	vote      slotmap.NodeID
 	member    bool // on disk with the vote: the map has named the cluster
 	formation *control.Formation
+	mayForm   bool
 	running   bool // raft is
 
 	agent   *control.Agent
@@ -227,9 +230,12 @@ type contact struct {
 	seen control.Seen
 }
 
-func (w *world) add() *node {
+func (w *world) add() *node { return w.addAt(len(w.nodes)) }
+
+// addAt adds a node with the address of another one.
+func (w *world) addAt(port int) *node {
 	i := len(w.nodes)
-	n := &node{w: w, index: i, id: slotmap.NodeID(fmt.Sprintf("%040x", i+1)), weight: 100,
+	n := &node{w: w, index: i, port: port, id: slotmap.NodeID(fmt.Sprintf("%040x", i+1)), weight: 100,
 		offset: w.between(time.Second, time.Hour), drift: 1 + (w.rng.Float64()-0.5)/100}
 	w.nodes = append(w.nodes, n)
 	w.byID[n.id] = n
@@ -240,6 +246,9 @@ func (w *world) add() *node {
 // boots starts a process: everything but raft log and vote is new.
 func (n *node) boots() {
 	n.gen++
+	if n.w.wander && n.gen > 1 && n.w.rng.IntN(3) == 0 {
+		n.port = 100*n.gen + n.index
+	}
 	n.up, n.frozen = true, 0
 	n.boot = uint64(n.gen)
 	n.lease, n.paused = 0, map[uint64]slotmap.Ranges{}
@@ -248,8 +257,9 @@ func (n *node) boots() {
 	n.plane = plane{node: n}
 	n.values = shared.New()
 	n.formation = control.NewFormation(n.id, n.w.policy.Expect, n.w.timing, n.vote)
+	n.mayForm = n.vote == "" // worlds without a formation
 	n.running = n.group == nil || n.member || n.vote == ""
-	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
+	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1 + n.port, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
 	n.agent = control.NewAgent(agentEnv{n, n.gen}, n.w.timing, self, n.opened)
 	n.ctl = control.NewController(ctlEnv{n, n.gen}, n.w.timing, n.w.policy, n.id, slotmap.New())
 	n.publish()
@@ -303,7 +313,7 @@ func (n *node) gossipRound() {
 				n.gossip[other.id] = c
 			}
 			c.last = n.w.now
-			c.seen = control.Seen{ID: other.id, Vote: other.vote, Formed: other.member}
+			c.seen = control.Seen{ID: other.id, Vote: other.vote, Bound: other.bound(), Formed: other.member}
 		}
 		if c == nil {
 			continue
@@ -323,6 +333,20 @@ func (n *node) gossipRound() {
 	n.forms()
 }
 
+// bound tells whether the node has the raft state of the cluster that it votes
+// for.
+func (n *node) bound() bool { return !n.member && n.formation.Bound(n.servers()) }
+
+// servers are the members of raft's configuration, as the node has it on disk.
+func (n *node) servers() (list []slotmap.NodeID) {
+	if n.group != nil {
+		for _, s := range n.group.servers {
+			list = append(list, s.ID)
+		}
+	}
+	return list
+}
+
 // forms takes this node's next step towards a cluster.
 func (n *node) forms() {
 	if n.member {
@@ -334,7 +358,8 @@ func (n *node) forms() {
 			seen = append(seen, c.seen)
 		}
 	}
-	step := n.formation.Step(n.clock(), n.group != nil, seen)
+	step := n.formation.Step(n.clock(), n.servers(), seen)
+	n.mayForm = step.Form
 	if n.vote != n.formation.Vote() {
 		n.vote = n.formation.Vote()
 		n.w.logf("node %d votes for %s", n.index, short(n.vote))
@@ -511,7 +536,7 @@ type ctlEnv struct {
 
 func (e ctlEnv) Now() time.Duration                        { return e.clock() }
 func (e ctlEnv) Random() uint64                            { return e.w.rng.Uint64() }
-func (e ctlEnv) Founder() slotmap.NodeID                   { return e.vote }
+func (e ctlEnv) Founder() (slotmap.NodeID, bool)           { return e.vote, e.mayForm }
 func (e ctlEnv) Send(to slotmap.NodeID, m control.Message) { e.deliver(to, m) }
 func (e ctlEnv) Propose(entry slotmap.Entry)               { e.group.propose(e.node, entry) }
 func (e ctlEnv) Raft(change control.RaftChange)            { e.group.change(e.node, change) }

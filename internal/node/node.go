@@ -67,6 +67,10 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 		}
 	}()
 
+	if err := fitClients(live, log); err != nil {
+		return nil, err
+	}
+	cfg = live.Config()
 	if err := n.loadCertificates(cfg); err != nil {
 		return nil, err
 	}

@@ -76,11 +76,19 @@ func (c *Cluster) configure(n *Node, expect int) {
 	n.args = append(n.args, c.args...)
 }
 
-// Add starts one more node with the cluster's seeds; it does not wait.
-func (c *Cluster) Add() *Node {
+// Prepare makes one more node with the cluster's seeds, which is not started and
+// not counted in.
+func (c *Cluster) Prepare() *Node {
 	c.t.Helper()
 	n := NewNode(c.t)
 	c.configure(n, 0)
+	return n
+}
+
+// Add starts one more node with the cluster's seeds; it does not wait.
+func (c *Cluster) Add() *Node {
+	c.t.Helper()
+	n := c.Prepare()
 	c.Nodes = append(c.Nodes, n)
 	n.Start()
 	return n

@@ -105,6 +105,9 @@ func (n *Node) Running() bool {
 // crashed tells whether the process ended without being asked to.
 func (n *Node) crashed() bool { return n.cmd != nil && !n.Running() && !n.mayEnd }
 
+// MayEnd says that the process may end by itself: the test looks for it.
+func (n *Node) MayEnd() { n.mayEnd = true }
+
 // Signal sends sig to the process.
 func (n *Node) Signal(sig syscall.Signal) {
 	n.t.Helper()

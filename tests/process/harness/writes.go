@@ -117,6 +117,19 @@ func (w *Writers) Lost(t testing.TB) []string {
 	return lost
 }
 
+// Keys are all keys that were written to. Call it after Stop.
+func (w *Writers) Keys() []string {
+	var keys []string
+	for _, one := range w.each {
+		for i, n := range one.tried {
+			if n > 0 {
+				keys = append(keys, one.key(i))
+			}
+		}
+	}
+	return keys
+}
+
 // read returns the number at a key, 0 when it is missing. That a client cannot
 // reach a node for a while is no loss: go-redis answers with the error of an
 // earlier dial to a node that is back, or asks one that is gone, for some seconds.
