@@ -343,7 +343,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 		d.invoke(c)
 		return true
 	}
-	if e.single {
+	if e.single && !e.steps {
 		c.key, c.keyPos = b.keys[i], 1
 		d.runSingle(c)
 		return true

@@ -125,29 +125,64 @@ func sortKey(c *Ctx, stores bool) {
 		// order in which this copy holds it.
 		o.asIs, o.alpha, o.by = false, true, nil
 	}
-	elements, err := c.sortElements(k, t, o.asIs && o.desc)
+	if o.looksUp() {
+		c.Tx.Pause = nil // what it looks up is not watched
+	}
+	st := sortSteps{tx: &c.Tx}
+	elements, err := c.sortElements(k, t, o.asIs && o.desc, &st)
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
-	if !o.asIs && !o.sort(c, elements) {
+	numbers := o.asIs || o.sort(c, elements, &st)
+	switch {
+	case st.stopped:
+		c.StoreError(store.ErrChanged)
+		return
+	case !numbers:
 		c.W.Error(errSortScore)
 		return
 	}
 	elements = o.cut(elements)
 	if o.target > 0 {
-		o.store(c, elements)
+		o.store(c, elements, &st)
 	} else {
 		o.reply(c, elements)
 	}
 }
 
+// looksUp says whether values of other keys are looked up.
+func (o *sortOptions) looksUp() bool {
+	return o.by != nil && !o.by.fixed() || slices.ContainsFunc(o.get, func(p sortPattern) bool { return !p.fixed() })
+}
+
+// sortPause is how many elements or comparisons come between two calls of Tx.Pause.
+const sortPause = 256
+
+// sortSteps are the pauses of SORT (steps.go).
+type sortSteps struct {
+	tx      *store.Tx
+	n       int
+	stopped bool // what is sorted has changed
+}
+
+// next is called for each element and comparison. False: the result is not wanted.
+func (s *sortSteps) next() bool {
+	if s.tx.Pause == nil || s.stopped {
+		return !s.stopped
+	}
+	if s.n++; s.n%sortPause == 0 {
+		s.stopped = !s.tx.Pause()
+	}
+	return !s.stopped
+}
+
 // sortElements copies the elements of a list, set or sorted set, in its own
-// order.
-func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool) (elements []sortElement, err error) {
+// order, in steps.
+func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool, st *sortSteps) (elements []sortElement, err error) {
 	add := func(value []byte) bool {
 		elements = append(elements, sortElement{value: append([]byte{}, value...)})
-		return true
+		return st.next()
 	}
 	switch t {
 	case store.TypeList:
@@ -175,11 +210,14 @@ func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool) (elements []
 	return elements, nil
 }
 
-// sort orders the elements. Not ok: one of them is to be taken for a number and
-// is none.
-func (o *sortOptions) sort(c *Ctx, elements []sortElement) (ok bool) {
+// sort orders the elements, in steps. Not ok: one of them is to be taken for a number
+// and is none.
+func (o *sortOptions) sort(c *Ctx, elements []sortElement, st *sortSteps) (ok bool) {
 	ok = true
 	for i := range elements {
+		if !st.next() {
+			return true
+		}
 		e := &elements[i]
 		weight := e.value
 		if o.by != nil {
@@ -201,7 +239,12 @@ func (o *sortOptions) sort(c *Ctx, elements []sortElement) (ok bool) {
 		}
 	}
 	if ok {
-		slices.SortStableFunc(elements, o.compare)
+		slices.SortStableFunc(elements, func(a, b sortElement) int {
+			if !st.next() {
+				return 0 // to the end, quickly
+			}
+			return o.compare(a, b)
+		})
 	}
 	return ok
 }
@@ -284,10 +327,15 @@ func (o *sortOptions) reply(c *Ctx, elements []sortElement) {
 // sortBatch bounds the elements of one effect.
 const sortBatch = 1024
 
-// store makes a list of the result. What is replicated is the list.
-func (o *sortOptions) store(c *Ctx, elements []sortElement) {
+// store makes a list of the result, in steps. What is replicated is the command, or, when it
+// has looked up values of other keys, which may be on other nodes, the list.
+func (o *sortOptions) store(c *Ctx, elements []sortElement, st *sortSteps) {
 	values := make([][]byte, 0, len(elements)*max(1, len(o.get)))
 	for i := range elements {
+		if !st.next() {
+			c.StoreError(store.ErrChanged)
+			return
+		}
 		if len(o.get) == 0 {
 			values = append(values, elements[i].value)
 		}
@@ -297,19 +345,18 @@ func (o *sortOptions) store(c *Ctx, elements []sortElement) {
 		}
 	}
 	k := c.Key(o.target)
-	fresh := c.Fresh(k)
-	changed, err := c.Tx.StoreList(k, values)
+	existed, err := c.Tx.StoreList(k, values)
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
 	c.W.Int(int64(len(values)))
-	if !changed {
+	if len(values) == 0 && !existed {
 		return
 	}
 	c.Dirty(max(1, len(values)))
-	c.NotifyStored(NotifyList, "sortstore", k, len(values), fresh)
-	if !c.logged() {
+	c.NotifyStored(NotifyList, "sortstore", k, len(values), c.d.notify.has(NotifyNew) && !existed)
+	if !o.looksUp() || !c.logged() {
 		return
 	}
 	c.Effect(wordDel, k.Name)

@@ -9,9 +9,10 @@ import (
 	"respkv/store"
 )
 
-// Commands that make a value of large ones (COPY, SUNIONSTORE, ZRANGESTORE, ...)
-// take long, and nobody else gets at the shards of their keys as long as they
-// hold their locks. So they give them up every now and then:
+// Commands that make a value of large ones (COPY, SUNIONSTORE, ZRANGESTORE, ...), or
+// make a large one anew without some elements (LREM, ZREMRANGEBYRANK, ...), take long,
+// and nobody else gets at the shards of their keys as long as they hold their locks. So
+// they give them up every now and then:
 //
 //	          +-------- pause: unlock, rest, lock <-------+
 //	          v                                           | not done
@@ -61,6 +62,7 @@ const pausePoll = 5 * time.Millisecond
 var stepwise = []string{
 	"copy", "sunionstore", "sinterstore", "sdiffstore",
 	"zunionstore", "zinterstore", "zdiffstore", "zrangestore",
+	"lrem", "zremrangebyrank", "zremrangebyscore", "zremrangebylex", "sort",
 }
 
 // inSteps runs the command of c, whose keys are at pos, if it is to take pauses.
@@ -93,7 +95,7 @@ func (s *stepper) begin() bool {
 	// What looking removes, past its deadline, is gone before it is watched.
 	sources, total := make([]store.Key, 0, len(refs)), 0
 	for _, r := range refs {
-		if r.Flags&command.RO != 0 {
+		if r.Flags&(command.RO|command.RW) != 0 {
 			k := store.MakeKey(c.Args[r.Pos])
 			sources = append(sources, k)
 			total += c.Tx.Elements(k)

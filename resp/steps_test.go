@@ -34,7 +34,10 @@ func (n *testNode) fillBig() {
 	}
 	n.do("XGROUP", "CREATE", "{b}stream", "g", "0")
 	n.do("XREADGROUP", "GROUP", "g", "ann", "COUNT", "500", "STREAMS", "{b}stream", ">")
+	n.fill("{b}twice", "RPUSH", 16*bigElements, func(i int) []string { return []string{strings.Repeat("element", 10) + fmt.Sprint(i%7)} })
+	n.do("SET", "{b}string", strings.Repeat("0123456789", 2*1<<20/10))
 	n.do("PEXPIREAT", "{b}zset", "99999999999999")
+	n.do("PEXPIREAT", "{b}twice", "99999999999999")
 	n.do("HPEXPIREAT", "{b}hash", "99999999999999", "FIELDS", "1", "f7")
 }
 
@@ -70,12 +73,24 @@ var stepLines = []string{
 	"ZINTERSTORE {b}dst 2 {b}zset {b}set2", "ZDIFFSTORE {b}dst 2 {b}zset {b}set2", "ZDIFFSTORE {b}dst 2 {b}zset {b}set",
 	"ZRANGESTORE {b}dst {b}zset 0 -1", "ZRANGESTORE {b}dst {b}zset 10 5 BYSCORE REV LIMIT 3 400",
 	"ZRANGESTORE {b}zset {b}zset 5 -5", "ZUNIONSTORE {b}dst 1 {b}zset WEIGHTS x",
+	"COPY {b}string {b}to", "COPY {b}string {b}dst REPLACE",
+	"LREM {b}twice 0 " + someElement, "LREM {b}twice 1500 " + someElement, "LREM {b}twice -1500 " + someElement,
+	"LREM {b}twice 3 " + someElement, "LREM {b}twice -3 " + someElement, "LREM {b}list 0 none", "LREM {b}list 0 " + strings.Repeat("element", 20) + "3000",
+	"ZREMRANGEBYRANK {b}zset 0 -400", "ZREMRANGEBYRANK {b}zset 100 700", "ZREMRANGEBYSCORE {b}zset 20 +inf",
+	"ZREMRANGEBYSCORE {b}zset -inf +inf", "ZREMRANGEBYLEX {b}zset - [z", "ZREMRANGEBYRANK {b}zset 5 9",
+	"SORT {b}set ALPHA STORE {b}dst", "SORT {b}set ALPHA DESC LIMIT 10 300 STORE {b}set", "SORT {b}list ALPHA STORE {b}to",
+	"SORT {b}zset BY nosort GET # STORE {b}to", "SORT {b}list STORE {b}to", "SORT {b}set ALPHA LIMIT 1 1",
 }
+
+// someElement is one of those that come again and again in a list of fillBig.
+var someElement = strings.Repeat("element", 10) + "3"
 
 // readsLittle says whether a line of stepLines is done before the first pause.
 func readsLittle(line string) bool {
 	return line == "COPY {b}set {b}dst" || strings.HasPrefix(line, "SINTER") && strings.HasSuffix(line, "none") ||
-		strings.HasSuffix(line, "LIMIT 3 400") || strings.HasSuffix(line, "x")
+		strings.HasSuffix(line, "LIMIT 3 400") || strings.HasSuffix(line, "x") ||
+		strings.HasPrefix(line, "LREM {b}twice 3") || strings.HasPrefix(line, "LREM {b}twice -3") ||
+		line == "ZREMRANGEBYSCORE {b}zset -inf +inf" || line == "ZREMRANGEBYLEX {b}zset - [z" || line == "ZREMRANGEBYRANK {b}zset 5 9"
 }
 
 // TestStepsLikePlain compares replies, data, effects and events of commands that
@@ -157,6 +172,10 @@ func TestStepsAgain(t *testing.T) {
 		"ZRANGESTORE {b}dst {b}zset 0 -1":     {"ZREMRANGEBYRANK {b}zset 0 10", "ZINCRBY {b}zset 1 m5"},
 		"COPY {b}hash {b}dst":                 {"HSET {b}hash f1 x", "HDEL {b}hash f7", "HPEXPIREAT {b}hash 1 FIELDS 1 f3", "PEXPIREAT {b}hash 99999999999999"},
 		"COPY {b}list {b}dst":                 {"LPUSH {b}list x", "LTRIM {b}list 1 10", "LSET {b}list 5 x"},
+		"COPY {b}string {b}dst":               {"APPEND {b}string x", "SETRANGE {b}string 5 x", "DEL {b}string", "SET {b}string x"},
+		"LREM {b}twice 0 " + someElement:      {"LPUSH {b}twice " + someElement, "LTRIM {b}twice 1 10", "LSET {b}twice 5 x", "UNLINK {b}twice", "RENAME {b}twice {b}to"},
+		"ZREMRANGEBYRANK {b}zset 3 -400":      {"ZADD {b}zset 7 new", "ZINCRBY {b}zset 1 m5", "DEL {b}zset", "PERSIST {b}zset"},
+		"SORT {b}set ALPHA STORE {b}dst":      {"SADD {b}set new", "SREM {b}set m1", "DEL {b}set", "SET {b}set x"},
 		"COPY {b}stream {b}dst":               {"XADD {b}stream * a b", "XTRIM {b}stream MAXLEN 3", "XACK {b}stream g 0-1", "XGROUP DESTROY {b}stream g"},
 	}
 	for line, all := range changes {

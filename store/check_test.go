@@ -237,7 +237,7 @@ func (c *checker) cell(o *owner, r ref, size int) {
 		c.t.Fatalf("memory at %#x is used twice", r)
 	}
 	c.seen[r] = true
-	if size > maxCell {
+	if inBlocks(size) {
 		c.big += int64(blocksFor(size))
 		return
 	}

@@ -1,5 +1,7 @@
 package store
 
+import "sync"
+
 // Collections: how lists, hashes, sets, sorted sets and streams are held.
 //
 // Small ones are packed: the value field of the key's record is a packed value
@@ -131,8 +133,14 @@ func (tx *Tx) convert(it *item, k Key, t Type, e Encoding, o object) error {
 	return err
 }
 
-// maxScratch is the capacity that a shard keeps for building values.
-const maxScratch = 16 << 10
+// Buffers for building values. A shard keeps a small one; larger ones, of one size,
+// go round: 256 shards with one each would hold more than many a cache.
+const (
+	keptScratch = 512
+	maxScratch  = 16 << 10
+)
+
+var scratchPool = sync.Pool{New: func() any { return new([maxScratch]byte) }}
 
 // edit returns a copy of the packed value with room for more bytes, to be
 // changed; empty when the key does not exist. It is valid until the next edit
@@ -146,13 +154,25 @@ func (it *item) edit(more int) packed {
 }
 
 // buffer returns an empty buffer with room for n bytes, valid until the next
-// call for the same shard.
+// call for the same shard, or until its lock is given up.
 func (sh *shard) buffer(n int) []byte {
-	if n > maxScratch {
+	switch {
+	case n > maxScratch:
 		return make([]byte, 0, n)
-	}
-	if cap(sh.build) < n {
-		sh.build = make([]byte, 0, max(n, 2*cap(sh.build), 512))
+	case cap(sh.build) >= n:
+	case n <= keptScratch:
+		sh.build = make([]byte, keptScratch)
+	default:
+		sh.build = scratchPool.Get().(*[maxScratch]byte)[:]
 	}
 	return sh.build[:0]
+}
+
+// unlock gives up the lock of the shard, and a large buffer.
+func (sh *shard) unlock() {
+	if cap(sh.build) > keptScratch {
+		scratchPool.Put((*[maxScratch]byte)(sh.build))
+		sh.build = nil
+	}
+	sh.mu.Unlock()
 }

@@ -106,7 +106,7 @@ func (sh *shard) fragmented() bool {
 // relocate copies memory of the given size elsewhere if that helps to empty its
 // run. The old place is still to be freed.
 func (o *owner) relocate(r ref, size int) (to ref, ok bool) {
-	if size > maxCell {
+	if inBlocks(size) {
 		return 0, false
 	}
 	class := classOf(size)

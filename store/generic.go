@@ -170,6 +170,9 @@ func (tx *Tx) bring(from Key, db int, to Key, replace, move bool) (bool, error) 
 	if !move && it.rec.large() {
 		return tx.copyObject(&it, &target, to, replace)
 	}
+	if !move && it.rec.encoding() == encodingRawExternal {
+		return tx.copyRegion(&it, &target, to, replace)
+	}
 	if err := tx.transfer(&it, from, &target, to, move); err != nil {
 		return false, err
 	}
@@ -194,6 +197,34 @@ func (tx *Tx) copyObject(it *item, target *Tx, to Key, replace bool) (bool, erro
 		return false, err
 	}
 	target.noteFields(&dst, to)
+	return true, nil
+}
+
+// copyRegion is bring for a copy of a string with a mapping of its own, made in
+// steps.
+func (tx *Tx) copyRegion(it *item, target *Tx, to Key, replace bool) (bool, error) {
+	src, st := it.sh.value(&it.rec), tx.steps()
+	v := newValue{typ: TypeString, encoding: EncodingRaw, length: len(src), deadline: it.rec.deadline(), access: tx.newAccess()}
+	var err error
+	if v.region, err = tx.Store.arena.newRegion(len(src)); err != nil {
+		return false, err
+	}
+	for done := 0; done < len(src); {
+		done += copy(v.region[done:], src[done:min(len(src), done+stepElements*stepBytes)])
+		if !st.count(stepElements) {
+			tx.Store.unmapLazily(v.region)
+			return false, ErrChanged
+		}
+	}
+	dst := target.look(to) // not before: it may have come or gone in a pause
+	if dst.live && !replace {
+		tx.Store.unmapLazily(v.region)
+		return false, nil
+	}
+	if _, _, err := target.write(&dst, to, v); err != nil {
+		tx.Store.unmapLazily(v.region)
+		return false, err
+	}
 	return true, nil
 }
 

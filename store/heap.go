@@ -2,57 +2,92 @@ package store
 
 import (
 	"math/bits"
+	"sort"
 	"sync"
 	"unsafe"
 )
 
-// Size classes: steps of 8 bytes to 256, then eighths of the power of two
-// below (288, 320, ... 512, 576, ...) to 64 KB. Few small ones belong to heaps
-// of single shards: 256 shards times many classes would hold a partly used run
-// each, more than the data where that is little.
+// Size classes: steps of 8 bytes to 248, then sixteen to each power of two, and from 16
+// to 64 KB eight and four. Few small ones belong to heaps of single shards: 256 shards
+// times many classes would hold a partly used run each, more than the data where that
+// is little.
 const (
-	linearClasses = 32                  // ..256 bytes
-	shardClasses  = 16                  // ..128 bytes: heap of the shard
-	groupClasses  = linearClasses + 3*8 // ..2 KB: heap of a group of shards
-	numClasses    = groupClasses + 5*8  // ..64 KB: heap of the store
-	maxCell       = 64 << 10            // larger: blocks of the arena
-	groupShards   = 16                  // shards that share a group heap
-	subRunShift   = 11                  // sub-runs of 2 KB
+	linearClasses = 31                              // ..248 bytes
+	doubleClasses = 16                              // to each doubling of the size
+	shardClasses  = 16                              // ..128 bytes: heap of the shard
+	groupClasses  = linearClasses + 3*doubleClasses // ..2 KB: heap of a group of shards; the rest: heap of the store
+	groupShards   = 16                              // shards that share a group heap
+	subRunShift   = 11                              // sub-runs of 2 KB
 	subRunSize    = 1 << subRunShift
 	subRunsFirst  = 4 // runs of a class that are sub-runs before whole runs are taken
 	subRuns       = blockSize / subRunSize
 )
 
-// runBlocks is the size of a run in blocks, a power of two, so that a run of
-// the largest cells still has some: 31 of 512 bytes or 2 KB, 3 of 64 KB.
+// runBlocks is the size of a run in blocks, a power of two, no more than 16: enough
+// for 16 to 31 cells up to 16 KB, 4 of 64 KB. More would be partly used runs that are
+// larger, one for each class and heap.
 func runBlocks(class int) int {
-	switch {
-	case classSize(class) <= 512:
-		return 1
-	case class < groupClasses:
-		return 4
-	default:
-		return 16
-	}
+	return min(1<<max(0, (class-linearClasses)/doubleClasses-1), 16)
 }
 
-func classOf(size int) int {
+// sizeClasses are the sizes of all classes. Past the linear ones it is the number of
+// cells in a run that makes a class, 31 to 16 where it has so many, and they fill it: a
+// power of two would leave the place of one cell unused, next to the header.
+var sizeClasses, firstClass = makeClasses()
+
+// maxCell is the size of the largest cells; larger memory is blocks of the arena.
+var maxCell = sizeClasses[len(sizeClasses)-1]
+
+// makeClasses returns the sizes of the classes and, by eighth, the first class that a
+// size in it may be of.
+func makeClasses() (sizes []int, first []uint8) {
+	for c := range linearClasses {
+		sizes = append(sizes, (c+1)*8)
+	}
+	for low := 256; low < 64<<10; low *= 2 {
+		for n := 2*doubleClasses - 1; n >= doubleClasses; n-- {
+			run := runBlocks(len(sizes)) << blockShift
+			cells := n * run / (2 * doubleClasses * low)
+			if size := (run - runHeaderSize - (cells+63)/64*8) / cells &^ 7; size > sizes[len(sizes)-1] {
+				sizes = append(sizes, size)
+			}
+		}
+	}
+	for size := 1; size <= 64<<10; size++ {
+		if i := eighth(size); i == len(first) {
+			first = append(first, uint8(sort.SearchInts(sizes, size)))
+		}
+	}
+	return sizes, first
+}
+
+// eighth numbers steps of sizes: 8 bytes, past 256 an eighth of the power of two.
+func eighth(size int) int {
 	if size <= 256 {
 		return (size+7)>>3 - 1
 	}
 	s := size - 1
 	e := bits.Len(uint(s)) - 1
-	return linearClasses + (e-8)*8 + s>>(e-3)&7
+	return 32 + (e-8)*8 + s>>(e-3)&7
 }
 
-func classSize(c int) int {
-	if c < linearClasses {
-		return (c + 1) * 8
+// classOf is the class of cells for a size that is not inBlocks.
+func classOf(size int) int {
+	if size <= 8*linearClasses {
+		return (size+7)>>3 - 1
 	}
-	c -= linearClasses
-	e := 8 + c/8
-	return 1<<e + (c%8+1)<<(e-3)
+	c := int(firstClass[eighth(size)])
+	for sizeClasses[c] < size {
+		c++
+	}
+	return c
 }
+
+func classSize(c int) int { return sizeClasses[c] }
+
+// inBlocks says whether memory of that size is blocks of the arena, not a cell: it
+// is too large, or fills blocks, as the segments of an index do.
+func inBlocks(size int) bool { return size > maxCell || -size&(blockSize-1) < 8 }
 
 // runShape is how a run of one size is divided for one class.
 type runShape struct {

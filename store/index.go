@@ -33,10 +33,11 @@ const (
 	maxDepth = tagBits - 11
 )
 
-// segSizes are the sizes of segments in entries, the header included. Beyond
-// the last one of ordinary size they split, or double at maxDepth.
+// segSizes are the sizes of segments in entries, the header included: all that a
+// cell has room for, or whole blocks. Beyond the last one of ordinary size they split, or
+// double at maxDepth.
 var segSizes = [...]int{
-	64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048,
+	63, 97, 127, 194, 255, 327, 389, 454, 511, 655, 779, 909, 1023, 1310, 1560, 1820, 2048,
 	1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24,
 }
 

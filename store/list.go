@@ -340,7 +340,11 @@ func (l *List) RemoveValue(value []byte, count int) (removed int, err error) {
 		most = math.MaxInt
 	}
 	if l.isLarge() {
-		removed = l.large().removeValue(value, most, count < 0)
+		if l.tx.Pause == nil {
+			removed = l.large().removeValue(value, most, count < 0)
+		} else if removed, err = l.removeInSteps(value, most, count < 0); err != nil {
+			return 0, err
+		}
 		switch {
 		case removed == 0:
 		case l.large().count == 0:
@@ -365,17 +369,21 @@ func (l *List) RemoveValue(value []byte, count int) (removed int, err error) {
 	return removed, nil
 }
 
+// matches is the number of entries that equal value.
+func (p packed) matches(value []byte) (n int) {
+	for pos := p.first(); pos < len(p); n++ {
+		if pos = p.find(pos, value, 1); pos < 0 {
+			break
+		}
+		pos = p.next(pos)
+	}
+	return n
+}
+
 // without removes, in place, at most most entries that equal value, from the
 // front or from the back.
 func (p packed) without(value []byte, most int, reverse bool) (packed, int) {
-	matches := 0
-	for pos := p.find(p.first(), value, 1); pos >= 0; matches++ {
-		if pos = p.next(pos); pos >= len(p) {
-			pos = -1
-		} else {
-			pos = p.find(pos, value, 1)
-		}
-	}
+	matches := p.matches(value)
 	removed := min(matches, most)
 	skip := 0 // matches that stay, at the front
 	if reverse {
@@ -399,26 +407,40 @@ func (p packed) without(value []byte, most int, reverse bool) (packed, int) {
 }
 
 func (o *listObject) removeValue(value []byte, most int, reverse bool) (removed int) {
-	r := o.head
-	if reverse {
-		r = o.tail
-	}
-	for r != 0 && removed < most {
-		n := o.node(r)
-		next := n.next
-		if reverse {
-			next = n.prev
-		}
-		p, gone := o.packed(n).without(value, most-removed, reverse)
-		if gone > 0 {
-			removed += gone
-			o.count -= gone
-			n.size = uint32(len(p))
-			if p.entries() == 0 {
-				o.unlink(r)
-			}
-		}
+	for r := o.end(reverse); r != 0 && removed < most; {
+		next := o.after(r, reverse)
+		removed += o.removeIn(r, value, most-removed, reverse)
 		r = next
+	}
+	return removed
+}
+
+// end is the first node or, reversed, the last one.
+func (o *listObject) end(reverse bool) ref {
+	if reverse {
+		return o.tail
+	}
+	return o.head
+}
+
+// after is the node after r or, reversed, the one before it.
+func (o *listObject) after(r ref, reverse bool) ref {
+	if reverse {
+		return o.node(r).prev
+	}
+	return o.node(r).next
+}
+
+// removeIn is removeValue for one node, which goes with its last element.
+func (o *listObject) removeIn(r ref, value []byte, most int, reverse bool) (removed int) {
+	n := o.node(r)
+	p, removed := o.packed(n).without(value, most, reverse)
+	if removed > 0 {
+		o.count -= removed
+		n.size = uint32(len(p))
+		if p.entries() == 0 {
+			o.unlink(r)
+		}
 	}
 	return removed
 }

@@ -1,10 +1,10 @@
 package store
 
-// StoreList makes values the list at k, whatever was there; without values k is
-// removed. changed says whether there is, or was, anything. The values must not
-// alias store memory. Errors: ErrOutOfMemory, ErrKeyTooLong, ErrTooLong; then
-// nothing has changed.
-func (tx *Tx) StoreList(k Key, values [][]byte) (changed bool, err error) {
+// StoreList makes values the list at k, whatever was there, in steps; without values
+// k is removed. existed says whether there was anything. The values must not alias
+// store memory. Errors: ErrOutOfMemory, ErrKeyTooLong, ErrTooLong, ErrChanged;
+// then nothing has changed.
+func (tx *Tx) StoreList(k Key, values [][]byte) (existed bool, err error) {
 	it := tx.look(k)
 	if len(values) == 0 {
 		live := it.live
@@ -28,27 +28,34 @@ func (tx *Tx) StoreList(k Key, values [][]byte) (changed bool, err error) {
 	for _, v := range values {
 		p = p.add(v)
 	}
+	existed = it.live
 	dst, _, err := tx.write(&it, k, newValue{
 		typ: TypeList, encoding: encodingPackedList, length: len(p), deadline: noDeadline, access: tx.newAccess(),
 	})
 	if err == nil {
 		copy(dst, p)
 	}
-	return err == nil, err
+	return existed, err
 }
 
-func (tx *Tx) storeLargeList(it *item, k Key, values [][]byte) (changed bool, err error) {
-	o := newList(it.sh)
+func (tx *Tx) storeLargeList(it *item, k Key, values [][]byte) (existed bool, err error) {
+	o, st := newList(it.sh), tx.steps()
 	for _, v := range values {
 		if err = o.push(false, it.sh.entry(v)); err != nil {
 			break
 		}
+		if !st.count(1 + len(v)/stepBytes) {
+			err = ErrChanged
+			break
+		}
 	}
 	if err == nil {
+		*it = tx.look(k) // not before: it may have come or gone in a pause
+		existed = it.live
 		err = tx.setObject(it, k, TypeList, EncodingQuicklist, o, noDeadline, tx.newAccess())
 	}
 	if err != nil {
 		it.sh.discard(o)
 	}
-	return err == nil, err
+	return existed, err
 }

@@ -194,10 +194,7 @@ func (o *listObject) edit(r ref, from, to int, insert []byte, delta int) (ref, e
 		room := size
 		if limit := o.sizeLimit() - listNodeHeader; size < limit {
 			// With few nodes free room counts, with many the time to grow.
-			more := size / 8
-			if o.nodes > 1 {
-				more = size
-			}
+			more := max(size/8, min(size, (o.nodes-1)*limit/32))
 			room = min(size+more, limit)
 		}
 		var err error
@@ -231,8 +228,9 @@ func (o *listObject) edit(r ref, from, to int, insert []byte, delta int) (ref, e
 	return r, nil
 }
 
-// Bytes of a node, by -list-max-listpack-size.
-var listNodeSizes = [...]int{8 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10}
+// Bytes of a node with its header, by -list-max-listpack-size: the cells next to
+// 4, 8, 16, 32 and 64 KB.
+var listNodeSizes = [...]int{8184, 4088, 8184, 16376, 32760, 65520}
 
 // listLimits are the elements and bytes up to which a node takes more.
 func (s *Store) listLimits() (entries, bytes int) {

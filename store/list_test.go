@@ -284,9 +284,9 @@ func TestStoreList(t *testing.T) {
 	}
 	for _, n := range []int{0, 3, 5000, 10, 9000, 5000, 0, 1, 0} {
 		before := tx.Exists(k)
-		changed, err := tx.StoreList(k, values(n))
-		if err != nil || changed != (before || n > 0) {
-			t.Fatalf("%d: changed %v, error %v", n, changed, err)
+		existed, err := tx.StoreList(k, values(n))
+		if err != nil || existed != before {
+			t.Fatalf("%d: existed %v, error %v", n, existed, err)
 		}
 		l, err := tx.OpenList(k)
 		if err != nil || l.Len() != n || tx.Deadline(k) >= 0 {

@@ -55,7 +55,7 @@ func Open(o Options) (*Store, error) {
 		s.groups[i].init(a, shardClasses, groupClasses, false, true)
 		s.objects[i].init(a, 0, shardClasses, true, true)
 	}
-	s.large.init(a, groupClasses, numClasses, false, true)
+	s.large.init(a, groupClasses, len(sizeClasses), false, true)
 	return s, nil
 }
 
@@ -95,7 +95,7 @@ func (s *Store) LockShard(i int) { s.shards[i].mu.Lock() }
 func (s *Store) TryLockShard(i int) bool { return s.shards[i].mu.TryLock() }
 
 // UnlockShard unlocks shard i.
-func (s *Store) UnlockShard(i int) { s.shards[i].mu.Unlock() }
+func (s *Store) UnlockShard(i int) { s.shards[i].unlock() }
 
 // LockAll locks every shard, in ascending order.
 func (s *Store) LockAll() {
@@ -107,6 +107,6 @@ func (s *Store) LockAll() {
 // UnlockAll unlocks every shard.
 func (s *Store) UnlockAll() {
 	for i := range s.shards {
-		s.shards[i].mu.Unlock()
+		s.shards[i].unlock()
 	}
 }

@@ -69,7 +69,7 @@ func (o *owner) bytes() int64 {
 // free gives back what alloc returned for that size.
 func (o *owner) free(r ref, size int) {
 	o.account(-int64(cellSize(size)), 0)
-	if size > maxCell {
+	if inBlocks(size) {
 		o.store.arena.free(r, blocksFor(size))
 		return
 	}
@@ -93,7 +93,7 @@ func (o *owner) freeRegion(id uint32) {
 }
 
 func (o *owner) allocCell(size int) (ref, error) {
-	if size > maxCell {
+	if inBlocks(size) {
 		return o.store.arena.alloc(blocksFor(size), 1)
 	}
 	class := classOf(size)
@@ -120,7 +120,7 @@ func blocksFor(size int) int { return (size + blockSize - 1) >> blockShift }
 
 // cellSize returns the bytes that alloc(size) takes.
 func cellSize(size int) int {
-	if size > maxCell {
+	if inBlocks(size) {
 		return blocksFor(size) << blockShift
 	}
 	return classSize(classOf(size))

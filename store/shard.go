@@ -8,9 +8,10 @@ import (
 // shard holds the keys of 64 contiguous slots. Everything but the atomic parts
 // is guarded by mu.
 type shard struct {
-	mu  sync.Mutex
-	id  int
-	dbs []atomic.Pointer[index] // nil while a database is empty
+	mu    sync.Mutex
+	id    int
+	build []byte                  // for packed values in the making; see buffer
+	dbs   []atomic.Pointer[index] // nil while a database is empty
 	owner
 	heap    heap
 	objects objects // large values
@@ -25,7 +26,6 @@ type shard struct {
 
 	compact compactState
 	scratch []entry             // for walks; empty between operations
-	build   []byte              // for packed values in the making; see buffer
 	part    []byte              // for entries to be put into them
 	text    [2][maxIntText]byte // of integers of packed values, as replies
 

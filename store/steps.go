@@ -3,8 +3,8 @@ package store
 import "errors"
 
 // Long operations in steps. What reads all elements of large values (Copy,
-// Combine, Inputs.Combine, ZSetResult.Add) builds its result outside of the
-// keyspace, and on the way calls Tx.Pause, in which the caller may give up its
+// Combine, Inputs.Combine, ZSetResult.Add, StoreList, List.RemoveValue,
+// ZSet.RemoveRange) builds its result outside of the keyspace, and on the way calls Tx.Pause, in which the caller may give up its
 // locks for a while. What that asks of the caller:
 //
 //   - the shards involved are pinned: compaction leaves them alone, so that an
@@ -63,10 +63,14 @@ func (s *steps) end(err error) error {
 // kilobytes if these are more; 0 for other values. The access time stays.
 func (tx *Tx) Elements(k Key) int {
 	it := tx.look(k)
-	if !it.live || !it.rec.large() {
-		return 0
+	switch {
+	case it.live && it.rec.large():
+		return elementsOf(it.object())
+	case it.live && it.rec.encoding() == encodingRawExternal:
+		_, n := it.rec.external()
+		return n / stepBytes
 	}
-	return elementsOf(it.object())
+	return 0
 }
 
 func elementsOf(o object) int { return max(o.length(), int(o.base().bytes()/stepBytes)) }

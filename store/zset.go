@@ -251,7 +251,7 @@ func (z *ZSet) Remove(member []byte) (bool, error) {
 }
 
 // RemoveRange removes count members from rank on, which are there. The set goes
-// with its last member. Error: ErrOutOfMemory; then nothing has changed.
+// with its last member. Errors: ErrOutOfMemory, ErrChanged; then nothing has changed.
 func (z *ZSet) RemoveRange(rank, count int) error {
 	v := z.view()
 	switch {
@@ -262,6 +262,8 @@ func (z *ZSet) RemoveRange(rank, count int) error {
 	case v.o == nil:
 		from := v.p.seek(2 * rank)
 		return z.cut(from, v.p.skip(from, 2*count), count)
+	case z.tx.Pause != nil && count > freeAtOnce && count >= v.length()/4:
+		return z.removeInSteps(rank, count)
 	default:
 		a := v.o.store.arena
 		for range count {
@@ -274,6 +276,32 @@ func (z *ZSet) RemoveRange(rank, count int) error {
 		}
 	}
 	return nil
+}
+
+// removeInSteps is RemoveRange for much of a large set: the set is made anew, without
+// the range, and takes the place of the old one. Errors: ErrOutOfMemory, ErrChanged;
+// then nothing has changed.
+func (z *ZSet) removeInSteps(rank, count int) error {
+	r := z.tx.NewZSetResult(z.k)
+	err := r.b.enlarge()
+	left, at := z.Len()-count, 0
+	keep := func(member []byte, score float64) bool {
+		err = r.Add(member, score)
+		left, at = left-1, at+1
+		return err == nil && left > 0 && at != rank
+	}
+	if err == nil && rank > 0 {
+		z.Walk(0, false, keep)
+	}
+	if err == nil && left > 0 {
+		z.Walk(rank+count, false, keep)
+	}
+	if err != nil {
+		r.Close()
+		return err
+	}
+	z.it = z.tx.look(z.k) // a pause may have moved its entry
+	return z.tx.convert(&z.it, z.k, TypeZSet, EncodingSkiplist, r.b.o)
 }
 
 // cut takes entries out of a packed set.

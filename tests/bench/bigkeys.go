@@ -25,6 +25,7 @@ const (
 type bigOperation struct {
 	name  string
 	needs []string // keys that must be there: see fillBig
+	first []string // done before, when nobody is served
 	lines []string
 	// after is looked at, again and again, until it is true: what began has
 	// ended. nil: with the reply.
@@ -39,11 +40,22 @@ var bigOperations = []bigOperation{
 	{name: "COPY, set", needs: []string{"set"}, lines: []string{"COPY {big}set {big}to REPLACE"}},
 	{name: "COPY, hash", needs: []string{"hash"}, lines: []string{"COPY {big}hash {big}to REPLACE"}},
 	{name: "COPY, list", needs: []string{"list"}, lines: []string{"COPY {big}list {big}to REPLACE"}},
+	{name: "COPY, string of 256 MB", first: []string{"SETRANGE {big}string 268435455 x"}, lines: []string{"COPY {big}string {big}to REPLACE"}},
+	{name: "SORT ALPHA STORE, set", needs: []string{"set"}, lines: []string{"SORT {big}set ALPHA STORE {big}to"}},
+	{name: "GEOSEARCHSTORE", needs: []string{"zset"}, lines: []string{"GEOSEARCHSTORE {big}to {big}zset FROMLONLAT -179.99 -85 BYRADIUS 100 km"}},
+	{name: "LREM of one", needs: []string{"list"}, first: copied("list"), lines: []string{"LREM {big}to -1 member:1"}},
+	{name: "LTRIM to 100", needs: []string{"list"}, first: copied("list"), lines: []string{"LTRIM {big}to 1000 1099"}, after: freed},
+	{name: "ZREMRANGEBYRANK, all but 100", needs: []string{"zset"}, first: copied("zset"), lines: []string{"ZREMRANGEBYRANK {big}to 0 -101"}, after: freed},
+	{name: "ZREMRANGEBYSCORE, half", needs: []string{"zset"}, first: copied("zset"), lines: []string{"ZREMRANGEBYSCORE {big}to 50000 +inf"}, after: freed},
+	{name: "ZREMRANGEBYRANK, a hundredth", needs: []string{"zset"}, first: copied("zset"), lines: []string{"ZREMRANGEBYRANK {big}to 0 HUNDREDTH"}},
 	{name: "UNLINK", needs: []string{"to"}, lines: []string{"UNLINK {big}to"}, after: freed},
 	{name: "DEL, lazyfree-lazy-user-del", needs: []string{"set2"}, lines: []string{"DEL {big}set2"}, after: freed},
 	{name: "expiry, lazyfree-lazy-expire", needs: []string{"hash"}, lines: []string{"PEXPIRE {big}hash 100"}, after: freed},
 	{name: "FLUSHALL ASYNC", needs: []string{"set", "zset", "list"}, lines: []string{"FLUSHALL ASYNC"}, after: freed},
 }
+
+// copied makes {big}to a copy of that key.
+func copied(name string) []string { return []string{"COPY {big}" + name + " {big}to REPLACE"} }
 
 // lasting waits.
 func lasting(d time.Duration) func(*client) (bool, error) {
@@ -114,6 +126,11 @@ func measureBigCommands(o *options, binary string, rows map[string][]string) err
 				return err
 			}
 		}
+		for _, line := range op.first {
+			if err := c.do(strings.Fields(line)...); err != nil {
+				return fmt.Errorf("%s: %w", line, err)
+			}
+		}
 		if err := l.start(); err != nil {
 			return err
 		}
@@ -122,6 +139,7 @@ func measureBigCommands(o *options, binary string, rows map[string][]string) err
 			began := time.Now()
 			defer func() { took = time.Since(began) }()
 			for _, line := range op.lines {
+				line = strings.ReplaceAll(line, "HUNDREDTH", strconv.Itoa(o.bigElements/100-1))
 				if err := c.do(strings.Fields(line)...); err != nil {
 					return fmt.Errorf("%s: %w", line, err)
 				}

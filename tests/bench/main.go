@@ -28,7 +28,9 @@ type section struct {
 
 var sections = []section{
 	{"throughput", measureThroughput},
+	{"commands", measureCommands},
 	{"memory", measureMemory},
+	{"types", measureTypes},
 	{"idle", measureIdle},
 	{"replication", measureReplication},
 	{"failover", measureFailover},
@@ -52,6 +54,7 @@ type options struct {
 	seed                       uint64
 	inserts                    int
 	bigElements                int
+	typeMegabytes              int
 	hitRatio                   hitRatioOptions
 }
 
@@ -59,7 +62,7 @@ type options struct {
 var quickValues = map[string]string{
 	"rounds": "1", "seconds": "0.3", "keys": "20000", "memory-keys": "50000", "idle-clients": "200",
 	"kills": "2", "cuts": "1", "inserts": "200000", "policies": "allkeys-lru", "shares": "1", "trace-requests": "20000",
-	"big-elements": "50000",
+	"big-elements": "50000", "type-megabytes": "1",
 }
 
 func parse() (*options, error) {
@@ -86,6 +89,7 @@ func parse() (*options, error) {
 	flag.Uint64Var(&o.seed, "seed", 0, "chooses the nodes that are harmed; 0: by the clock")
 	flag.IntVar(&o.inserts, "inserts", 10_000_000, "keys inserted one by one into the store")
 	flag.IntVar(&o.bigElements, "big-elements", 10_000_000, "elements of each key where big keys are measured")
+	flag.IntVar(&o.typeMegabytes, "type-megabytes", 64, "megabytes of collections of each shape where memory by type is measured, about")
 	flag.StringVar(&o.hitRatio.traces, "traces", tracesDirectory(), "`directory` of traces")
 	flag.StringVar(&o.hitRatio.policies, "policies", "allkeys-lru,allkeys-lfu,allkeys-random", "eviction policies")
 	flag.StringVar(&o.hitRatio.shares, "shares", "1,5,10,25", "percentages of a trace's keys that fit")
