@@ -6,8 +6,11 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Packages with tests beside the code; tests/ holds those that need processes.
 UNIT      = $(shell $(GO) list ./... | grep -v /tests/)
 FUZZTIME ?= 30s
-# Seed of the random sequences of make diff; SEED=0 takes another one each time.
+# Seed of the random sequences of make diff, and the first one of the simulations;
+# SEED=0 takes another one each time.
 SEED ?= 1
+# How long make diff runs random sequences of a family.
+DIFFTIME ?= 3s
 # Worlds of each kind that make sim runs; see cluster/sim.
 SIM_SEEDS ?= 1000
 
@@ -24,24 +27,23 @@ run: build ## Build and run a cluster of three nodes on this machine
 
 dev: run ## The same as run
 
-test: deps lint build ## Everything that CI runs, in 15 to 20 minutes on two cores
+test: deps lint build ## Everything that CI runs, in about 12 minutes on two cores
 	$(MAKE) unit
 	$(MAKE) race
-	$(MAKE) diff
 	$(MAKE) process
 	$(MAKE) clients
 	$(MAKE) page
-	$(MAKE) sim
-	$(MAKE) fuzz FUZZTIME=2s
+	$(MAKE) sim SIM_SEEDS=600
+	$(MAKE) -j2 -Otarget diff fuzz DIFFTIME=2s FUZZTIME=2s
 
 deps: ## Install the tools that the tests need, where they are missing
 	scripts/deps.sh
 
 unit: ## Tests beside the code, without the simulations
-	$(GO) test $(filter-out %/cluster/sim,$(UNIT))
+	$(GO) test -timeout 20m $(filter-out %/cluster/sim,$(UNIT))
 
-race: ## The same under the race detector, the long ones left out
-	$(GO) test -race -short $(UNIT)
+race: ## The same under the race detector; long tests of one goroutine shorter or left out
+	SIM_FIRST=$(filter-out 0,$(SEED)) $(GO) test -race -short -timeout 20m $(UNIT)
 
 lint: ## Formatting, vet, import directions, no printing in libraries
 	$(GO) vet ./...
@@ -51,19 +53,19 @@ fuzz: ## Every fuzz test for FUZZTIME each
 	scripts/fuzz.sh $(FUZZTIME)
 
 diff: ## Replies compared with redis-server's
-	$(GO) test -count=1 -timeout 10m ./tests/differential/... $(if $(filter-out 0,$(SEED)),-seed $(SEED))
+	$(GO) test -count=1 -timeout 20m ./tests/differential/... -duration $(DIFFTIME) $(if $(filter-out 0,$(SEED)),-seed $(SEED))
 
 process: build ## Real processes: Redis's tools, go-redis, kills, restarts, cuts
-	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 12m ./tests/process/...
+	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 20m -parallel 3 ./tests/process/...
 
 clients: build ## Client libraries of other languages, and queues that run on them
-	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 8m ./tests/clients
+	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 20m ./tests/clients
 
 page: build ## The status page in headless Chromium, on real processes
-	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 5m ./tests/page
+	PROCESS_TEST_BINARY=$(CURDIR)/bin/respkv $(GO) test -count=1 -timeout 20m ./tests/page
 
 sim: ## Simulated clusters with virtual time and network
-	SIM_SEEDS=$(SIM_SEEDS) $(GO) test -count=1 -timeout 10m ./cluster/sim
+	SIM_SEEDS=$(SIM_SEEDS) SIM_FIRST=$(filter-out 0,$(SEED)) $(GO) test -count=1 -timeout 20m ./cluster/sim
 
 bench: build ## Measure beside redis-server; writes docs/benchmarks.md
 	$(GO) run ./tests/bench -write docs/benchmarks.md

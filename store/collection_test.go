@@ -459,11 +459,7 @@ func TestCollections(t *testing.T) {
 	m.dbs = [2]map[string]*modelCollection{{}, {}}
 	m.s = openStore(t, Options{Databases: 2, Hooks: m})
 	m.tx = Tx{Store: m.s, Now: 1_700_000_000_000, AllLocked: true}
-	rounds := 20
-	if testing.Short() {
-		rounds = 4
-	}
-	for range rounds {
+	for range shorter(20) {
 		for range 4000 {
 			m.step()
 		}

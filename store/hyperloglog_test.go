@@ -26,7 +26,7 @@ func TestHLLForms(t *testing.T) {
 		t.Fatal(converted, err)
 	}
 	mask := rng.Uint64()
-	for n := uint64(1); n <= 20_000; n++ {
+	for n := uint64(1); n <= uint64(shorter(20_000)); n++ {
 		element := binary.LittleEndian.AppendUint64(nil, n^mask)
 		a, _, err1 := tx.PFAdd(sparse, [][]byte{element})
 		b, _, err2 := tx.PFAdd(dense, [][]byte{element})

@@ -47,7 +47,7 @@ func testListModel(t *testing.T, fill int) {
 		}
 	}
 	grow := true
-	for step := range 2000 {
+	for step := range shorter(2000) {
 		if len(model) > 900 {
 			grow = false
 		} else if len(model) < 3 {

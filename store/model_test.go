@@ -21,6 +21,15 @@ func testSeed(t testing.TB) *rand.Rand {
 	return rand.New(rand.NewSource(seed))
 }
 
+// shorter is n rounds of something random, and a fifth of it under -short, as
+// with the race detector: the tests that call it have one goroutine.
+func shorter(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 func openStore(t testing.TB, o Options) *Store {
 	t.Helper()
 	s, err := Open(o)
@@ -362,11 +371,7 @@ func TestModel(t *testing.T) {
 				}
 				m.keys = append(m.keys, name)
 			}
-			rounds := 6
-			if testing.Short() {
-				rounds = 2
-			}
-			for range rounds {
+			for range shorter(5) {
 				for range 30000 {
 					m.step()
 				}

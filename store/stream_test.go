@@ -135,7 +135,7 @@ func testStreamModel(t *testing.T, entries, bytes int) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	m := &streamTest{t: t, rng: rng, tx: &Tx{Store: s, Now: 1000, AllLocked: true}, k: MakeKey([]byte("{k}stream"))}
 	m.model.groups = map[string]map[StreamID]modelPending{}
-	for step := range 2500 {
+	for step := range shorter(2500) {
 		m.step()
 		if step%200 == 0 || t.Failed() {
 			m.compare()

@@ -35,7 +35,7 @@ func TestIDTree(t *testing.T) {
 			i++
 		})
 	}
-	for round := range 60 {
+	for round := range shorter(60) {
 		grow := round%3 < 2
 		operations := 4000
 		if !grow {

@@ -171,7 +171,11 @@ func TestRandomMembership(t *testing.T) {
 	}
 	t.Logf("replay with -seed=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
-	for range 40 {
+	rounds := 40
+	if testing.Short() {
+		rounds = 8
+	}
+	for range rounds {
 		m := empty(t, 9)
 		replicas := r.IntN(4)
 		zones := r.IntN(3) == 0

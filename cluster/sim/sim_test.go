@@ -20,7 +20,8 @@ import (
 var seedFlag = flag.Uint64("seed", 0, "run this seed only")
 
 // seeds is how many each test runs by default. SIM_SEEDS sets the number of
-// those that run 100 by default, and the others in proportion.
+// those that run 100 by default, and the others in proportion; SIM_FIRST is the
+// first of them, another one each time where it is not set.
 func seeds(t *testing.T, fallback int) (first, count uint64) {
 	if *seedFlag != 0 {
 		return *seedFlag, 1
@@ -31,7 +32,10 @@ func seeds(t *testing.T, fallback int) (first, count uint64) {
 	if testing.Short() {
 		fallback = max(1, fallback/10)
 	}
-	first = uint64(time.Now().UnixNano()) % 1e12
+	first, err := strconv.ParseUint(os.Getenv("SIM_FIRST"), 10, 64)
+	if err != nil {
+		first = uint64(time.Now().UnixNano()) % 1e12
+	}
 	t.Logf("seeds %d to %d; replay one with -seed", first, first+uint64(fallback)-1)
 	return first, uint64(fallback)
 }

@@ -13,6 +13,9 @@ import (
 // TestBombs runs scripts that would take all memory, or all time: they end with
 // an error, and can't catch it.
 func TestBombs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds, with one goroutine")
+	}
 	e := newTestEngine()
 	for _, source := range []string{
 		"local t={} while true do t[#t+1]={1} end",
@@ -34,7 +37,7 @@ func TestBombs(t *testing.T) {
 		if !strings.Contains(reply, "-ERR ") {
 			t.Errorf("%s: %.80q", source, reply)
 		}
-		if took := time.Since(start); took > 20*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%s took %v", source, took)
 		}
 		t.Logf("%v %.90s %.60q", time.Since(start).Round(time.Millisecond), source, reply)
@@ -68,7 +71,7 @@ func TestBombsThatCanBeKilled(t *testing.T) {
 			t.Errorf("%s: %.80q", source, reply)
 		}
 		took := time.Since(start)
-		if took > 10*time.Second {
+		if took > time.Minute {
 			t.Errorf("%s took %v", source, took)
 		}
 		runtime.GC()
