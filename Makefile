@@ -6,7 +6,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Packages with tests beside the code; tests/ holds those that need processes.
 UNIT      = $(shell $(GO) list ./... | grep -v /tests/)
 FUZZTIME ?= 30s
-# Seed of the random sequences of make diff, and the first one of make sim;
+# Seed of the random sequences of make diff, and the first one of the simulations;
 # SEED=0 takes another one each time.
 SEED ?= 1
 # How long make diff runs random sequences of a family.
@@ -43,7 +43,7 @@ unit: ## Tests beside the code, without the simulations
 	$(GO) test -timeout 20m $(filter-out %/cluster/sim,$(UNIT))
 
 race: ## The same under the race detector; long tests of one goroutine shorter or left out
-	$(GO) test -race -short -timeout 20m $(UNIT)
+	SIM_FIRST=$(filter-out 0,$(SEED)) $(GO) test -race -short -timeout 20m $(UNIT)
 
 lint: ## Formatting, vet, import directions, no printing in libraries
 	$(GO) vet ./...
