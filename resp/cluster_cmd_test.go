@@ -187,9 +187,10 @@ func TestClusterSlots(t *testing.T) {
 	r = newAdminRouting(t, firstHalf)
 	r.inSync()
 	c = serveNode(t, servedOptions{routing: r}).dial(t)
-	c.check("cluster slots", "*2\r\n"+
-		"*4\r\n:0\r\n:8191\r\n"+node("7000", self)+node("7001", other)+
-		"*4\r\n:8192\r\n:16383\r\n"+node("7001", other)+node("7000", self))
+	c.check("cluster slots", "*3\r\n"+
+		"*4\r\n:0\r\n:0\r\n"+node("7000", self)+node("7000", self)+
+		"*4\r\n:8192\r\n:16383\r\n"+node("7001", other)+node("7000", self)+
+		"*4\r\n:1\r\n:8191\r\n"+node("7000", self)+node("7001", other))
 
 	// A replica that failed is not named, a primary that failed is.
 	r.set(func() { r.info.Members[1].Health = cluster.Failed })

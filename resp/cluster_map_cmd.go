@@ -13,7 +13,7 @@ import (
 //
 // Redis knows one role per node; here a node may be primary of some slots and
 // replica of others. CLUSTER SLOTS and SHARDS speak of slot ranges and tell the
-// whole truth. CLUSTER NODES has one line per node: a node with no primary slot
+// whole truth, but for orderForRoles. CLUSTER NODES has one line per node: a node with no primary slot
 // that replicates some is a slave, of the primary it shares most slots with;
 // all others are masters.
 type clusterView struct {
@@ -56,8 +56,7 @@ type slotGroup struct {
 	inSync []slotmap.NodeID
 }
 
-// clusterSlots: ranges in ascending order; slots without a primary are left
-// out.
+// clusterSlots: slots without a primary are left out.
 func clusterSlots(c *Ctx) {
 	v := c.d.clusterView()
 	var groups []slotGroup // of one range each
@@ -75,6 +74,7 @@ func clusterSlots(c *Ctx) {
 		}
 		groups = append(groups, slotGroup{ranges: slotmap.Ranges{s.Range}, nodes: nodes})
 	}
+	groups = orderForRoles(groups)
 	c.W.Array(len(groups))
 	for _, g := range groups {
 		c.W.Array(2 + len(g.nodes))

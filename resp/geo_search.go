@@ -298,7 +298,7 @@ func (o *geoOptions) store(c *Ctx, places []found) {
 	r := c.Tx.NewZSetResult(k)
 	scoreOf := func(p *found) float64 {
 		if o.distances {
-			return p.distance / o.metres
+			return geo.ExactDistance(o.shape.Center, p.place) / o.metres
 		}
 		return p.score
 	}

@@ -69,6 +69,10 @@ func evalScript(c *Ctx) {
 		fresh := c.prepare()
 		p = &fresh
 	}
+	if !p.shown && c.d.monitors.used() {
+		c.d.monitors.show(c.entry, c.Client, c.Args, fromClient)
+		p.shown = true
+	}
 	if p.refused != "" {
 		c.W.Error(p.refused)
 		return

@@ -80,7 +80,7 @@ func (run *scriptRun) Call(args [][]byte, version int) (reply []byte, refused st
 	}
 	d.logEffects(in)
 	in.commands++
-	d.account(e, run.c.Client, args, 1, time.Since(d.started)-start)
+	d.account(e, nil, args, 1, time.Since(d.started)-start)
 	reply = run.w.Bytes()
 	if reply[0] == '-' {
 		d.stats.countError(reply[1:])

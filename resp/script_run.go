@@ -65,6 +65,7 @@ type prepared struct {
 	function *lua.Function
 	keys     int
 	refused  string // why it can't
+	shown    bool   // to monitors: it may be begun twice
 }
 
 func (p *prepared) flags() lua.Flags {

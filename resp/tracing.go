@@ -52,7 +52,7 @@ func saturated(n int64, unit time.Duration) int64 {
 }
 
 // account notes that commands of e ran, the last one with args, and took so
-// long together.
+// long together. client is nil for those of a script.
 func (d *Dispatcher) account(e *entry, client *Client, args [][]byte, calls int, took time.Duration) {
 	e.stats.add(calls, took)
 	if d.tracing.distributions.Load() {
@@ -78,8 +78,11 @@ func (d *Dispatcher) noteSlow(e *entry, client *Client, args [][]byte, took time
 }
 
 func (d *Dispatcher) addSlow(client *Client, args []string, took time.Duration) {
-	d.slowlog.add(&slowEntry{at: time.Now(), took: took, args: args, addr: client.Addr(), client: client.Name()},
-		int(d.tracing.slowlogMaxLen.Load()))
+	entry := &slowEntry{at: time.Now(), took: took, args: args, addr: "?:0"} // as Redis shows scripts
+	if client != nil {
+		entry.addr, entry.client = client.Addr(), client.Name()
+	}
+	d.slowlog.add(entry, int(d.tracing.slowlogMaxLen.Load()))
 }
 
 // parkedCall is a command that goes on while its client is parked. What it took

@@ -24,6 +24,11 @@ var tracedLines = []string{
 	"watch a", "unwatch", "sadd s 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31",
 	"sadd s 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30",
 	"set long " + strings.Repeat("x", 128), "set long " + strings.Repeat("x", 129), "spop s 10", "info server", "lpush list b",
+	"eval return{redis.call('incr','n'),redis.call('get',KEYS[1])} 1 n", "eval return{redis.call('get',KEYS[1])} 1 n",
+	"eval_ro return{redis.call('get',KEYS[1])} 1 n", "evalsha " + strings.Repeat("f", 40) + " 0", "eval return 2", "eval oops( 0",
+	"eval return{redis.call('get',KEYS[1])} x", "script load return{redis.call('get',KEYS[1])}",
+	"evalsha 32c3194c6b491a051924d4f29ae5e16aaaea3803 1 n", "evalsha 32c3194c6b491a051924d4f29ae5e16aaaea3803 1 n", "fcall none 0",
+	"multi", "eval return{redis.call('get',KEYS[1])} 1 n", "evalsha " + strings.Repeat("f", 40) + " 0", "exec", "del n",
 	"incr a", "del a list long s x", "select 0", "swapdb 0 1", "swapdb 0 1",
 }
 

@@ -222,18 +222,12 @@ func zmscore(c *Ctx) {
 	}
 }
 
-// zrank is ZRANK and ZREVRANK.
+// zrank is ZRANK and ZREVRANK, and their WITHSCORE of 7.2.
 func zrank(c *Ctx, reverse bool) {
-	withScore := false
-	switch {
-	case len(c.Args) > 4:
-		c.W.Error(errArity(c.Cmd.Name))
+	withScore := len(c.Args) == 4
+	if withScore && !isWord(c.Args[3], "withscore") {
+		c.W.Error(errArity(c.Cmd.Name)) // as 7.0, which has no options
 		return
-	case len(c.Args) == 4:
-		if withScore = isWord(c.Args[3], "withscore"); !withScore {
-			c.W.Error(errSyntax)
-			return
-		}
 	}
 	z, ok := c.readZSet(1)
 	if !ok {

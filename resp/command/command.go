@@ -29,6 +29,9 @@ type Command struct {
 	// Arity is the exact number of arguments, the names of command and
 	// sub-command included; a negative value -n means n or more.
 	Arity int
+	// LaterArity is an exact number of arguments that versions after 7.0.15 take, too,
+	// and 0 if there is none. COMMAND does not show it.
+	LaterArity int
 	// Flags govern dispatch.
 	Flags Flags
 	// Categories are the ACL categories, the implied ones included.
@@ -85,7 +88,7 @@ func (c *Command) IsContainer() bool { return len(c.Subcommands) > 0 }
 // ArityOK says whether argc arguments, names included, fit the arity.
 func (c *Command) ArityOK(argc int) bool {
 	if c.Arity >= 0 {
-		return argc == c.Arity
+		return argc == c.Arity || argc == c.LaterArity
 	}
 	return argc >= -c.Arity
 }

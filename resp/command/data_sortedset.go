@@ -136,7 +136,7 @@ var sortedsetCommands = []*Command{
 		},
 	},
 	{
-		Name: "zrank", Group: GroupSortedSet, Since: "2.0.0", Arity: 3,
+		Name: "zrank", Group: GroupSortedSet, Since: "2.0.0", Arity: 3, LaterArity: 4,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
 		Summary:    "Tells a member's position by ascending score.",
 		Complexity: "O(log(N)), N members in the sorted set",
@@ -177,7 +177,7 @@ var sortedsetCommands = []*Command{
 		Args:       []Arg{key("key", 0), double("min"), double("max")},
 	},
 	{
-		Name: "zrevrank", Group: GroupSortedSet, Since: "2.0.0", Arity: 3,
+		Name: "zrevrank", Group: GroupSortedSet, Since: "2.0.0", Arity: 3, LaterArity: 4,
 		Flags: ReadOnly | Fast, Categories: CatSortedSet,
 		Summary:    "Tells a member's position by descending score.",
 		Complexity: "O(log(N)), N members in the sorted set",
