@@ -153,6 +153,9 @@ func (c *dbCheck) elements(page []byte, keys span, depth int) error {
 			return fmt.Errorf("element %d is out of order", i)
 		}
 	}
+	if depth == maxDepth && !bucketNames(list) {
+		return errors.New("the names of the buckets are damaged")
+	}
 	for i, e := range list {
 		var err error
 		switch {
@@ -170,6 +173,13 @@ func (c *dbCheck) elements(page []byte, keys span, depth int) error {
 		}
 	}
 	return nil
+}
+
+// bucketNames looks at what a file has on top: nothing yet, or the two buckets
+// that the store makes together. One under another name would be made anew, empty.
+func bucketNames(list []pageElement) bool {
+	return len(list) == 0 ||
+		len(list) == 2 && list[0].bucket && string(list[0].key) == "conf" && list[1].bucket && string(list[1].key) == "logs"
 }
 
 type pageElement struct {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -124,6 +125,13 @@ func TestDamagedLog(t *testing.T) {
 	for what, data := range map[string][]byte{"missing": nil, "empty": {}, "half": image[:len(image)/2], "one page": image[:os.Getpagesize()]} {
 		if err := try(what, data); err == nil {
 			t.Errorf("a log that is %s is taken", what)
+		}
+	}
+	// A bucket that is not found is made anew.
+	for _, name := range []string{"conf", "logs"} {
+		renamed := bytes.ReplaceAll(image, []byte(name), []byte("x"+name[1:]))
+		if err := try("another name than "+name, renamed); err == nil {
+			t.Errorf("a log without %s is taken", name)
 		}
 	}
 	refused := 0
