@@ -121,6 +121,12 @@ func (f *fakeStore) ApplyGroup(slot uint16, n int, effect func(i int) (int, [][]
 	return err
 }
 
+func (f *fakeStore) Expect(dbs []int, names [][]byte) {
+	if len(dbs) != len(names) || len(dbs) < 2 {
+		panic("expected keys without databases, or only one")
+	}
+}
+
 func (f *fakeStore) Keys(args [][]byte) [][]byte {
 	if len(args) == 0 {
 		return nil

@@ -29,6 +29,12 @@ type Applier interface {
 	// called with i after that effect took place (or failed). It stops at the
 	// first error.
 	ApplyGroup(slot uint16, n int, effect func(i int) (db int, args [][]byte), after func(i int)) error
+	// Expect says that effects on such keys, each with its database, will be
+	// applied in a moment, so that what they hold can be on its way to the
+	// processor. It is a hint: the effects may not come, and nothing has been
+	// checked. names are valid during the call only. It must not wait for a
+	// lock.
+	Expect(dbs []int, names [][]byte)
 	// Keys returns the names of all keys that an effect reads or writes. They
 	// may alias args. None means that the effect concerns the slot as a whole
 	// (FLUSHDB, SWAPDB). It must be safe for concurrent use.

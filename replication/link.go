@@ -70,6 +70,7 @@ type Link struct {
 	after     func() // moves the position past current
 	groups    map[uint16]*linkGroup
 	callbacks []func()
+	ahead     lookAhead
 
 	mu     sync.Mutex // guards the next three; a leaf
 	state  LinkState

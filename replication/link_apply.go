@@ -232,17 +232,56 @@ func (l *Link) handleEffects(p *payload) error {
 	}
 	offset, rest := binary.LittleEndian.Uint64(p.b), p.b[8:]
 	for len(rest) > 0 {
-		r, err := parseRecord(rest)
-		if err != nil {
-			return err
+		// A few at a time, so that the memory of one is fetched while others are
+		// applied.
+		records, malformed := l.lookAhead(rest)
+		for _, r := range records {
+			if err := l.handleRecord(r, rest[:r.size]); err != nil {
+				return err
+			}
+			rest = rest[r.size:]
 		}
-		if err := l.handleRecord(r, rest[:r.size]); err != nil {
-			return err
+		if malformed != nil {
+			return malformed
 		}
-		rest = rest[r.size:]
 	}
 	l.offset.Store(max(l.offset.Load(), offset))
 	return nil
+}
+
+// aheadRecords is how many records are decoded before the first of them is
+// applied. Their keys' memory has to stay in the processor's cache that long.
+const aheadRecords = 16
+
+// lookAhead are the next records of a message; guarded by Link.apply.
+type lookAhead struct {
+	records []record
+	dbs     []int
+	names   [][]byte
+}
+
+// lookAhead decodes the next records and has the applier expect their keys. With
+// an error come the records before the one that is malformed.
+func (l *Link) lookAhead(rest []byte) ([]record, error) {
+	a := &l.ahead
+	a.records, a.dbs, a.names = a.records[:0], a.dbs[:0], a.names[:0]
+	var malformed error
+	for len(rest) > 0 && len(a.records) < aheadRecords {
+		r, err := parseRecord(rest)
+		if err != nil {
+			malformed = err
+			break
+		}
+		a.records = append(a.records, r)
+		if name := r.likelyKey(); name != nil {
+			a.dbs, a.names = append(a.dbs, r.db), append(a.names, name)
+		}
+		rest = rest[r.size:]
+	}
+	if len(a.names) > 1 {
+		l.Applier.Expect(a.dbs, a.names)
+	}
+	return a.records, malformed
 }
 
 func (l *Link) handleRecord(r record, encoded []byte) error {

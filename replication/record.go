@@ -133,6 +133,25 @@ func parseRecord(b []byte) (record, error) {
 	return r, nil
 }
 
+// likelyKey is the second argument of the effect, which is a key for nearly all
+// commands; nil if there is none. It aliases the record.
+func (r *record) likelyKey() []byte {
+	argc, n := binary.Uvarint(r.body)
+	if n <= 0 || argc < 2 {
+		return nil
+	}
+	rest := r.body[n:]
+	var arg []byte
+	for range 2 {
+		size, n := binary.Uvarint(rest)
+		if n <= 0 || size > uint64(len(rest)-n) {
+			return nil
+		}
+		arg, rest = rest[n:n+int(size)], rest[n+int(size):]
+	}
+	return arg
+}
+
 // args appends the arguments of the effect to dst; they alias the record. Every
 // argument takes at least one byte of the record, and there are at most
 // maxRecordArgs, so a small record cannot make dst large.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"respkv/resp/command"
-	"respkv/resp/proto"
 	"respkv/store"
 )
 
@@ -39,6 +38,23 @@ func (d *Dispatcher) ApplyGroup(slot uint16, n int, effect func(i int) (db int, 
 	return nil
 }
 
+// Expect brings what the keys hold into the processor's cache: without, a replica
+// waits for memory in a fifth of its time. It implements replication.Applier.
+func (d *Dispatcher) Expect(dbs []int, names [][]byte) {
+	var keys [batchMax]store.Key
+	names = names[:min(len(names), len(keys))]
+	for i, name := range names {
+		if keys[i] = store.MakeKey(name); dbs[i] < d.store.Databases() {
+			d.store.PrefetchIndex(dbs[i], keys[i])
+		}
+	}
+	for i := range names {
+		if dbs[i] < d.store.Databases() {
+			d.store.PrefetchRecord(dbs[i], keys[i])
+		}
+	}
+}
+
 // apply executes one effect. The caller holds the lock of the slot's shard, which
 // an effect that comes alone may give up for a while: who reads meanwhile sees
 // what was there before it.
@@ -64,18 +80,22 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone b
 	if err != nil || len(pos) == 0 {
 		return fmt.Errorf("effect %q has no keys", args[0])
 	}
-	for _, p := range pos {
-		if k := store.MakeKey(args[p]); k.Slot != slot {
+	c := &b.ctx
+	for i, p := range pos {
+		k := store.MakeKey(args[p])
+		if k.Slot != slot {
 			return fmt.Errorf("effect %q of slot %d has a key of slot %d", args[0], slot, k.Slot)
 		}
+		if i == 0 {
+			c.key, c.keyPos = k, p
+		}
 	}
-	reply := proto.NewWriter(nil, 2)
-	c := &b.ctx
+	reply := &b.unread
+	reply.Reset(reply.Bytes())
 	c.d, c.Client, c.W = d, nil, reply
 	c.Cmd, c.Args, c.entry, c.slot, c.applied = e.cmd, args, e, slot, true
 	c.dirty, c.keep, c.touched, c.silent, c.write = 0, false, false, false, true
 	c.argv, c.effects, c.absent = c.argv[:0], c.effects[:0], c.absent[:0]
-	c.key, c.keyPos = store.MakeKey(args[pos[0]]), pos[0]
 	now, _ := clock() // for access times only: effects look at no clock
 	c.Tx = store.Tx{Store: d.store, DB: db, Now: now, IgnoreDeadlines: true}
 	d.noteAbsent(c, pos)

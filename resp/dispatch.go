@@ -13,13 +13,18 @@ import (
 	"respkv/internal/lua"
 	"respkv/internal/threads"
 	"respkv/resp/command"
+	"respkv/resp/proto"
 	"respkv/store"
 )
 
-// batchMax is how many commands the connection hands over at a time. Their
-// index lines and records are fetched together before the first one runs,
-// which hides most of the memory latency of a pipeline.
-const batchMax = 32
+const (
+	// batchMax is how many commands the connection hands over at a time. Their
+	// index lines and records are fetched together before the first one runs,
+	// which hides most of the memory latency of a pipeline.
+	batchMax = 32
+	// unreadMax is how large a buffer for the replies of effects may stay.
+	unreadMax = 4 << 10
+)
 
 // Dispatcher runs commands: table entry, arity, authentication, routing, locks,
 // handler, effects. It is the Executor of a Server.
@@ -105,8 +110,9 @@ type batch struct {
 	entries [batchMax]*entry
 	keys    [batchMax]store.Key
 	pos     []int
-	script  prepared  // that runs in ctx
-	run     scriptRun // whose commands run in ctx
+	script  prepared     // that runs in ctx
+	run     scriptRun    // whose commands run in ctx
+	unread  proto.Writer // takes the replies of effects
 }
 
 // Batch implements Executor.
@@ -191,6 +197,9 @@ func (d *Dispatcher) release(b *batch, commands int) {
 	*c = Ctx{argv: c.argv[:0], effects: c.effects[:0], durable: c.durable[:0], absent: c.absent[:0],
 		ready: c.ready[:0], served: c.served[:0], trailer: c.trailer[:0], broadcast: c.broadcast[:0]}
 	clear(b.keys[:commands])
+	if b.unread.Cap() > unreadMax {
+		b.unread.Reset(nil)
+	}
 	d.batches.Put(b)
 }
 
