@@ -114,13 +114,16 @@ func (r *ring) since(offset uint64) time.Time {
 
 // evict drops the oldest record.
 func (r *ring) evict() {
-	var head [recordHeaderBytes]byte
-	r.read(head[:], r.first)
+	head := r.mem[r.first%uint64(r.size):]
+	if len(head) < recordHeaderBytes { // it turns to the start
+		head = make([]byte, recordHeaderBytes)
+		r.read(head, r.first)
+	}
 	slot := &r.slots[binary.LittleEndian.Uint16(head[4:])]
 	if r.first >= slot.valid {
 		slot.floor = max(slot.floor, binary.LittleEndian.Uint64(head[8:]))
 	}
-	r.first += uint64(binary.LittleEndian.Uint32(head[:]))
+	r.first += uint64(binary.LittleEndian.Uint32(head))
 }
 
 // read copies the bytes at offset to b.

@@ -475,11 +475,14 @@ func (k *sourceLink) pump() (more, sent bool, err error) {
 			return false, false, err
 		}
 	}
+	// What a slot's next primary logs comes after the change, so all
+	// subscriptions are alive for these records if nothing has changed yet.
+	unchanged := k.source.log.voided.Load() == k.voided
 	for len(records) > 0 {
 		size := int(binary.LittleEndian.Uint32(records))
 		sub := k.subs[binary.LittleEndian.Uint16(records[4:])&(slotCount-1)]
 		if sub != nil && sub.state != subscriptionQueued && offset >= sub.valid {
-			if err := k.ship(sub, records[:size]); err != nil {
+			if err := k.ship(sub, records[:size], unchanged); err != nil {
 				return false, false, err
 			}
 		}
@@ -493,9 +496,10 @@ func (k *sourceLink) pump() (more, sent bool, err error) {
 	return offset < end, sent, k.endEffects()
 }
 
-// ship handles one record of a slot that the replica follows.
-func (k *sourceLink) ship(sub *subscription, encoded []byte) error {
-	if !k.alive(sub) {
+// ship handles one record of a slot that the replica follows. alive: this node is
+// known to be its primary still.
+func (k *sourceLink) ship(sub *subscription, encoded []byte, alive bool) error {
+	if !alive && !k.alive(sub) {
 		return k.end(sub)
 	}
 	kind, seq := recordKind(encoded[6]), binary.LittleEndian.Uint64(encoded[8:])
