@@ -96,10 +96,13 @@ func (f *fakeNode) connection(c net.Conn) {
 		case "CLUSTER INFO":
 			const info = "cluster_state:ok\r\ncluster_slots_assigned:16384\r\n"
 			fmt.Fprintf(c, "$%d\r\n%s\r\n", len(info), info)
-		case "CLUSTER SLOTS":
+		case "CLUSTER SHARDS":
 			mine := atomic.LoadInt64(&f.slots)
+			node := func(id, role string) string {
+				return fmt.Sprintf("*6\r\n$2\r\nid\r\n$%d\r\n%s\r\n$4\r\nrole\r\n$%d\r\n%s\r\n$6\r\nhealth\r\n$6\r\nonline\r\n", len(id), id, len(role), role)
+			}
 			entry := func(first, last int64, a, b string) string {
-				return fmt.Sprintf("*4\r\n:%d\r\n:%d\r\n*4\r\n$1\r\nh\r\n:1\r\n$%d\r\n%s\r\n*0\r\n*4\r\n$1\r\nh\r\n:1\r\n$%d\r\n%s\r\n*0\r\n", first, last, len(a), a, len(b), b)
+				return fmt.Sprintf("*4\r\n$5\r\nslots\r\n*2\r\n:%d\r\n:%d\r\n$5\r\nnodes\r\n*2\r\n%s%s", first, last, node(a, "master"), node(b, "replica"))
 			}
 			switch mine {
 			case 0:
