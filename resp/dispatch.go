@@ -398,7 +398,7 @@ func (d *Dispatcher) refuseUnknown(c *Ctx, e *entry, args [][]byte) {
 	case cmd != nil && cmd.IsContainer() && len(args) > 1:
 		c.reject(nil, errUnknownSubcommand(cmd.Name, args[1]))
 	case cmd != nil:
-		c.reject(nil, errArity(cmd.Name))
+		c.reject(e, errArity(cmd.Name))
 	default:
 		c.reject(nil, errUnknownCommand(args))
 	}

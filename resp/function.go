@@ -235,6 +235,7 @@ func replyLibrary(w *proto.Writer, library *lua.Library, withCode bool) {
 // functionStats tells of the function that runs too long, if there is one: others
 // are gone before anybody could look.
 func functionStats(c *Ctx) {
+	c.awaitScripts()
 	g := &c.d.scripts
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -172,6 +172,7 @@ func scriptDebug(c *Ctx) {
 
 // killScript ends all scripts that run too long, or all functions.
 func (c *Ctx) killScript(functions bool) {
+	c.awaitScripts()
 	g := &c.d.scripts
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -57,8 +57,9 @@ type scriptGate struct {
 	holders   [store.Shards]atomic.Pointer[scriptSignal]
 	debug     atomic.Bool // scripts may call DEBUG
 
-	mu   sync.Mutex   // guards busy; before scriptSignal.mu
-	busy []*scriptRun // that run longer than the limit
+	mu   sync.Mutex      // guards the rest; before scriptSignal.mu
+	busy []*scriptRun    // that run longer than the limit
+	free []*scriptSignal // that began without a lock
 }
 
 // lockShard takes the lock of a shard. Not ok: a script that holds it is busy.

@@ -40,6 +40,7 @@ type scriptRun struct {
 	silent     bool // redis.set_repl: what it writes is not replicated
 	acted      bool // it wrote, or published: it can't be begun again
 	busy       bool // in the gate's list
+	listed     bool // in the gate's list of those without locks
 	wrote      bool // guarded by the signal's lock when others look
 	logged     bool // something was replicated
 	killed     bool // see kill
@@ -237,6 +238,7 @@ func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, alone bool, pos []int) (
 			<-wait
 		}
 	}
+	run.enlist()
 	run.canWrite = c.write && locks.keyed
 	locks.replica = c.Tx.KeepExpired
 	run.in.Tx.KeepExpired = c.Tx.KeepExpired
@@ -370,6 +372,7 @@ func (run *scriptRun) unlock() {
 		d.scripts.several.RUnlock()
 		locks.several = false
 	}
+	run.delist()
 	run.signal.set(true)
 }
 
@@ -447,6 +450,7 @@ func (run *scriptRun) kill() bool {
 // borrow and giveBack let those who want the locks of a transaction know of the
 // script that runs in it.
 func (run *scriptRun) borrow() {
+	run.enlist()
 	run.locks.held.each(func(shard int) { run.d.scripts.holders[shard].Store(run.signal) })
 	if run.locks.exclusive {
 		run.d.scripts.exclusive.Store(run.signal)
@@ -458,6 +462,7 @@ func (run *scriptRun) giveBack() {
 	if run.locks.exclusive {
 		run.d.scripts.exclusive.Store(nil)
 	}
+	run.delist()
 	run.signal.set(true)
 }
 

@@ -131,6 +131,11 @@ func TestInfoFields(t *testing.T) {
 	if got := ours.infoField("cmdstat_incr", "info", "commandstats"); !strings.HasSuffix(got, ",rejected_calls=0,failed_calls=1") {
 		t.Errorf("cmdstat_incr is %q", got)
 	}
+	ours.check("object", "-ERR wrong number of arguments for 'object' command\r\n")
+	ours.call("object", "nosuch") // of no command
+	if got := ours.infoField("cmdstat_object", "info", "commandstats"); !strings.HasPrefix(got, "calls=0,") || !strings.HasSuffix(got, ",rejected_calls=1,failed_calls=0") {
+		t.Errorf("cmdstat_object is %q", got)
+	}
 	ours.check("config resetstat", "+OK\r\n")
 	if got := ours.infoField("keyspace_hits", "info", "stats"); got != "0" {
 		t.Errorf("keyspace_hits is %q after CONFIG RESETSTAT", got)
