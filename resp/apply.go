@@ -104,7 +104,11 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone b
 	if alone && d.inSteps(c, pos, shards) {
 		c.absent = c.absent[:0] // see runMulti
 	} else {
+		c.mayPause = alone
 		e.handler(c)
+		if c.putOff && !d.runPutOff(c) {
+			e.handler(c)
+		}
 	}
 	d.logEffects(c)
 	if out := reply.Bytes(); len(out) > 0 && out[0] == '-' {

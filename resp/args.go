@@ -101,7 +101,6 @@ var (
 	wordSRem       = []byte("SREM")
 	wordLMove      = []byte("LMOVE")
 	wordLPop       = []byte("LPOP")
-	wordLTrim      = []byte("LTRIM")
 	wordLeft       = []byte("LEFT")
 	wordRPop       = []byte("RPOP")
 	wordRPopLPush  = []byte("RPOPLPUSH")
@@ -116,6 +115,7 @@ var (
 	wordRename     = []byte("RENAME")
 	wordSet        = []byte("SET")
 	wordZAdd       = []byte("ZADD")
+	wordZRemRange  = []byte("ZREMRANGEBYRANK")
 	wordZRem       = []byte("ZREM")
 )
 

@@ -34,6 +34,8 @@ type Ctx struct {
 	asking   bool      // ASKING came before
 	inScript bool      // run by a script
 	inExec   bool      // run by EXEC
+	mayPause bool      // the handler may put its work off (steps.go)
+	putOff   bool      // it has, and did nothing
 	ran      bool      // the handler was called: the command was not refused before
 	waits    bool      // it left its client parked, and is not done
 	began    time.Time // when it, or the run that it is part of, began

@@ -369,7 +369,7 @@ func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Tx.NoTouch, c.Tx.KeepExpired = flags&FlagNoTouch != 0, c.d.frozen()
 	c.tracks = flags&(FlagTracking|FlagTrackingBcast) == FlagTracking
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.silent = 0, false, 0, false, false, false
-	c.pushEnd = 0
+	c.pushEnd, c.mayPause = 0, false
 	c.argv, c.effects, c.absent, c.counted = c.argv[:0], c.effects[:0], c.absent[:0], false
 }
 
@@ -429,6 +429,7 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 	}
 	defer d.settle(c)
 	defer d.store.UnlockShard(shard)
+	c.mayPause = true
 	d.invoke(c)
 	d.logEffects(c)
 	if len(c.ready) > 0 {
@@ -589,6 +590,12 @@ func (d *Dispatcher) invoke(c *Ctx) {
 	mark := c.W.Len()
 	c.ran = true
 	c.entry.handler(c)
+	if c.putOff {
+		if d.runPutOff(c) {
+			return
+		}
+		c.entry.handler(c)
+	}
 	d.invoked(c, mark)
 }
 

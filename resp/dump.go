@@ -25,13 +25,24 @@ var (
 
 func dump(c *Ctx) {
 	v, ok := c.Tx.Value(c.Key(1))
+	if ok && v.Type() != store.TypeString && c.postpone(v.Len()) {
+		return
+	}
 	c.Looked(c.Key(1), ok)
 	if !ok {
 		c.W.Null()
 		return
 	}
-	c.W.Bulk(persistence.Dump(nil, &v, c.d.config.Config().Persistence.RDBCompression))
+	payload, err := persistence.DumpInSteps(&v, c.d.config.Config().Persistence.RDBCompression, c.Tx.Pause)
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
+	c.W.Bulk(payload)
 }
+
+// restoreElement is how many bytes of a payload count as an element.
+const restoreElement = 16
 
 // restoreOptions are those of RESTORE.
 type restoreOptions struct {
@@ -78,15 +89,15 @@ func (c *Ctx) restoreOptions() (o restoreOptions, ok bool) {
 }
 
 // restore is RESTORE. Its effect has the deadline as a time, and replaces whatever is
-// there. A deadline that has passed leaves no key, but not when it comes as an effect.
+// there. A large payload is read in steps, and then its key looked at again. A deadline
+// that has passed leaves no key, but not when it comes as an effect.
 func restore(c *Ctx) {
 	o, ok := c.restoreOptions()
 	if !ok {
 		return
 	}
 	k, payload := c.Key(1), c.Args[3]
-	existed := c.Tx.Exists(k)
-	if existed && !o.replace {
+	if !o.replace && c.Tx.Exists(k) {
 		c.W.Error(errBusyKey)
 		return
 	}
@@ -97,7 +108,14 @@ func restore(c *Ctx) {
 	case deadline < 0:
 		c.W.Error(errRestoreTTL)
 		return
-	case persistence.CheckPayload(payload) != nil:
+	case c.postpone(len(payload) / restoreElement):
+		return
+	}
+	switch err := persistence.CheckPayload(&c.Tx, payload); {
+	case errors.Is(err, store.ErrChanged):
+		c.StoreError(err)
+		return
+	case err != nil:
 		c.W.Error(errDumpFooter)
 		return
 	}
@@ -112,6 +130,11 @@ func restore(c *Ctx) {
 		return
 	}
 	defer value.Close()
+	existed := c.Tx.Exists(k)
+	if existed && !o.replace { // it has come in a pause
+		c.W.Error(errBusyKey)
+		return
+	}
 	if deadline != 0 && !o.absolute {
 		deadline += c.Now()
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"respkv/internal/geo"
+	"respkv/internal/persistence"
 	"respkv/store"
 )
 
@@ -222,8 +223,13 @@ func geoSearch(c *Ctx, g geoCommand) {
 		return
 	}
 	var places []found
+	st := pauses{tx: &c.Tx}
 	if z.Exists() {
-		places = o.search()
+		places = o.search(&st)
+	}
+	if st.stopped {
+		c.StoreError(store.ErrChanged)
+		return
 	}
 	if o.target > 0 {
 		o.store(c, places)
@@ -235,8 +241,8 @@ func geoSearch(c *Ctx, g geoCommand) {
 	}
 }
 
-// search returns the places in the shape, in the order asked for.
-func (o *geoOptions) search() (places []found) {
+// search returns the places in the shape, in the order asked for, in steps.
+func (o *geoOptions) search(st *pauses) (places []found) {
 	for _, area := range o.shape.Areas() {
 		r := store.ZRange{Min: float64(area.Low), Max: float64(area.High), MaxOpen: true}
 		enough := false
@@ -246,9 +252,9 @@ func (o *geoOptions) search() (places []found) {
 				places = append(places, found{append([]byte(nil), member...), score, p, distance})
 				enough = o.any && int64(len(places)) >= o.count
 			}
-			return !enough
+			return st.next() && !enough
 		})
-		if enough {
+		if enough || st.stopped {
 			break
 		}
 	}
@@ -258,7 +264,12 @@ func (o *geoOptions) search() (places []found) {
 		order = 1
 	}
 	if order != 0 {
-		slices.SortStableFunc(places, func(a, b found) int { return order * cmp.Compare(a.distance, b.distance) })
+		slices.SortStableFunc(places, func(a, b found) int {
+			if !st.next() {
+				return 0 // to the end, quickly
+			}
+			return order * cmp.Compare(a.distance, b.distance)
+		})
 	}
 	if o.count > 0 && int64(len(places)) > o.count {
 		places = places[:o.count]
@@ -288,26 +299,35 @@ func (o *geoOptions) reply(c *Ctx, p *found) {
 	}
 }
 
-// geoBatch bounds the members of one effect.
+// geoBatch is up to how many members are replicated as such.
 const geoBatch = 1024
 
-// store makes a sorted set of the places. What is replicated are its members:
-// another machine may compute distances that differ in the last bit.
+// store makes a sorted set of the places, in steps. What is replicated are its members,
+// many of them as a payload, which replicas take in steps, too: another machine may
+// compute distances that differ in the last bit.
 func (o *geoOptions) store(c *Ctx, places []found) {
 	k := c.Key(o.target)
 	r := c.Tx.NewZSetResult(k)
-	scoreOf := func(p *found) float64 {
-		if o.distances {
-			return geo.ExactDistance(o.shape.Center, p.place) / o.metres
-		}
-		return p.score
+	add, effect := r.Add, func() error { return nil }
+	if c.logged() {
+		add, effect = o.storeLogged(c, k, r, len(places))
 	}
-	for i := range places {
-		if err := r.Add(places[i].member, scoreOf(&places[i])); err != nil {
-			r.Close()
-			c.StoreError(err)
-			return
+	err := r.Expect(len(places))
+	for i := 0; i < len(places) && err == nil; i++ {
+		p := &places[i]
+		score := p.score
+		if o.distances {
+			score = geo.ExactDistance(o.shape.Center, p.place) / o.metres
 		}
+		err = add(p.member, score)
+	}
+	if err == nil {
+		err = effect()
+	}
+	if err != nil {
+		r.Close()
+		c.StoreError(err)
+		return
 	}
 	fresh := c.Fresh(k)
 	changed, err := r.Store(&c.Tx, k)
@@ -325,17 +345,35 @@ func (o *geoOptions) store(c *Ctx, places []found) {
 		event = "geosearchstore"
 	}
 	c.NotifyStored(NotifyZSet, event, k, len(places), fresh)
-	if !c.logged() {
-		return
-	}
-	c.Effect(wordDel, c.Args[o.target])
-	for len(places) > 0 {
-		n := min(len(places), geoBatch)
-		effect := append(make([][]byte, 0, 2+2*n), wordZAdd, c.Args[o.target])
-		for i := range places[:n] {
-			effect = append(effect, store.AppendScore(nil, scoreOf(&places[i])), places[i].member)
+}
+
+// storeLogged returns what to call for each of n members that are stored, and then to
+// set the effects.
+func (o *geoOptions) storeLogged(c *Ctx, k store.Key, r *store.ZSetResult, n int) (add func([]byte, float64) error, effect func() error) {
+	if n > geoBatch {
+		d := persistence.NewZSetDump(n)
+		add = func(member []byte, score float64) error {
+			d.Add(member, score)
+			return r.Add(member, score)
 		}
-		c.Effect(effect...)
-		places = places[n:]
+		return add, func() error {
+			payload, err := d.Payload(c.Tx.Pause)
+			if err == nil {
+				c.restored(k, 0, payload, store.NoAccess)
+			}
+			return err
+		}
+	}
+	words := append(make([][]byte, 0, 2+2*n), wordZAdd, k.Name)
+	add = func(member []byte, score float64) error {
+		words = append(words, store.AppendScore(nil, score), member)
+		return r.Add(member, score)
+	}
+	return add, func() error {
+		c.Effect(wordDel, k.Name)
+		if n > 0 {
+			c.Effect(words...)
+		}
+		return nil
 	}
 }

@@ -109,6 +109,7 @@ func pop(c *Ctx, front bool) {
 		c.W.Null()
 	case count == 0:
 		c.W.Array(0)
+	case counted && c.postpone(int(min(count, int64(l.Len())))):
 	case counted:
 		c.replyPopped(c.W.Len(), c.Key(1), &l, front, int(min(count, int64(l.Len()))))
 	default:
@@ -136,12 +137,16 @@ func (c *Ctx) popOne(mark int, k store.Key, l *store.List, front bool) bool {
 
 // replyPopped is popOne for count elements, as an array in the order of popping.
 func (c *Ctx) replyPopped(mark int, k store.Key, l *store.List, front bool, count int) bool {
-	first := 0
+	left := l.Len() - count
+	first, stays := 0, count // elements popped, and those left, are from there on
 	if !front {
-		first = l.Len() - count
+		first, stays = left, 0
 	}
-	c.replyElements(l, first, count, !front)
-	if err := l.RemoveRange(first, count); err != nil {
+	err := error(store.ErrChanged)
+	if c.replyElements(l, first, count, !front) {
+		err = l.Trim(stays, left)
+	}
+	if err != nil {
 		c.W.Truncate(mark)
 		c.StoreError(err)
 		return false
@@ -152,20 +157,22 @@ func (c *Ctx) replyPopped(mark int, k store.Key, l *store.List, front bool, coun
 }
 
 // replyElements replies with count elements of l, those from element first on,
-// all of which exist.
-func (c *Ctx) replyElements(l *store.List, first, count int, reverse bool) {
+// all of which exist, in steps. False: end with ErrChanged.
+func (c *Ctx) replyElements(l *store.List, first, count int, reverse bool) bool {
 	c.W.Array(count)
 	if count == 0 {
-		return
+		return true
 	}
+	st := pauses{tx: &c.Tx}
 	if reverse {
 		first += count - 1
 	}
 	l.Walk(first, reverse, func(value []byte) bool {
 		c.W.Bulk(value)
 		count--
-		return count > 0
+		return st.next() && count > 0
 	})
+	return !st.stopped
 }
 
 func llen(c *Ctx) {
@@ -302,22 +309,14 @@ func ltrim(c *Ctx) {
 	}
 	n := l.Len()
 	first, count := clampRange(start, end, n)
-	if count == 0 {
-		first = n
+	if c.postpone(n - count) {
+		return
 	}
-	// Back first: one of the two steps leaves the list as it is to be, or none.
-	err := l.RemoveRange(first+count, n-first-count)
-	if err == nil {
-		err = l.RemoveRange(0, first)
-	}
-	c.Dirty(n - l.Len())
-	if err != nil {
-		if removed := n - l.Len(); removed > 0 && c.logged() {
-			c.Effect(wordLTrim, c.Args[1], decimal(0), decimal(int64(first+count-1)))
-		}
+	if err := l.Trim(first, count); err != nil {
 		c.StoreError(err)
 		return
 	}
+	c.Dirty(n - count)
 	if n > 0 {
 		c.NotifyTaken(NotifyList, "ltrim", c.Key(1), !l.Exists())
 	}

@@ -271,7 +271,7 @@ func (r *migrateRequest) payload(k store.Key) (payload []byte, ttl int64, ok boo
 	if at := v.Deadline(); at > 0 {
 		ttl = max(at-now, 1)
 	}
-	return persistence.Dump(nil, &v, r.d.config.Config().Persistence.RDBCompression), ttl, true
+	return persistence.Dump(&v, r.d.config.Config().Persistence.RDBCompression), ttl, true
 }
 
 // deleteTaken deletes the keys that the target has, unless they are to stay.

@@ -128,7 +128,7 @@ func sortKey(c *Ctx, stores bool) {
 	if o.looksUp() {
 		c.Tx.Pause = nil // what it looks up is not watched
 	}
-	st := sortSteps{tx: &c.Tx}
+	st := pauses{tx: &c.Tx}
 	elements, err := c.sortElements(k, t, o.asIs && o.desc, &st)
 	if err != nil {
 		c.StoreError(err)
@@ -156,30 +156,9 @@ func (o *sortOptions) looksUp() bool {
 	return o.by != nil && !o.by.fixed() || slices.ContainsFunc(o.get, func(p sortPattern) bool { return !p.fixed() })
 }
 
-// sortPause is how many elements or comparisons come between two calls of Tx.Pause.
-const sortPause = 256
-
-// sortSteps are the pauses of SORT (steps.go).
-type sortSteps struct {
-	tx      *store.Tx
-	n       int
-	stopped bool // what is sorted has changed
-}
-
-// next is called for each element and comparison. False: the result is not wanted.
-func (s *sortSteps) next() bool {
-	if s.tx.Pause == nil || s.stopped {
-		return !s.stopped
-	}
-	if s.n++; s.n%sortPause == 0 {
-		s.stopped = !s.tx.Pause()
-	}
-	return !s.stopped
-}
-
 // sortElements copies the elements of a list, set or sorted set, in its own
 // order, in steps.
-func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool, st *sortSteps) (elements []sortElement, err error) {
+func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool, st *pauses) (elements []sortElement, err error) {
 	add := func(value []byte) bool {
 		elements = append(elements, sortElement{value: append([]byte{}, value...)})
 		return st.next()
@@ -212,7 +191,7 @@ func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool, st *sortStep
 
 // sort orders the elements, in steps. Not ok: one of them is to be taken for a number
 // and is none.
-func (o *sortOptions) sort(c *Ctx, elements []sortElement, st *sortSteps) (ok bool) {
+func (o *sortOptions) sort(c *Ctx, elements []sortElement, st *pauses) (ok bool) {
 	ok = true
 	for i := range elements {
 		if !st.next() {
@@ -329,7 +308,7 @@ const sortBatch = 1024
 
 // store makes a list of the result, in steps. What is replicated is the command, or, when it
 // has looked up values of other keys, which may be on other nodes, the list.
-func (o *sortOptions) store(c *Ctx, elements []sortElement, st *sortSteps) {
+func (o *sortOptions) store(c *Ctx, elements []sortElement, st *pauses) {
 	values := make([][]byte, 0, len(elements)*max(1, len(o.get)))
 	for i := range elements {
 		if !st.next() {

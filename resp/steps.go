@@ -10,7 +10,8 @@ import (
 )
 
 // Commands that make a value of large ones (COPY, SUNIONSTORE, ZRANGESTORE, ...), or
-// make a large one anew without some elements (LREM, ZREMRANGEBYRANK, ...), take long,
+// make a large one anew without some elements (LREM, ZREMRANGEBYRANK, ...), or read many
+// (LPOP with a count, DUMP), take long,
 // and nobody else gets at the shards of their keys as long as they hold their locks. So
 // they give them up every now and then:
 //
@@ -40,7 +41,7 @@ type stepper struct {
 	changed atomic.Bool // set by who changes a key, under the lock of its shard
 	stopped bool        // a pause ended the try
 	refused bool        // for good
-	refusal int         // bytes of the reply that says so
+	refusal []byte      // the reply that says so
 }
 
 // stepping says when and how commands run in steps.
@@ -63,6 +64,7 @@ var stepwise = []string{
 	"copy", "sunionstore", "sinterstore", "sdiffstore",
 	"zunionstore", "zinterstore", "zdiffstore", "zrangestore",
 	"lrem", "zremrangebyrank", "zremrangebyscore", "zremrangebylex", "sort",
+	"geosearchstore", "georadius", "georadiusbymember",
 }
 
 // inSteps runs the command of c, whose keys are at pos, if it is to take pauses.
@@ -72,9 +74,39 @@ func (d *Dispatcher) inSteps(c *Ctx, pos []int, shards shardSet) (done bool) {
 	if !c.entry.steps {
 		return false
 	}
+	return d.tryInSteps(c, pos, shards, d.stepping.from)
+}
+
+// postpone is asked by a handler that has found how many elements it has to deal with, and
+// has done nothing yet. True: it is to return at once, and will be called again, with
+// pauses. This costs commands on small values no more than a comparison; those that do
+// not know before, or have several keys, are stepwise.
+func (c *Ctx) postpone(elements int) bool {
+	if elements < c.d.stepping.from || !c.mayPause {
+		return false
+	}
+	c.mayPause, c.putOff = false, true
+	return true
+}
+
+// runPutOff runs a command whose handler has put its work off; its first key is the
+// only one. False: it has been tried too often.
+func (d *Dispatcher) runPutOff(c *Ctx) (done bool) {
+	c.putOff = false
+	var shards shardSet
+	shards.add(c.key.Shard())
+	done = d.tryInSteps(c, []int{c.keyPos}, shards, 0)
+	if done {
+		c.absent = c.absent[:0] // see runMulti
+	}
+	return done
+}
+
+// tryInSteps runs a command in steps, if it reads as many elements.
+func (d *Dispatcher) tryInSteps(c *Ctx, pos []int, shards shardSet, from int) (done bool) {
 	for try := 0; try < d.stepping.tries; try++ {
 		s := &stepper{d: d, c: c, pos: pos, shards: shards}
-		if !s.begin() {
+		if !s.begin(from) {
 			return false
 		}
 		if s.run() {
@@ -84,8 +116,8 @@ func (d *Dispatcher) inSteps(c *Ctx, pos []int, shards shardSet) (done bool) {
 	return false
 }
 
-// begin watches what the command reads. False: that is not much.
-func (s *stepper) begin() bool {
+// begin watches what the command reads. False: that is less than from elements.
+func (s *stepper) begin(from int) bool {
 	c, d := s.c, s.d
 	var buf [16]command.KeyRef
 	refs, err := c.Cmd.AppendKeyRefs(buf[:0], c.Args)
@@ -101,7 +133,7 @@ func (s *stepper) begin() bool {
 			total += c.Tx.Elements(k)
 		}
 	}
-	if total < d.stepping.from {
+	if total < from {
 		return false
 	}
 	for _, k := range sources {
@@ -147,7 +179,8 @@ func (s *stepper) run() (done bool) {
 	c.hits, c.misses, c.ran = hits, misses, false
 	c.dirty, c.keep, c.touched, c.silent = 0, false, false, false
 	c.argv, c.effects = c.argv[:0], c.effects[:0]
-	c.W.Truncate(mark + s.refusal)
+	c.W.Truncate(mark)
+	c.W.Raw(s.refusal)
 	if !c.applied {
 		c.Tx.Now, _ = clock()
 	}
@@ -166,7 +199,7 @@ func (s *stepper) pause() (goOn bool) {
 	s.d.stepping.rest(s.steps)
 	s.steps++
 	s.refused = !s.retake()
-	s.refusal = c.W.Len() - mark
+	s.refusal = append(s.refusal, c.W.Bytes()[mark:]...)
 	s.began = time.Now()
 	expired := s.expires > 0 && s.began.UnixMilli() > s.expires
 	if s.stopped = s.refused || expired || s.changed.Load(); s.stopped {

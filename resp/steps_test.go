@@ -36,6 +36,7 @@ func (n *testNode) fillBig() {
 	n.do("XREADGROUP", "GROUP", "g", "ann", "COUNT", "500", "STREAMS", "{b}stream", ">")
 	n.fill("{b}twice", "RPUSH", 16*bigElements, func(i int) []string { return []string{strings.Repeat("element", 10) + fmt.Sprint(i%7)} })
 	n.do("SET", "{b}string", strings.Repeat("0123456789", 2*1<<20/10))
+	n.fill("{b}geo", "GEOADD", 2*bigElements, func(i int) []string { return []string{fmt.Sprint(i % 50), fmt.Sprint(i / 50), fmt.Sprint(i)} })
 	n.do("PEXPIREAT", "{b}zset", "99999999999999")
 	n.do("PEXPIREAT", "{b}twice", "99999999999999")
 	n.do("HPEXPIREAT", "{b}hash", "99999999999999", "FIELDS", "1", "f7")
@@ -78,6 +79,12 @@ var stepLines = []string{
 	"LREM {b}twice 3 " + someElement, "LREM {b}twice -3 " + someElement, "LREM {b}list 0 none", "LREM {b}list 0 " + strings.Repeat("element", 20) + "3000",
 	"ZREMRANGEBYRANK {b}zset 0 -400", "ZREMRANGEBYRANK {b}zset 100 700", "ZREMRANGEBYSCORE {b}zset 20 +inf",
 	"ZREMRANGEBYSCORE {b}zset -inf +inf", "ZREMRANGEBYLEX {b}zset - [z", "ZREMRANGEBYRANK {b}zset 5 9",
+	"LTRIM {b}twice 3000 9000", "LTRIM {b}twice 3 -3", "LTRIM {b}twice 15000 -1", "LTRIM {b}twice 0 100", "LTRIM {b}twice 5 4",
+	"LPOP {b}twice 9000", "RPOP {b}twice 9000", "RPOP {b}twice 20000", "LPOP {b}twice 3",
+	"ZPOPMIN {b}zset 600", "ZPOPMAX {b}zset 990", "ZPOPMIN {b}zset 1000", "ZPOPMAX {b}zset 3",
+	"GEOSEARCHSTORE {b}dst {b}geo FROMLONLAT 1 1 BYRADIUS 20000 km", "GEOSEARCHSTORE {b}dst {b}geo FROMLONLAT 1 1 BYRADIUS 3000 km ASC COUNT 500 STOREDIST",
+	"GEORADIUS {b}geo 1 1 3000 km STORE {b}geo", "GEORADIUS {b}geo 1 1 20000 km DESC COUNT 3",
+	"DUMP {b}list", "DUMP {b}set", "DUMP {b}zset", "DUMP {b}hash",
 	"SORT {b}set ALPHA STORE {b}dst", "SORT {b}set ALPHA DESC LIMIT 10 300 STORE {b}set", "SORT {b}list ALPHA STORE {b}to",
 	"SORT {b}zset BY nosort GET # STORE {b}to", "SORT {b}list STORE {b}to", "SORT {b}set ALPHA LIMIT 1 1",
 }
@@ -90,7 +97,13 @@ func readsLittle(line string) bool {
 	return line == "COPY {b}set {b}dst" || strings.HasPrefix(line, "SINTER") && strings.HasSuffix(line, "none") ||
 		strings.HasSuffix(line, "LIMIT 3 400") || strings.HasSuffix(line, "x") ||
 		strings.HasPrefix(line, "LREM {b}twice 3") || strings.HasPrefix(line, "LREM {b}twice -3") ||
+		strings.HasPrefix(line, "LTRIM {b}twice 3 ") || line == "LTRIM {b}twice 5 4" || line == "LPOP {b}twice 3" || line == "ZPOPMAX {b}zset 3" ||
 		line == "ZREMRANGEBYSCORE {b}zset -inf +inf" || line == "ZREMRANGEBYLEX {b}zset - [z" || line == "ZREMRANGEBYRANK {b}zset 5 9"
+}
+
+// namesAll says whether the effects of a line name each of few elements.
+func namesAll(line string) bool {
+	return strings.HasPrefix(line, "ZPOP") || strings.HasPrefix(line, "GEO") && strings.Contains(line, "3000 km")
 }
 
 // TestStepsLikePlain compares replies, data, effects and events of commands that
@@ -163,20 +176,26 @@ func (n *testNode) checkNoSteps() {
 func TestStepsAgain(t *testing.T) {
 	oneGoroutine(t)
 	changes := map[string][]string{
-		"SUNIONSTORE {b}dst {b}set {b}none":   {"SADD {b}set new", "SREM {b}set m1", "SADD {b}none x", "DEL {b}set", "PEXPIREAT {b}set 1", "RENAME {b}set2 {b}set", "SPOP {b}set 3", "FLUSHDB"},
-		"SINTERSTORE {b}dst {b}set {b}set2":   {"SADD {b}set new", "DEL {b}set2", "SET {b}set2 x", "SMOVE {b}set {b}set2 m999"},
-		"SDIFFSTORE {b}dst {b}set {b}set2":    {"SADD {b}set new", "DEL {b}set2", "FLUSHALL"},
-		"ZUNIONSTORE {b}dst 2 {b}zset {b}set": {"ZADD {b}zset 7 new", "SREM {b}set m4", "ZPOPMIN {b}zset 10"},
-		"ZINTERSTORE {b}dst 2 {b}zset {b}set": {"ZADD {b}zset 7 m4", "UNLINK {b}zset"},
-		"ZDIFFSTORE {b}dst 2 {b}zset {b}set2": {"ZADD {b}zset 7 new", "DEL {b}set2"},
-		"ZRANGESTORE {b}dst {b}zset 0 -1":     {"ZREMRANGEBYRANK {b}zset 0 10", "ZINCRBY {b}zset 1 m5"},
-		"COPY {b}hash {b}dst":                 {"HSET {b}hash f1 x", "HDEL {b}hash f7", "HPEXPIREAT {b}hash 1 FIELDS 1 f3", "PEXPIREAT {b}hash 99999999999999"},
-		"COPY {b}list {b}dst":                 {"LPUSH {b}list x", "LTRIM {b}list 1 10", "LSET {b}list 5 x"},
-		"COPY {b}string {b}dst":               {"APPEND {b}string x", "SETRANGE {b}string 5 x", "DEL {b}string", "SET {b}string x"},
-		"LREM {b}twice 0 " + someElement:      {"LPUSH {b}twice " + someElement, "LTRIM {b}twice 1 10", "LSET {b}twice 5 x", "UNLINK {b}twice", "RENAME {b}twice {b}to"},
-		"ZREMRANGEBYRANK {b}zset 3 -400":      {"ZADD {b}zset 7 new", "ZINCRBY {b}zset 1 m5", "DEL {b}zset", "PERSIST {b}zset"},
-		"SORT {b}set ALPHA STORE {b}dst":      {"SADD {b}set new", "SREM {b}set m1", "DEL {b}set", "SET {b}set x"},
-		"COPY {b}stream {b}dst":               {"XADD {b}stream * a b", "XTRIM {b}stream MAXLEN 3", "XACK {b}stream g 0-1", "XGROUP DESTROY {b}stream g"},
+		"SUNIONSTORE {b}dst {b}set {b}none":         {"SADD {b}set new", "SREM {b}set m1", "SADD {b}none x", "DEL {b}set", "PEXPIREAT {b}set 1", "RENAME {b}set2 {b}set", "SPOP {b}set 3", "FLUSHDB"},
+		"SINTERSTORE {b}dst {b}set {b}set2":         {"SADD {b}set new", "DEL {b}set2", "SET {b}set2 x", "SMOVE {b}set {b}set2 m999"},
+		"SDIFFSTORE {b}dst {b}set {b}set2":          {"SADD {b}set new", "DEL {b}set2", "FLUSHALL"},
+		"ZUNIONSTORE {b}dst 2 {b}zset {b}set":       {"ZADD {b}zset 7 new", "SREM {b}set m4", "ZPOPMIN {b}zset 10"},
+		"ZINTERSTORE {b}dst 2 {b}zset {b}set":       {"ZADD {b}zset 7 m4", "UNLINK {b}zset"},
+		"ZDIFFSTORE {b}dst 2 {b}zset {b}set2":       {"ZADD {b}zset 7 new", "DEL {b}set2"},
+		"ZRANGESTORE {b}dst {b}zset 0 -1":           {"ZREMRANGEBYRANK {b}zset 0 10", "ZINCRBY {b}zset 1 m5"},
+		"COPY {b}hash {b}dst":                       {"HSET {b}hash f1 x", "HDEL {b}hash f7", "HPEXPIREAT {b}hash 1 FIELDS 1 f3", "PEXPIREAT {b}hash 99999999999999"},
+		"COPY {b}list {b}dst":                       {"LPUSH {b}list x", "LTRIM {b}list 1 10", "LSET {b}list 5 x"},
+		"COPY {b}string {b}dst":                     {"APPEND {b}string x", "SETRANGE {b}string 5 x", "DEL {b}string", "SET {b}string x"},
+		"LREM {b}twice 0 " + someElement:            {"LPUSH {b}twice " + someElement, "LTRIM {b}twice 1 10", "LSET {b}twice 5 x", "UNLINK {b}twice", "RENAME {b}twice {b}to"},
+		"ZREMRANGEBYRANK {b}zset 3 -400":            {"ZADD {b}zset 7 new", "ZINCRBY {b}zset 1 m5", "DEL {b}zset", "PERSIST {b}zset"},
+		"SORT {b}set ALPHA STORE {b}dst":            {"SADD {b}set new", "SREM {b}set m1", "DEL {b}set", "SET {b}set x"},
+		"LTRIM {b}twice 15900 16100":                {"LPUSH {b}twice x", "RPOP {b}twice", "LTRIM {b}twice 1 10", "UNLINK {b}twice", "PERSIST {b}twice"},
+		"LPOP {b}twice 9000":                        {"LPUSH {b}twice x", "RPOP {b}twice", "LSET {b}twice 5 x", "SET {b}twice x"},
+		"ZPOPMIN {b}zset 900":                       {"ZADD {b}zset 0 new", "ZPOPMIN {b}zset 950", "DEL {b}zset"},
+		"GEORADIUS {b}geo 1 1 9999 km STORE {b}dst": {"ZREM {b}geo 5", "GEOADD {b}geo 1 1 new", "DEL {b}geo"},
+		"DUMP {b}set":                               {"SADD {b}set new", "DEL {b}set", "RENAME {b}set2 {b}set"},
+		"DUMP {b}list":                              {"LPUSH {b}list x", "LTRIM {b}list 1 10"},
+		"COPY {b}stream {b}dst":                     {"XADD {b}stream * a b", "XTRIM {b}stream MAXLEN 3", "XACK {b}stream g 0-1", "XGROUP DESTROY {b}stream g"},
 	}
 	for line, all := range changes {
 		for _, change := range all {
@@ -187,12 +206,17 @@ func TestStepsAgain(t *testing.T) {
 					plain.fillBig()
 					n.stepAll()
 					other := n.newClient(2)
-					rests, changed := 0, 0
+					rests, changed, changing := 0, 0, false
 					n.d.stepping.rest = func(int) {
+						if changing {
+							return
+						}
 						if rests++; rests != 3 && !(always && rests > 3) {
 							return
 						}
+						changing = true // which may pause, too
 						n.doAs(other, strings.Fields(change)...)
+						changing = false
 						changed++
 					}
 					reply := n.do(strings.Fields(line)...)
@@ -375,12 +399,75 @@ func TestStepsReplayed(t *testing.T) {
 		primary.do(strings.Fields(line)...)
 		effects := primary.log.take()
 		replica.apply(effects)
-		if len(effects) > 0 && rests == 0 && !readsLittle(line) {
+		if len(effects) > 0 && rests == 0 && !readsLittle(line) && !namesAll(line) {
 			t.Errorf("%s: no pause", line)
 		}
 		if !slices.Equal(primary.dump(), replica.dump()) {
 			t.Errorf("%s: the replica differs", line)
 		}
+		replica.checkNoSteps()
+	}
+}
+
+// TestStepsRestore has RESTORE of large values of each type take pauses, in which the
+// key comes, goes, or the client is killed, here and as an effect.
+func TestStepsRestore(t *testing.T) {
+	oneGoroutine(t)
+	for _, name := range []string{"set", "zset", "hash", "list", "twice", "stream"} {
+		primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})
+		replica := newTestNode(t, newRouting(t, func(uint16) bool { return false }), nil)
+		primary.fillBig()
+		primary.do("HPEXPIREAT", "{b}hash", "9999999999999", "FIELDS", "1", "f7")
+		replica.apply(primary.log.take())
+		reply := primary.do("DUMP", "{b}"+name)
+		payload := strings.TrimSuffix(reply[strings.Index(reply, "\r\n")+2:], "\r\n")
+		primary.stepAll()
+		replica.stepAll()
+		rests := 0
+		replica.d.stepping.rest = func(int) { rests++ }
+		primary.d.stepping.rest = func(int) { rests++ }
+		other := primary.newClient(2)
+		if got := primary.do("RESTORE", "{b}to", "99999999999999", payload, "ABSTTL"); got != "+OK\r\n" {
+			t.Errorf("%s: %q", name, got)
+		}
+		here := rests
+		replica.apply(primary.log.take())
+		if here == 0 || rests == here {
+			t.Errorf("%s: %d pauses, %d with those of the replica", name, here, rests)
+		}
+		if got, want := primary.do("DEBUG", "DIGEST-VALUE", "{b}to"), primary.do("DEBUG", "DIGEST-VALUE", "{b}"+name); got != want {
+			t.Errorf("%s: restored %q, was %q", name, got, want)
+		}
+		if !slices.Equal(primary.dump(), replica.dump()) {
+			t.Errorf("%s: the replica differs", name)
+		}
+		set := false
+		primary.d.stepping.rest = func(int) {
+			if !set {
+				set = true
+				primary.doAs(other, "SET", "{b}new", "mine")
+			}
+		}
+		if got := primary.do("RESTORE", "{b}new", "0", payload); got != "-"+errBusyKey+"\r\n" {
+			t.Errorf("%s: a key that came in a pause: %q", name, got)
+		}
+		primary.expect("GET {b}new", "$4\r\nmine\r\n")
+		set = false
+		if got := primary.do("RESTORE", "{b}new", "0", payload, "REPLACE"); got != "+OK\r\n" {
+			t.Errorf("%s: with REPLACE: %q", name, got)
+		}
+		damaged := payload[:len(payload)-1] + string(payload[len(payload)-1]^1)
+		if got := primary.do("RESTORE", "{b}gone", "0", damaged); got != "-"+errDumpFooter+"\r\n" {
+			t.Errorf("%s: damaged: %q", name, got)
+		}
+		primary.d.stepping.rest = func(int) { primary.client.state.Store(stateKilled) }
+		if got := primary.do("RESTORE", "{b}gone", "0", payload); got != "" {
+			t.Errorf("%s: killed: %q", name, got)
+		}
+		if got := primary.doAs(other, "EXISTS", "{b}gone"); got != ":0\r\n" {
+			t.Errorf("%s: stored by a killed client: %q", name, got)
+		}
+		primary.checkNoSteps()
 		replica.checkNoSteps()
 	}
 }

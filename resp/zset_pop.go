@@ -32,6 +32,9 @@ func zpop(c *Ctx, highest bool) {
 		c.W.Array(0)
 		return
 	}
+	if c.postpone(int(min(count, int64(z.Len())))) {
+		return
+	}
 	// A single member comes flat in RESP3 too, unless it was asked for as one
 	// of several.
 	mark, n, pairs := c.W.Len(), int(min(count, int64(z.Len()))), counted && c.W.RESP3()
@@ -43,7 +46,8 @@ func zpop(c *Ctx, highest bool) {
 	c.popZSet(mark, c.Key(1), &z, highest, n, pairs)
 }
 
-// zpopBatch bounds the members of one effect of popping.
+// zpopBatch is up to how many members popped are named in the effect; of more it says
+// the ranks, so that replicas remove them in steps, too.
 const zpopBatch = 1024
 
 // popZSet removes n members from an end of the set at k, which has as many,
@@ -55,8 +59,9 @@ func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int,
 	if highest {
 		first = length - n
 	}
-	logged := c.logged()
+	logged := c.logged() && n <= zpopBatch
 	var effect [][]byte
+	st := pauses{tx: &c.Tx}
 	from, left := at(highest, length), n
 	z.Walk(from, highest, func(member []byte, score float64) bool {
 		if pairs {
@@ -68,9 +73,13 @@ func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int,
 			effect = append(effect, append([]byte(nil), member...))
 		}
 		left--
-		return left > 0
+		return st.next() && left > 0
 	})
-	if err := z.RemoveRange(first, n); err != nil {
+	err := error(store.ErrChanged)
+	if !st.stopped {
+		err = z.RemoveRange(first, n)
+	}
+	if err != nil {
 		c.W.Truncate(mark)
 		c.StoreError(err)
 		return
@@ -81,10 +90,11 @@ func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int,
 		event = "zpopmax"
 	}
 	c.NotifyTaken(NotifyZSet, event, k, !z.Exists())
-	for len(effect) > 0 {
-		m := min(len(effect), zpopBatch)
-		c.Effect(append([][]byte{wordZRem, k.Name}, effect[:m]...)...)
-		effect = effect[m:]
+	switch {
+	case logged:
+		c.Effect(append([][]byte{wordZRem, k.Name}, effect...)...)
+	case c.logged():
+		c.Effect(wordZRemRange, k.Name, decimal(int64(first)), decimal(int64(first+n-1)))
 	}
 }
 

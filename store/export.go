@@ -238,6 +238,18 @@ func (v *Value) Nodes(first bool, size int, fn func(entries []byte, n int)) (don
 	return o.reading == 0
 }
 
+// EachNode is Nodes for the whole list, unless fn returns false: then it looks at nothing
+// any more. fn may pause as of Tx.
+func (v *Value) EachNode(fn func(entries []byte, n int) (goOn bool)) {
+	o := v.sh.object(&v.rec).(*listObject)
+	for r := o.head; r != 0; r = o.node(r).next {
+		p := o.packedAt(r)
+		if !fn(p[packedHeader:], p.entries()) {
+			return
+		}
+	}
+}
+
 // NodeCount is the number of nodes of a large list.
 func (v *Value) NodeCount() int { return v.sh.object(&v.rec).(*listObject).nodes }
 

@@ -2,7 +2,8 @@ package store
 
 // Import makes a value outside of the keyspace, element by element, of the form that
 // the store gives it, and stores it whole. What comes twice where it may not is
-// refused. The lock of the key's shard is held from NewImport to Store or Close.
+// refused. The lock of the key's shard is held from NewImport to Store or Close, but in
+// pauses between the elements.
 type Import struct {
 	sh   *shard
 	typ  Type
@@ -18,7 +19,10 @@ type Import struct {
 // NewImport begins a value of type t that is to be stored at k.
 func (tx *Tx) NewImport(k Key, t Type) *Import {
 	sh := &tx.Store.shards[k.Shard()]
-	return &Import{sh: sh, typ: t, set: setBuilder{sh: sh}, zset: zsetBuilder{sh: sh}, hash: hashBuilder{sh: sh}}
+	apart := tx.Pause != nil
+	return &Import{
+		sh: sh, typ: t, set: setBuilder{sh: sh, apart: apart}, zset: zsetBuilder{sh: sh, apart: apart}, hash: hashBuilder{sh: sh},
+	}
 }
 
 // SetString gives a string its value, which stays the caller's and must stay

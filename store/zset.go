@@ -262,7 +262,7 @@ func (z *ZSet) RemoveRange(rank, count int) error {
 	case v.o == nil:
 		from := v.p.seek(2 * rank)
 		return z.cut(from, v.p.skip(from, 2*count), count)
-	case z.tx.Pause != nil && count > freeAtOnce && count >= v.length()/4:
+	case z.tx.Pause != nil && count > freeAtOnce && count >= v.length()/16:
 		return z.removeInSteps(rank, count)
 	default:
 		a := v.o.store.arena

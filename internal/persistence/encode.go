@@ -103,27 +103,60 @@ func appendElement(dst []byte, t rdb.Type, e *store.Element, compress bool) []by
 	return dst
 }
 
-// appendValue appends a whole value.
-func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool) []byte {
+// appendValue appends a whole value, in steps if pause is not nil. Error: ErrChanged of
+// the store, when that has said false.
+func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool, pause func() bool) (_ []byte, err error) {
+	goOn := func() bool {
+		if pause != nil && !pause() {
+			err = store.ErrChanged
+		}
+		return err == nil
+	}
 	dst, whole := appendHead(dst, t, v, compress)
 	switch {
 	case whole:
 	case t == rdb.TypeListQuicklist2:
-		for first, done := true, false; !done; first = false {
-			done = v.Nodes(first, stepBytes, func(entries []byte, n int) { dst = appendNode(dst, entries, n, compress) })
-		}
+		v.EachNode(func(entries []byte, n int) bool {
+			dst = appendNode(dst, entries, n, compress)
+			return goOn()
+		})
 	case t == rdb.TypeStreamListpacks2:
-		for from, more := (store.StreamID{}), true; more; {
+		for from, more := (store.StreamID{}), true; more && goOn(); {
 			dst, from, more = appendBlocks(dst, v.Stream(), from, compress)
 		}
-		dst = appendStreamRest(dst, v.Stream())
+		if err == nil {
+			dst = appendStreamRest(dst, v.Stream())
+		}
 	default:
 		each := func(e store.Element) { dst = appendElement(dst, t, &e, compress) }
-		for cursor := v.Elements(0, stepElements, each); cursor != 0; {
+		for cursor := v.Elements(0, stepElements, each); cursor != 0 && goOn(); {
 			cursor = v.Elements(cursor, stepElements, each)
 		}
 	}
-	return dst
+	return dst, err
+}
+
+// ZSetDump makes the payload of a sorted set, member by member.
+type ZSetDump struct{ payload []byte }
+
+// NewZSetDump begins one of n members.
+func NewZSetDump(n int) *ZSetDump {
+	return &ZSetDump{rdb.AppendLen([]byte{byte(rdb.TypeZSet2)}, uint64(n))}
+}
+
+// Add adds a member; none comes twice.
+func (d *ZSetDump) Add(member []byte, score float64) {
+	d.payload = rdb.AppendScore(rdb.AppendString(d.payload, member, false), score)
+}
+
+// Payload is what DUMP would return, all members being there. pause and error: as of
+// DumpInSteps.
+func (d *ZSetDump) Payload(pause func() bool) ([]byte, error) {
+	payload, err := rdb.Footer(d.payload, rdb.Version, pause)
+	if err != nil {
+		err = store.ErrChanged
+	}
+	return payload, err
 }
 
 // versionOf is the version of the format that has an encoding.
@@ -134,9 +167,22 @@ func versionOf(t rdb.Type) uint16 {
 	return rdb.Version
 }
 
-// Dump appends the payload that DUMP returns for a value.
-func Dump(dst []byte, v *store.Value, compress bool) []byte {
-	from, t := len(dst), typeOf(v)
-	dst = append(dst, byte(t))
-	return rdb.AppendFooter(appendValue(dst, t, v, compress), from, versionOf(t))
+// Dump makes the payload that DUMP returns for a value.
+func Dump(v *store.Value, compress bool) []byte {
+	payload, _ := DumpInSteps(v, compress, nil)
+	return payload
+}
+
+// DumpInSteps is Dump that calls pause now and then, as a store.Tx does. Error:
+// store.ErrChanged.
+func DumpInSteps(v *store.Value, compress bool, pause func() bool) ([]byte, error) {
+	t := typeOf(v)
+	dst, err := appendValue([]byte{byte(t)}, t, v, compress, pause)
+	if err != nil {
+		return nil, err
+	}
+	if dst, err = rdb.Footer(dst, versionOf(t), pause); err != nil {
+		return nil, store.ErrChanged
+	}
+	return dst, nil
 }

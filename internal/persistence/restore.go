@@ -15,8 +15,15 @@ var (
 	ErrBadData = errors.New("persistence: bad data format")
 )
 
-// CheckPayload looks at version and checksum of a payload of DUMP. Error: ErrFooter.
-func CheckPayload(payload []byte) error { return rdb.Check(payload) }
+// CheckPayload looks at version and checksum of a payload of DUMP, in steps (store.Tx).
+// Errors: ErrFooter, store.ErrChanged.
+func CheckPayload(tx *store.Tx, payload []byte) error {
+	err := rdb.CheckInSteps(payload, tx.Pause)
+	if errors.Is(err, rdb.ErrStopped) {
+		err = store.ErrChanged
+	}
+	return err
+}
 
 // Restored is a value made of a payload, not in the keyspace yet.
 type Restored struct {
@@ -25,9 +32,9 @@ type Restored struct {
 }
 
 // Restore makes the value of a payload that CheckPayload has accepted, to be stored at
-// k. The lock of its shard is held up to Store or Close; no string is longer than
-// limit. Errors: ErrBadData, ErrOutOfMemory and others of the store; then nothing is
-// left of it.
+// k, in steps. The lock of its shard is held up to Store or Close; no string is longer
+// than limit. Errors: ErrBadData, ErrOutOfMemory and others of the store; then nothing
+// is left of it.
 func Restore(tx *store.Tx, k store.Key, payload []byte, limit int64) (Restored, error) {
 	sink := importSink{tx: tx, key: k}
 	err := rdb.ReadPayload(payload, uint64(limit), &sink)
@@ -76,6 +83,21 @@ type importSink struct {
 	key store.Key
 	Restored
 	consumer *store.StreamConsumer
+	n        int // of what was added
+}
+
+// restoreStep is how many elements are added between two calls of Tx.Pause.
+const restoreStep = 64
+
+// added comes after each element. Errors: err, store.ErrChanged.
+func (s *importSink) added(err error) error {
+	if s.tx.Pause == nil || err != nil {
+		return err
+	}
+	if s.n++; s.n%restoreStep == 0 && !s.tx.Pause() {
+		return store.ErrChanged
+	}
+	return nil
 }
 
 var kinds = map[rdb.Kind]store.Type{
@@ -103,17 +125,19 @@ func (s *importSink) Begin(k rdb.Kind, n uint64) error {
 // Element implements rdb.Sink.
 func (s *importSink) Element(value []byte) error {
 	if s.im.Type() == store.TypeSet {
-		return s.im.AddMember(value)
+		return s.added(s.im.AddMember(value))
 	}
-	return s.im.Push(value)
+	return s.added(s.im.Push(value))
 }
 
 // Scored implements rdb.Sink.
-func (s *importSink) Scored(member []byte, score float64) error { return s.im.AddScored(member, score) }
+func (s *importSink) Scored(member []byte, score float64) error {
+	return s.added(s.im.AddScored(member, score))
+}
 
 // Field implements rdb.Sink.
 func (s *importSink) Field(field, value []byte, deadline int64) error {
-	return s.im.AddField(field, value, deadline)
+	return s.added(s.im.AddField(field, value, deadline))
 }
 
 func (s *importSink) close() {

@@ -63,7 +63,7 @@ func appendGroup(dst []byte, g *store.StreamGroup) []byte {
 
 // StreamBlock implements rdb.StreamSink.
 func (s *importSink) StreamBlock(id rdb.StreamID, entries []byte, n int) error {
-	return s.stream.AddParts(store.StreamID(id), entries, n)
+	return s.added(s.stream.AddParts(store.StreamID(id), entries, n))
 }
 
 // StreamState implements rdb.StreamSink. What the first entry is, the entries tell.
@@ -91,7 +91,7 @@ func (s *importSink) StreamPending(id rdb.StreamID, time, count int64) error {
 	if time < 0 || count < 0 || count > math.MaxInt32 {
 		return store.ErrBadPayload
 	}
-	return s.stream.AddPending(store.StreamID(id), time, count)
+	return s.added(s.stream.AddPending(store.StreamID(id), time, count))
 }
 
 // StreamConsumer implements rdb.StreamSink.
@@ -102,5 +102,5 @@ func (s *importSink) StreamConsumer(name []byte, seen, active int64) (err error)
 
 // StreamOwned implements rdb.StreamSink.
 func (s *importSink) StreamOwned(id rdb.StreamID) error {
-	return s.stream.Own(s.consumer, store.StreamID(id))
+	return s.added(s.stream.Own(s.consumer, store.StreamID(id)))
 }

@@ -11,8 +11,38 @@ var ErrFooter = errors.New("rdb: payload version or checksum are wrong")
 
 const footerSize = 10
 
+// ErrStopped says that the caller has ended the work.
+var ErrStopped = errors.New("rdb: stopped")
+
+// crcStep is how many bytes are summed up between two pauses, some 50 µs.
+const crcStep = 64 << 10
+
+// sum is CRC with a pause now and then, if there is one. Error: ErrStopped, when that
+// has said false.
+func sum(data []byte, pause func() bool) (crc uint64, err error) {
+	for pause != nil && len(data) > crcStep {
+		crc = CRC(crc, data[:crcStep])
+		data = data[crcStep:]
+		if !pause() {
+			return 0, ErrStopped
+		}
+	}
+	return CRC(crc, data), nil
+}
+
+// Footer is the end of a payload of DUMP, for what is before it. pause, if not nil, is
+// called now and then. Error: ErrStopped, when it has said false.
+func Footer(payload []byte, version uint16, pause func() bool) ([]byte, error) {
+	payload = binary.LittleEndian.AppendUint16(payload, version)
+	crc, err := sum(payload, pause)
+	return binary.LittleEndian.AppendUint64(payload, crc), err
+}
+
 // Check looks at version and checksum of a payload of DUMP. Error: ErrFooter.
-func Check(payload []byte) error {
+func Check(payload []byte) error { return CheckInSteps(payload, nil) }
+
+// CheckInSteps is Check with pauses as of Footer. Error also: ErrStopped.
+func CheckInSteps(payload []byte, pause func() bool) error {
 	n := len(payload) - footerSize
 	if n < 0 {
 		return ErrFooter
@@ -20,10 +50,11 @@ func Check(payload []byte) error {
 	if version := binary.LittleEndian.Uint16(payload[n:]); version > MaxVersion {
 		return ErrFooter
 	}
-	if CRC(0, payload[:n+2]) != binary.LittleEndian.Uint64(payload[n+2:]) {
-		return ErrFooter
+	crc, err := sum(payload[:n+2], pause)
+	if err == nil && crc != binary.LittleEndian.Uint64(payload[n+2:]) {
+		err = ErrFooter
 	}
-	return nil
+	return err
 }
 
 // ReadPayload reads a payload that Check has accepted. No string may be longer than

@@ -48,6 +48,10 @@ var bigOperations = []bigOperation{
 	{name: "ZREMRANGEBYRANK, all but 100", needs: []string{"zset"}, first: copied("zset"), lines: []string{"ZREMRANGEBYRANK {big}to 0 -101"}, after: freed},
 	{name: "ZREMRANGEBYSCORE, half", needs: []string{"zset"}, first: copied("zset"), lines: []string{"ZREMRANGEBYSCORE {big}to 50000 +inf"}, after: freed},
 	{name: "ZREMRANGEBYRANK, a hundredth", needs: []string{"zset"}, first: copied("zset"), lines: []string{"ZREMRANGEBYRANK {big}to 0 HUNDREDTH"}},
+	{name: "LTRIM, half", needs: []string{"list"}, first: copied("list"), lines: []string{"LTRIM {big}to 0 HALF"}, after: freed},
+	{name: "LPOP, a hundredth", needs: []string{"list"}, first: copied("list"), lines: []string{"LPOP {big}to HUNDREDTH"}},
+	{name: "ZREMRANGEBYRANK, a tenth", needs: []string{"zset"}, first: copied("zset"), lines: []string{"ZREMRANGEBYRANK {big}to 0 TENTH"}, after: freed},
+	{name: "ZPOPMIN, a tenth", needs: []string{"zset"}, first: copied("zset"), lines: []string{"ZPOPMIN {big}to TENTH"}, after: freed},
 	{name: "UNLINK", needs: []string{"to"}, lines: []string{"UNLINK {big}to"}, after: freed},
 	{name: "DEL, lazyfree-lazy-user-del", needs: []string{"set2"}, lines: []string{"DEL {big}set2"}, after: freed},
 	{name: "expiry, lazyfree-lazy-expire", needs: []string{"hash"}, lines: []string{"PEXPIRE {big}hash 100"}, after: freed},
@@ -139,7 +143,9 @@ func measureBigCommands(o *options, binary string, rows map[string][]string) err
 			began := time.Now()
 			defer func() { took = time.Since(began) }()
 			for _, line := range op.lines {
-				line = strings.ReplaceAll(line, "HUNDREDTH", strconv.Itoa(o.bigElements/100-1))
+				for part, n := range map[string]int{"HUNDREDTH": 100, "TENTH": 10, "HALF": 2} {
+					line = strings.ReplaceAll(line, part, strconv.Itoa(o.bigElements/n-1))
+				}
 				if err := c.do(strings.Fields(line)...); err != nil {
 					return fmt.Errorf("%s: %w", line, err)
 				}
