@@ -238,6 +238,9 @@ func (w *waiter) resumeWith(reply, trailer []byte) {
 // stays unchanged until the command is done.
 func (c *Ctx) SignalKey(db int, k store.Key) {
 	if c.d.waiting.used() && c.d.waiting.queue(db, k) != nil {
+		if c.inScript {
+			k = ownedKey(k) // waiters are served at its end; its next command reuses the bytes
+		}
 		c.ready = append(c.ready, readyKey{db, k})
 	}
 }

@@ -5,7 +5,9 @@ import "bytes"
 // inline reads a command typed as one line of words, as from telnet.
 func (p *Parser) inline(buf []byte, args [][]byte) ([][]byte, int, error) {
 	i := bytes.IndexByte(buf[p.scanned:], '\n')
-	if i < 0 {
+	if i < 0 || bytes.IndexByte(buf[:p.scanned+i], 0) >= 0 {
+		// Redis sees no line end after a NUL byte: what speaks TLS to a plain
+		// port is left to its timeout.
 		p.scanned = len(buf)
 		if p.scanned > MaxInline {
 			return args, 0, ErrInlineTooBig
