@@ -157,10 +157,11 @@ func effortOf(effort int, period time.Duration) expiryEffort {
 	}
 }
 
-// expire removes keys past their deadline. A quiet round looks at few keys in
-// as many shards as make all shards have their turn once a second; where much
-// is found to be expired it stays, and then goes through all shards as far as
-// the time allows.
+// expire removes keys past their deadline. A quiet round looks at few keys, or for a
+// hundredth of the time, but in as many shards as make all of them have their turn
+// once a second: of keys that are not many, none is there for longer than a round.
+// Where much is found to be expired it stays, and then goes through all shards as
+// far as the time allows.
 func (c *cron) expire(d *Dispatcher, period time.Duration) {
 	withDeadline := int64(0)
 	for db := range d.store.Databases() {
@@ -183,9 +184,15 @@ func (c *cron) expire(d *Dispatcher, period time.Duration) {
 
 	visits := int(math.Ceil(store.Shards * period.Seconds()))
 	sampled, expired, much := 0, 0, false
-	for visited := 0; visited < store.Shards && (visited < visits || much); visited++ {
+	quiet := func(visited int) bool {
+		return !much && visited >= visits && (sampled >= visits*effort.keys || time.Since(start) > period/100)
+	}
+	for visited := 0; visited < store.Shards && !quiet(visited); visited++ {
 		i := c.expireNext
 		c.expireNext = (i + 1) % store.Shards
+		if !d.store.MayExpire(i) {
+			continue
+		}
 		for more := true; more; {
 			now := time.Now()
 			if now.Sub(start) > effort.limit {

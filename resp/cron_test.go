@@ -36,6 +36,30 @@ func TestActiveExpiry(t *testing.T) {
 	}
 }
 
+// TestExpiryOfFew: where few keys have a deadline, a round finds one that is past
+// its own in whatever shard it is, though it is the turn of others.
+func TestExpiryOfFew(t *testing.T) {
+	n := serveNode(t, servedOptions{})
+	n.dial(t).check("debug set-active-expire 0", "+OK\r\n") // the server's own rounds
+	var k store.Key
+	for i := 0; k.Shard() < store.Shards/2+1; i++ {
+		k = store.MakeKey(fmt.Appendf(nil, "key:%d", i))
+	}
+	eventually(t, "a round to which the machine leaves its 5 ms finds it", func() bool {
+		n.store.LockShard(k.Shard())
+		tx := store.Tx{Store: n.store, Now: 1000}
+		_, err := tx.Set(k, []byte("v"), store.SetOptions{Deadline: 2000})
+		n.store.UnlockShard(k.Shard())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var round cron // it is the turn of the first half
+		round.memory.sample(n.d, false)
+		round.expire(n.d, 500*time.Millisecond)
+		return n.store.DBSize(0) == 0
+	})
+}
+
 // TestExpiryOfOwnSlotsOnly: replicas, and primaries in a handoff, leave expired
 // keys alone.
 func TestExpiryOfOwnSlotsOnly(t *testing.T) {

@@ -91,7 +91,11 @@ func hexpire(c *Ctx, unit int64, relative bool) {
 		c.W.Error(errExpireNegative)
 		return
 	}
-	if at > math.MaxInt64/unit || relative && at*unit > math.MaxInt64-c.Now() {
+	limit := int64(store.MaxFieldDeadline)
+	if relative {
+		limit -= c.Now()
+	}
+	if at > limit/unit {
 		c.W.Error(errInvalidExpire(c.Cmd.Name))
 		return
 	}
@@ -267,6 +271,10 @@ func (c *Ctx) fieldOptions() (o fieldOptions, ok bool) {
 			}
 			o.next++
 			if o.at, ok = c.deadline(o.next, opt); !ok {
+				return o, false
+			}
+			if o.at > store.MaxFieldDeadline {
+				c.W.Error(errInvalidExpire(c.Cmd.Name))
 				return o, false
 			}
 		}

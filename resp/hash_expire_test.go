@@ -71,6 +71,9 @@ func TestHashFieldDeadlines(t *testing.T) {
 		{"HPEXPIRE h 9223372036854775807 FIELDS 1 a", "-ERR invalid expire time in 'hpexpire' command\r\n"},
 		{"HTTL h FOO 1 a", position},
 		{"HGETEX h EX 10 PERSIST FIELDS 1 a", "-" + errSyntax + "\r\n"},
+		{"HPEXPIREAT h 70368744177663 FIELDS 1 a", "-ERR invalid expire time in 'hpexpireat' command\r\n"}, // over 46 bits
+		{"HEXPIRE h 70368744177 FIELDS 1 a", "-ERR invalid expire time in 'hexpire' command\r\n"},
+		{"HGETEX h PXAT 70368744177663 FIELDS 1 a", "-ERR invalid expire time in 'hgetex' command\r\n"},
 		{"HGETEX h EX 0 FIELDS 1 a", "-ERR invalid expire time in 'hgetex' command\r\n"},
 		{"HSETEX h FNX FXX FIELDS 1 a 1", "-" + errSyntax + "\r\n"},
 		{"HSETEX h EX 10 KEEPTTL FIELDS 1 a 1", "-" + errSyntax + "\r\n"},

@@ -28,7 +28,7 @@ func TestHashFieldEvents(t *testing.T) {
 		{"hexpire h 100 nx fields 1 a", ""},
 		{"hpersist h fields 3 a b nosuch", "hpersist"},
 		{"hpersist h fields 1 a", ""},
-		{"hpexpireat h 99999999999999 fields 1 a", "hexpire"},
+		{"hpexpireat h 66666666666666 fields 1 a", "hexpire"},
 		{"hgetex h fields 1 a", ""},
 		{"hgetex h persist fields 2 a b", "hpersist"},
 		{"hgetex h ex 100 fields 1 b", "hexpire"},

@@ -65,6 +65,17 @@ func (s *Store) ExpireCycle(i int, now int64, budget int, owned func(slot uint16
 	return res
 }
 
+// MayExpire says whether shard i has keys, or hashes with fields, that have a
+// deadline. No lock is needed.
+func (s *Store) MayExpire(i int) bool {
+	for db := range s.shards[i].dbs {
+		if ix := s.shards[i].dbs[db].Load(); ix != nil && ix.expires.Load() > 0 {
+			return true
+		}
+	}
+	return s.Hinted(i)
+}
+
 // expireEntry removes the key of an entry.
 func (sh *shard) expireEntry(db int, ix *index, e entry) {
 	it := item{sh: sh, ix: ix, rec: sh.store.arena.parse(refOf(e)), found: true}

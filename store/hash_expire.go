@@ -12,6 +12,10 @@ import "math"
 // hintShift makes milliseconds fit: hints count units of about a second.
 const hintShift = 10
 
+// MaxFieldDeadline is the latest deadline that a hash field may be given, that of
+// Redis 7.4: what is later is refused in payloads, too.
+const MaxFieldDeadline = 1<<46 - 2
+
 func hintOf(deadline int64) ref {
 	// Not 0: an entry must not look like an empty cell.
 	return ref(min(uint64(max(deadline, 0))>>hintShift, refMask-1) + 1)
