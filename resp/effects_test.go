@@ -158,8 +158,8 @@ var effectSamples = map[string][]effectSample{
 		{dated, "HEXPIRE h 100 GT FIELDS 1 kept", nil},
 	},
 	"hpexpire":   {{dated, "HPEXPIRE h 100000 NX FIELDS 2 a kept", []string{"HPEXPIREAT h NOW+100 FIELDS 1 a"}}},
-	"hexpireat":  {{dated, "HEXPIREAT h 99999999999 FIELDS 1 a", []string{"HPEXPIREAT h 99999999999000 FIELDS 1 a"}}},
-	"hpexpireat": {{dated, "HPEXPIREAT h 99999999999999 LT FIELDS 1 a", []string{"HPEXPIREAT h 99999999999999 FIELDS 1 a"}}},
+	"hexpireat":  {{dated, "HEXPIREAT h 66666666666 FIELDS 1 a", []string{"HPEXPIREAT h 66666666666000 FIELDS 1 a"}}},
+	"hpexpireat": {{dated, "HPEXPIREAT h 66666666666666 LT FIELDS 1 a", []string{"HPEXPIREAT h 66666666666666 FIELDS 1 a"}}},
 	"hpersist":   {{dated, "HPERSIST h FIELDS 3 a kept gone", []string{"HPERSIST h FIELDS 1 kept"}}},
 	"hgetdel":    {{dated, "HGETDEL h FIELDS 3 a missing kept", []string{"HDEL h a kept"}}},
 	"hgetex": {
@@ -435,7 +435,7 @@ var delivered = append(slices.Clone(streamOf3), "XREADGROUP GROUP g ann COUNT 2 
 
 // dated is a hash with a field past its deadline, and one with a deadline far
 // away.
-var dated = []string{"HSET h a 1 kept 2 gone 3", "HPEXPIREAT h 99999999999990 FIELDS 1 kept", "EXPIRED h gone"}
+var dated = []string{"HSET h a 1 kept 2 gone 3", "HPEXPIREAT h 66666666666660 FIELDS 1 kept", "EXPIRED h gone"}
 
 // effectFamilies are the groups whose write commands must have samples here.
 var effectFamilies = []command.Group{command.GroupString, command.GroupGeneric, command.GroupHash, command.GroupSet, command.GroupBitmap, command.GroupHyperLogLog, command.GroupSortedSet, command.GroupGeo, command.GroupList, command.GroupStream}

@@ -39,7 +39,7 @@ func (n *testNode) fillBig() {
 	n.fill("{b}geo", "GEOADD", 2*bigElements, func(i int) []string { return []string{fmt.Sprint(i % 50), fmt.Sprint(i / 50), fmt.Sprint(i)} })
 	n.do("PEXPIREAT", "{b}zset", "99999999999999")
 	n.do("PEXPIREAT", "{b}twice", "99999999999999")
-	n.do("HPEXPIREAT", "{b}hash", "99999999999999", "FIELDS", "1", "f7")
+	n.do("HPEXPIREAT", "{b}hash", "66666666666666", "FIELDS", "1", "f7")
 }
 
 // fill sends one command with the arguments for count elements.
