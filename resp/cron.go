@@ -33,7 +33,6 @@ type cron struct {
 	expireNext  int // shard where expiry goes on
 	compactNext int
 	compacting  bool
-	hugePages   bool  // there may be more to make
 	watched     int64 // limit that the store's count of used memory is made for
 	nextRates   time.Time
 	nextMemory  time.Time

@@ -41,7 +41,7 @@ func (p *piece) full(at int) bool {
 	return true
 }
 
-// huge pages that a piece has room for: the n-th is at place n.
+// places is how many huge pages the piece has room for, one after the other.
 func (p *piece) places() int { return p.blocks / hugeBlocks }
 
 func (p *piece) isHuge(at int) bool { return p.huge[at/64]&(1<<(at%64)) != 0 }
