@@ -173,6 +173,7 @@ func (d *Dispatcher) configureStore(c *config.Config) {
 		ZSetMaxListpackEntries: c.Store.ZSetMaxListpackEntries,
 		ZSetMaxListpackValue:   int(c.Store.ZSetMaxListpackValue),
 		ListMaxListpackSize:    c.Store.ListMaxListpackSize,
+		ListCompressDepth:      c.Store.ListCompressDepth,
 		StreamNodeMaxEntries:   c.Store.StreamNodeMaxEntries,
 		StreamNodeMaxBytes:     int(c.Store.StreamNodeMaxBytes),
 	})

@@ -42,6 +42,7 @@ func init() { // here, because HELP refers to the list
 		{"populate", "<count> [<prefix>] [<size>]", "Adds string keys <prefix>:<number>, without those that exist.", 1, 3, debugPopulate},
 		{"protocol", "<type>", "Replies with a value of that type of the protocol.", 1, 0, debugProtocol},
 		{"quicklist", "<key> [<0|1>]", "Writes to the log how a list is kept.", 1, 2, debugQuicklist},
+		{"quicklist-packed-threshold", "<size>", "Sets from which size on elements that come to lists have nodes of their own: to 4gb, 0 for the default, 1gb.", 1, 0, debugPackedThreshold},
 		{"reload", "[MERGE] [NOFLUSH] [NOSAVE]", "Saves the data set, empties it and loads it again.", 0, math.MaxInt, debugReload},
 		{"replybuffer", "<PEAK-RESET-TIME|RESIZING> <value>", "Sets after how many milliseconds the peak of replies is forgotten, never or as usual (reset).", 2, 0, debugReplyBuffer},
 		{"set-active-expire", "<0|1>", "Stops and starts the removal of expired keys that nobody reads.", 1, 0, debugSetActiveExpire},

@@ -9,17 +9,35 @@ import (
 	"strings"
 	"unsafe"
 
+	"respkv/internal/config"
 	"respkv/internal/glob"
 	"respkv/store"
 )
 
-// describeList is what DEBUG OBJECT adds for a list. Nothing is ever compressed.
+// describeList is what DEBUG OBJECT adds for a list.
 func (c *Ctx) describeList(o *store.ObjectInfo) string {
 	if o.Type != store.TypeList {
 		return ""
 	}
-	return fmt.Sprintf(" ql_nodes:%d ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:0 ql_uncompressed_size:%d",
-		o.Nodes, ratio(int64(o.Elements), int64(o.Nodes)), c.d.config.Config().Store.ListMaxListpackSize, o.Length)
+	limits := &c.d.config.Config().Store
+	return fmt.Sprintf(" ql_nodes:%d ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:%d ql_uncompressed_size:%d",
+		o.Nodes, ratio(int64(o.Elements), int64(o.Nodes)), limits.ListMaxListpackSize, min(limits.ListCompressDepth, 1), o.Uncompressed)
+}
+
+// maxPackedThreshold is what Redis allows: sizes in nodes of lists have 32 bits there.
+const maxPackedThreshold = 1<<32 - 1<<20
+
+func debugPackedThreshold(c *Ctx, args [][]byte) {
+	size, err := config.ParseMemory(string(args[0]))
+	switch {
+	case err != nil || size > maxPackedThreshold:
+		c.W.Error(errPackedThreshold)
+		return
+	case size == 0:
+		size = store.DefaultPackedThreshold
+	}
+	c.d.store.SetPackedThreshold(int64(size))
+	c.W.OK()
 }
 
 // debugPackedValue logs how a value that is packed looks: there is no standard

@@ -19,7 +19,6 @@ var refusedDebug = map[string]string{
 	"mallctl":                      "there is no jemalloc here; see MEMORY MALLOC-STATS",
 	"mallctl-str":                  "there is no jemalloc here; see MEMORY MALLOC-STATS",
 	"leak":                         "memory is not leaked on purpose",
-	"quicklist-packed-threshold":   "elements of lists are packed whatever their size",
 	"sdslen":                       "there are no sds strings here; see MEMORY USAGE",
 	"client-eviction":              "clients are not kept in buckets by size; see CLIENT LIST",
 	"clusterlink":                  "see CLUSTER LINKS; links to other nodes are not cut by clients",

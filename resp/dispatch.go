@@ -323,6 +323,10 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 	if c.user = client.user.Load().User(); !c.user.Unrestricted && !d.permitted(c) {
 		return true
 	}
+	if busy := d.scripts.refusal(e); busy != nil {
+		c.reject(e, busy.busyText())
+		return true
+	}
 	if state&(FlagMonitor|FlagReplica) != 0 && e.usesKeys() {
 		c.reject(e, errReplicaKeyspace)
 		return true

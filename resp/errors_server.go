@@ -49,6 +49,7 @@ const (
 	errSlowlogCount     = "ERR count should be greater than or equal to -1"
 	errMonitorDenied    = "ERR MONITOR isn't allowed for DENY BLOCKING client"
 	errReplicaKeyspace  = "ERR Replica can't interact with the keyspace"
+	errPackedThreshold  = "ERR argument must be a memory value bigger than 1 and smaller than 4gb"
 	errProtocolType     = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
 

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"respkv/resp/command"
 	"respkv/store"
 )
 
@@ -39,7 +40,8 @@ import (
 // whole keyspace, run alone, too.
 //
 // A client that wants what a script holds waits for its end, and gets BUSY once the
-// script has run longer than server.busy_reply_threshold.
+// script has run longer than server.busy_reply_threshold. On a standalone node every
+// client gets it then, as in Redis; in a cluster the others are served.
 
 // How a script has run so far (lua.Script.Conduct). What is not known runs alone, so
 // that a script that is run once is not begun twice.
@@ -55,7 +57,8 @@ type scriptGate struct {
 	several   sync.RWMutex // before shard locks; see above
 	exclusive atomic.Pointer[scriptSignal]
 	holders   [store.Shards]atomic.Pointer[scriptSignal]
-	debug     atomic.Bool // scripts may call DEBUG
+	debug     atomic.Bool                  // scripts may call DEBUG
+	slow      atomic.Pointer[scriptSignal] // the first in busy, on a standalone node
 
 	mu   sync.Mutex      // guards the rest; before scriptSignal.mu
 	busy []*scriptRun    // that run longer than the limit
@@ -149,6 +152,28 @@ func (c *Ctx) lockAll() bool {
 func (c *Ctx) unlockAll() {
 	all := allShards()
 	c.d.unlockShards(&all)
+}
+
+// refusal is the busy script because of which a command is refused, whatever it needs;
+// nil: none.
+func (g *scriptGate) refusal(e *entry) *scriptSignal {
+	slow := g.slow.Load()
+	if slow == nil || e.cmd.Has(command.AllowBusy) {
+		return nil
+	}
+	return slow
+}
+
+// noteBusy follows a change of busy.
+func (d *Dispatcher) noteBusy() {
+	g := &d.scripts
+	switch {
+	case d.routing != nil:
+	case len(g.busy) > 0:
+		g.slow.Store(g.busy[0].signal)
+	default:
+		g.slow.Store(nil)
+	}
 }
 
 // scriptSignal is the end of a script, and its being busy, for those who wait.

@@ -394,6 +394,7 @@ func (run *scriptRun) over() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy = slices.DeleteFunc(g.busy, func(other *scriptRun) bool { return other == run })
+	run.d.noteBusy()
 }
 
 // noteConduct remembers how the script may be run the next time.
@@ -417,6 +418,7 @@ func (run *scriptRun) Overtime() {
 	g.mu.Lock()
 	run.args, run.busy = args, true
 	g.busy = append(g.busy, run)
+	run.d.noteBusy()
 	g.mu.Unlock()
 	run.signal.set(false)
 	run.d.log.Warn("a slow script runs", "name", run.engine.Name,

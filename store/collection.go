@@ -38,6 +38,7 @@ type Limits struct {
 	ZSetMaxListpackEntries int // members
 	ZSetMaxListpackValue   int // bytes of a member
 	ListMaxListpackSize    int // elements of a node, or, if negative, -1..-5: 4, 8, 16, 32, 64 KB
+	ListCompressDepth      int // nodes at each end that are not compressed; 0: none is
 	StreamNodeMaxEntries   int // entries of a block, deleted ones included; 0: no limit
 	StreamNodeMaxBytes     int // bytes of a block; 0: no limit
 }

@@ -133,7 +133,7 @@ func (m *collectionModel) step() {
 	case n < 93:
 		m.s.CompactStep(k.Shard(), 100)
 	case n < 94:
-		m.s.SetLimits([]Limits{DefaultLimits(), {4, 10, 5, 4, 10, -2, 3, 100}, {ListMaxListpackSize: 3}, {1000, 1000, 1000, 1000, 1000, -5, 0, 0}}[m.rng.Intn(4)])
+		m.s.SetLimits([]Limits{DefaultLimits(), {4, 10, 5, 4, 10, -2, 1, 3, 100}, {ListMaxListpackSize: 3, ListCompressDepth: 2}, {1000, 1000, 1000, 1000, 1000, -5, 0, 0, 0}}[m.rng.Intn(4)])
 	case n < 95:
 		m.tx.DB = m.rng.Intn(2)
 	default:

@@ -231,8 +231,9 @@ func (v *Value) Nodes(first bool, size int, fn func(entries []byte, n int)) (don
 	if first {
 		o.reading = o.head
 	}
+	var buf []byte
 	for o.reading != 0 && size > 0 {
-		p := o.packedAt(o.reading)
+		p := o.view(o.reading, &buf)
 		o.reading = o.node(o.reading).next
 		size -= len(p)
 		fn(p[packedHeader:], p.entries())
@@ -244,13 +245,18 @@ func (v *Value) Nodes(first bool, size int, fn func(entries []byte, n int)) (don
 // any more. fn may pause as of Tx.
 func (v *Value) EachNode(fn func(entries []byte, n int) (goOn bool)) {
 	o := v.sh.object(&v.rec).(*listObject)
+	var buf []byte
 	for r := o.head; r != 0; r = o.node(r).next {
-		p := o.packedAt(r)
+		p := o.view(r, &buf)
 		if !fn(p[packedHeader:], p.entries()) {
 			return
 		}
 	}
 }
+
+// StandsAlone says whether an element of a list whose entry has that many bytes has a
+// node of its own.
+func (v *Value) StandsAlone(size int) bool { return v.sh.store.standsAlone(size) }
 
 // NodeCount is the number of nodes of a large list.
 func (v *Value) NodeCount() int { return v.sh.object(&v.rec).(*listObject).nodes }

@@ -299,6 +299,8 @@ type ObjectInfo struct {
 	Length      int    // bytes of the value; of a large one, those that it takes
 	Elements    int    // of a list
 	Nodes       int    // of a list: pieces that it is kept in
+
+	Uncompressed int // of a list: bytes of its pieces, expanded
 }
 
 // sharedIntegers is the number of small integers that Redis keeps one object
@@ -328,9 +330,9 @@ func (tx *Tx) ObjectInfo(k Key) (info ObjectInfo, ok bool) {
 	if info.Type == TypeList {
 		info.Nodes = 1
 		if list, ok := it.listObject(); ok {
-			info.Elements, info.Nodes = list.count, list.nodes
+			info.Elements, info.Nodes, info.Uncompressed = list.count, list.nodes, list.uncompressed()
 		} else {
-			info.Elements = packed(value).entries()
+			info.Elements, info.Uncompressed = packed(value).entries(), len(value)
 		}
 	}
 	if info.Encoding == EncodingInt {

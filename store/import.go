@@ -187,6 +187,9 @@ func (im *Import) Store(tx *Tx, k Key, deadline int64, access Access) error {
 func (im *Import) packs() bool {
 	p := im.list.packedAt(im.list.head)
 	entries, bytes := im.sh.store.listLimits()
+	if p.entries() == 1 && im.sh.store.standsAlone(len(p)-packedHeader) {
+		return false
+	}
 	return len(p) <= min(maxPackedList, bytes) && p.entries() <= entries
 }
 

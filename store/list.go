@@ -13,7 +13,8 @@ import (
 type listObject struct {
 	owner
 	head, tail ref
-	count      int // elements
+	compressed bool // some node is, or was
+	count      int  // elements
 	nodes      int
 	at         ref // compactStep: where to go on
 	reading    ref // Value.Nodes: where to go on
@@ -67,7 +68,7 @@ func (l *List) Push(front bool, values ...[]byte) (done int, err error) {
 	}
 	sh := l.it.sh
 	if !l.isLarge() {
-		if l.packs(len(values), size) {
+		if l.packs(len(values), size) && !l.tx.Store.anyAlone(values) {
 			p := l.it.edit(size)
 			for _, v := range values {
 				if front {
@@ -116,6 +117,16 @@ func (l *List) packs(more, size int) bool {
 	return old+size <= min(maxPackedList, bytes) && n+more <= entries
 }
 
+// anyAlone says whether a value is to stand alone in a list.
+func (s *Store) anyAlone(values [][]byte) bool {
+	for _, v := range values {
+		if s.standsAlone(len(v)) {
+			return true
+		}
+	}
+	return false
+}
+
 // enlarge makes an object of the elements and the values pushed. Errors:
 // ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
 func (l *List) enlarge(front bool, values [][]byte) error {
@@ -138,16 +149,15 @@ func (l *List) enlarge(front bool, values [][]byte) error {
 // next call for the list.
 func (l *List) Index(i int) []byte {
 	var p packed
-	var pos int
 	if l.isLarge() {
+		var buf []byte
 		var r ref
-		r, pos = l.large().locate(i)
-		p = l.large().packedAt(r)
+		r, i = l.large().locate(i)
+		p = l.large().view(r, &buf)
 	} else {
 		p = l.it.packed()
-		pos = p.seek(i)
 	}
-	e, _ := p.get(pos)
+	e, _ := p.get(p.seek(i))
 	return e.bytes(l.it.sh.text[0][:0])
 }
 
@@ -162,15 +172,15 @@ func (l *List) walk(i int, reverse bool, fn func(e packedEntry) bool) {
 	var o *listObject
 	var r ref
 	var p packed
-	var pos int
+	var buf []byte
 	if l.isLarge() {
 		o = l.large()
-		r, pos = o.locate(i)
-		p = o.packedAt(r)
+		r, i = o.locate(i)
+		p = o.view(r, &buf)
 	} else {
 		p = l.it.packed()
-		pos = p.seek(i)
 	}
+	pos := p.seek(i)
 	for {
 		e, next := p.get(pos)
 		if !fn(e) {
@@ -193,7 +203,7 @@ func (l *List) walk(i int, reverse bool, fn func(e packedEntry) bool) {
 		if r == 0 {
 			return
 		}
-		p = o.packedAt(r)
+		p = o.view(r, &buf)
 		if pos = packedHeader; reverse {
 			pos = p.prev(len(p))
 		}
@@ -235,13 +245,24 @@ func (l *List) RemoveRange(i, count int) error {
 		l.it.sh.removeItem(&l.it)
 		return nil
 	case l.isLarge():
-		l.large().removeRange(i, count)
-		l.shrink()
-		return nil
+		return l.removeLarge(i, count)
 	}
 	p := l.it.edit(0)
 	from := p.seek(i)
 	return l.setPacked(p.replace(from, p.skip(from, count), nil, -count))
+}
+
+func (l *List) removeLarge(i, count int) error {
+	o := l.large()
+	for _, boundary := range [...]int{i, i + count} {
+		if err := o.thawBoundary(boundary); err != nil {
+			return err
+		}
+	}
+	o.removeRange(i, count)
+	o.settleAround(i)
+	l.shrink()
+	return nil
 }
 
 func (l *List) setPacked(p packed) error {
@@ -252,7 +273,8 @@ func (l *List) setPacked(p packed) error {
 // stays.
 func (l *List) shrink() {
 	o := l.large()
-	if o.nodes != 1 || int(o.node(o.head).size) > maxPackedList/4 {
+	n := o.node(o.head)
+	if o.nodes != 1 || n.frozen() || int(n.size) > maxPackedList/4 || l.tx.Store.standsAlone(int(n.size)-packedHeader) {
 		return
 	}
 	p := o.packedAt(o.head)
@@ -265,7 +287,7 @@ func (l *List) Set(i int, value []byte) error {
 	if len(value) > maxListEntry-packedHeader-16 {
 		return ErrTooLong
 	}
-	if !l.isLarge() && !l.packs(0, packedSize(value)) {
+	if !l.isLarge() && (!l.packs(0, packedSize(value)) || l.tx.Store.standsAlone(len(value))) {
 		if err := l.enlarge(false, nil); err != nil {
 			return err
 		}
@@ -277,10 +299,14 @@ func (l *List) Set(i int, value []byte) error {
 		return l.setPacked(p.replace(pos, p.next(pos), entry, 0))
 	}
 	o := l.large()
-	r, pos := o.locate(i)
+	r, pos, err := o.locateToEdit(i)
+	if err != nil {
+		return err
+	}
+	defer o.settleAround(i)
 	p := o.packedAt(r)
 	end := p.next(pos)
-	if p.entries() == 1 || listNodeHeader+len(p)-(end-pos)+len(entry) <= o.sizeLimit() {
+	if p.entries() == 1 || listNodeHeader+len(p)-(end-pos)+len(entry) <= o.sizeLimit() && !o.store.standsAlone(len(entry)) {
 		_, err := o.edit(r, pos, end, entry, 0)
 		return err
 	}
@@ -303,7 +329,7 @@ func (l *List) Insert(pivot []byte, before bool, value []byte) (found bool, err 
 	if len(value) > maxListEntry-packedHeader-16 {
 		return true, ErrTooLong
 	}
-	if !l.isLarge() && !l.packs(1, packedSize(value)) {
+	if !l.isLarge() && (!l.packs(1, packedSize(value)) || l.tx.Store.standsAlone(len(value))) {
 		if err := l.enlarge(false, nil); err != nil {
 			return true, err
 		}
@@ -318,7 +344,11 @@ func (l *List) Insert(pivot []byte, before bool, value []byte) (found bool, err 
 		return true, l.setPacked(p.replace(pos, pos, entry, 1))
 	}
 	o := l.large()
-	r, pos := o.locate(at)
+	r, pos, err := o.locateToEdit(at)
+	if err != nil {
+		return true, err
+	}
+	defer o.settleAround(at)
 	if !before {
 		pos = o.packedAt(r).next(pos)
 	}
@@ -341,7 +371,9 @@ func (l *List) RemoveValue(value []byte, count int) (removed int, err error) {
 	}
 	if l.isLarge() {
 		if l.tx.Pause == nil {
-			removed = l.large().removeValue(value, most, count < 0)
+			if removed, err = l.large().removeValue(value, most, count < 0); err != nil {
+				return 0, err
+			}
 		} else if removed, err = l.removeInSteps(value, most, count < 0); err != nil {
 			return 0, err
 		}
@@ -350,6 +382,7 @@ func (l *List) RemoveValue(value []byte, count int) (removed int, err error) {
 		case l.large().count == 0:
 			l.it.sh.removeItem(&l.it)
 		default:
+			l.large().settle()
 			l.shrink()
 		}
 		return removed, nil
@@ -406,13 +439,27 @@ func (p packed) without(value []byte, most int, reverse bool) (packed, int) {
 	return p, removed
 }
 
-func (o *listObject) removeValue(value []byte, most int, reverse bool) (removed int) {
+// removeValue is RemoveValue. Error: ErrOutOfMemory; then nothing has changed.
+func (o *listObject) removeValue(value []byte, most int, reverse bool) (removed int, err error) {
+	if o.compressed {
+		var buf []byte
+		for r, found := o.end(reverse), 0; r != 0 && found < most; r = o.after(r, reverse) {
+			if n := o.view(r, &buf).matches(value); n > 0 {
+				found += n
+				if r, err = o.thaw(r); err != nil {
+					return 0, err
+				}
+			}
+		}
+	}
 	for r := o.end(reverse); r != 0 && removed < most; {
 		next := o.after(r, reverse)
-		removed += o.removeIn(r, value, most-removed, reverse)
+		if !o.node(r).frozen() { // else it has no such element
+			removed += o.removeIn(r, value, most-removed, reverse)
+		}
 		r = next
 	}
-	return removed
+	return removed, nil
 }
 
 // end is the first node or, reversed, the last one.
@@ -431,7 +478,8 @@ func (o *listObject) after(r ref, reverse bool) ref {
 	return o.node(r).next
 }
 
-// removeIn is removeValue for one node, which goes with its last element.
+// removeIn is removeValue for one node that is not compressed, though it may be then. It
+// goes with its last element.
 func (o *listObject) removeIn(r ref, value []byte, most int, reverse bool) (removed int) {
 	n := o.node(r)
 	p, removed := o.packed(n).without(value, most, reverse)
@@ -440,6 +488,8 @@ func (o *listObject) removeIn(r ref, value []byte, most int, reverse bool) (remo
 		n.size = uint32(len(p))
 		if p.entries() == 0 {
 			o.unlink(r)
+		} else if o.inner(r) {
+			o.freeze(r)
 		}
 	}
 	return removed
@@ -457,15 +507,17 @@ func (o *listObject) base() *owner { return &o.owner }
 func (o *listObject) length() int { return o.count }
 
 func (o *listObject) digest(d *digest) {
+	var buf []byte
 	for r := o.head; r != 0; r = o.node(r).next {
-		digestPackedList(d, encodingPackedList, o.packedAt(r))
+		digestPackedList(d, encodingPackedList, o.view(r, &buf))
 	}
 }
 
 // dump writes, for each node, its length as varint and its packed value.
 func (o *listObject) dump(w *partWriter) {
+	var buf []byte
 	for r := o.head; r != 0; r = o.node(r).next {
-		w.chunk(o.packedAt(r))
+		w.chunk(o.view(r, &buf))
 		if !w.cut() {
 			return
 		}
@@ -482,6 +534,7 @@ func loadList(sh *shard, e Encoding, in *partReader) (object, error) {
 		err := ErrBadPayload
 		if ok && validPackedList(encodingPackedList, p) {
 			_, err = o.addNode(p, o.tail, 0)
+			o.settleEnd(true)
 		}
 		if err != nil {
 			sh.discard(o)
@@ -494,9 +547,9 @@ func loadList(sh *shard, e Encoding, in *partReader) (object, error) {
 func (o *listObject) clone(sh *shard, st *steps) (object, error) {
 	c := newList(sh)
 	for r := o.head; r != 0; r = o.node(r).next {
-		p := o.packedAt(r)
-		_, err := c.addNode(p, c.tail, 0)
-		if err == nil && !st.count(1+len(p)/stepBytes) {
+		n := o.node(r)
+		err := c.addCopy(o, n)
+		if err == nil && !st.count(1+int(n.size)/stepBytes) {
 			err = ErrChanged
 		}
 		if err != nil {
@@ -510,7 +563,7 @@ func (o *listObject) clone(sh *shard, st *steps) (object, error) {
 // freeStep implements object: it frees node by node, at least one if there is.
 func (o *listObject) freeStep(max int) (freed int, done bool) {
 	for o.head != 0 && freed < max {
-		freed += o.packedAt(o.head).entries() + 1
+		freed += o.entries(o.head) + 1
 		o.unlink(o.head)
 	}
 	return freed, o.head == 0

@@ -21,7 +21,7 @@ func (tx *Tx) StoreList(k Key, values [][]byte) (existed bool, err error) {
 		size += packedSize(v)
 	}
 	entries, bytes := tx.Store.listLimits()
-	if size > min(maxPackedList, bytes) || len(values) > entries {
+	if size > min(maxPackedList, bytes) || len(values) > entries || tx.Store.anyAlone(values) {
 		return tx.storeLargeList(&it, k, values)
 	}
 	p := newPacked(it.sh.buffer(size))

@@ -11,7 +11,7 @@ import "unsafe"
 type listNode struct {
 	prev, next ref
 	cap        uint32 // bytes behind the header, or of the region used
-	off        uint32 // of the packed value
+	off        uint32 // of the packed value; frozenOff: it is compressed (list_compress.go)
 	size       uint32 // of the packed value
 	region     uint32 // number of the region, counted from 1; 0: none
 }
@@ -39,7 +39,7 @@ func (it *item) listObject() (o *listObject, ok bool) {
 	return o, ok
 }
 
-// packed is the packed value of a node, where it lies.
+// packed is the packed value of a node that is not compressed, where it lies.
 func (o *listObject) packed(n *listNode) packed {
 	end := n.off + n.size
 	return packed(o.data(n)[n.off:end:end])
@@ -164,7 +164,10 @@ func (o *listObject) resize(r ref, size int, front bool) (ref, error) {
 	if front {
 		m.off = m.cap - m.size
 	}
-	copy(o.data(m)[m.off:], o.packed(n))
+	copy(o.data(m)[m.off:], o.stored(n))
+	if n.frozen() {
+		m.off = frozenOff
+	}
 	o.relink(r, to)
 	o.freeNode(r)
 	return to, nil
@@ -182,8 +185,8 @@ func (o *listObject) fit(r ref) {
 }
 
 // edit puts insert, entries made by appendPacked that must not lie in the store,
-// where those between the positions from and to of the node r are, and changes
-// the number of elements by delta. It returns the node, which may have moved.
+// where those between the positions from and to of the node r are, which is not
+// compressed, and changes the number of elements by delta. It returns the node, which may have moved.
 // Error: ErrOutOfMemory; then nothing has changed.
 func (o *listObject) edit(r ref, from, to int, insert []byte, delta int) (ref, error) {
 	n := o.node(r)
@@ -241,18 +244,34 @@ func (s *Store) listLimits() (entries, bytes int) {
 	return maxListEntry, listNodeSizes[min(-fill, len(listNodeSizes)-1)]
 }
 
+// standsAlone says whether an entry of that many bytes has a node of its own, whatever
+// the limits of nodes.
+func (s *Store) standsAlone(size int) bool { return int64(size) >= s.packedThreshold.Load() }
+
+// DefaultPackedThreshold is the size from which an element of a list stands alone.
+const DefaultPackedThreshold = 1 << 30
+
+// SetPackedThreshold sets from how many bytes on, as they are stored, elements that
+// come to lists from now on have nodes of their own, as Redis's plain nodes.
+func (s *Store) SetPackedThreshold(size int64) { s.packedThreshold.Store(size) }
+
 func (o *listObject) sizeLimit() int {
 	_, bytes := o.store.listLimits()
 	return bytes
 }
 
 // takes says whether the node r takes another count elements of size bytes.
+// Neither takes a compressed one, nor one whose element stands alone, nor any such
+// an element.
 func (o *listObject) takes(r ref, count, size int) bool {
-	if r == 0 {
+	if r == 0 || o.store.standsAlone(size) {
 		return false
 	}
 	entries, bytes := o.store.listLimits()
 	n := o.node(r)
+	if n.frozen() || o.store.standsAlone(int(n.size)-packedHeader) && o.packed(n).entries() == 1 {
+		return false
+	}
 	return listNodeHeader+int(n.size)+size <= bytes && o.packed(n).entries()+count <= entries
 }
 
@@ -276,6 +295,9 @@ func (o *listObject) push(front bool, entry []byte) (err error) {
 	}
 	if err == nil && r != 0 {
 		o.fit(r)
+		if o.mayFreeze() {
+			o.settleEnd(!front)
+		}
 	}
 	return err
 }
@@ -299,8 +321,8 @@ func (o *listObject) newEntry(entry []byte, prev, next ref) (ref, error) {
 	return r, nil
 }
 
-// insert adds an entry before position pos of the node r. Error: ErrOutOfMemory;
-// then nothing has changed.
+// insert adds an entry before position pos of the node r, which is not compressed.
+// Error: ErrOutOfMemory; then nothing has changed.
 func (o *listObject) insert(r ref, pos int, entry []byte) error {
 	n := o.node(r)
 	first, last := pos == packedHeader, pos == int(n.size)
@@ -360,24 +382,12 @@ func (o *listObject) split(r ref, pos int) (second ref, err error) {
 	return second, nil
 }
 
-// cut removes count elements, those between the positions from and to of the
-// node r, and says whether the node is still there: an empty one goes. No other
-// node moves.
-func (o *listObject) cut(r ref, from, to, count int) bool {
-	if from == packedHeader && to == int(o.node(r).size) {
-		o.count -= count
-		o.unlink(r)
-		return false
-	}
-	_, _ = o.edit(r, from, to, nil, -count) // fits: it needs no memory
-	return true
-}
-
 // merge moves the elements of the node r, if it is small and inside the list, to
 // a neighbour that has much room.
 func (o *listObject) merge(r ref) {
 	n := o.node(r)
-	if n.prev == 0 || n.next == 0 || listNodeHeader+int(n.size) > o.sizeLimit()/4 {
+	if n.prev == 0 || n.next == 0 || n.frozen() || listNodeHeader+int(n.size) > o.sizeLimit()/4 ||
+		o.store.standsAlone(int(n.size)-packedHeader) && o.packed(n).entries() == 1 {
 		return
 	}
 	p := o.packed(n)
@@ -401,46 +411,60 @@ func (o *listObject) merge(r ref) {
 	}
 }
 
-// locate finds element i: its node, and its position there.
-func (o *listObject) locate(i int) (r ref, pos int) {
+// locate finds element i: its node, and its number there.
+func (o *listObject) locate(i int) (r ref, at int) {
 	if i < o.count/2 {
 		for r = o.head; ; r = o.node(r).next {
-			p := o.packedAt(r)
-			if n := p.entries(); i >= n {
+			if n := o.entries(r); i >= n {
 				i -= n
 				continue
 			}
-			return r, p.seek(i)
+			return r, i
 		}
 	}
 	back := o.count - i // elements from i on
 	for r = o.tail; ; r = o.node(r).prev {
-		p := o.packedAt(r)
-		if n := p.entries(); back > n {
+		if n := o.entries(r); back > n {
 			back -= n
 			continue
 		}
-		return r, p.seek(p.entries() - back)
+		return r, o.entries(r) - back
 	}
 }
 
-// removeRange removes count elements from element i on, all of which exist.
+// locateToEdit is locate for a change: the node is not compressed, and pos is the
+// position of the element in it. Error: ErrOutOfMemory.
+func (o *listObject) locateToEdit(i int) (r ref, pos int, err error) {
+	r, at := o.locate(i)
+	if r, err = o.thaw(r); err != nil {
+		return 0, 0, err
+	}
+	return r, o.packedAt(r).seek(at), nil
+}
+
+// removeRange removes count elements from element i on, all of which exist. The nodes
+// that keep some of their elements are not compressed (thawBoundary).
 func (o *listObject) removeRange(i, count int) {
-	r, pos := o.locate(i)
+	r, at := o.locate(i)
 	var rest ref // a node that lost some elements
 	for count > 0 {
-		p, next := o.packedAt(r), o.node(r).next
-		end, n := len(p), p.entries()
-		if pos != packedHeader || n > count {
-			for end, n = pos, 0; n < count && end < len(p); n++ {
-				end = p.next(end)
+		next, n := o.node(r).next, o.entries(r)
+		if at == 0 && n <= count {
+			o.count -= n
+			o.unlink(r)
+		} else {
+			p := o.packedAt(r)
+			n = min(n-at, count)
+			from := p.seek(at)
+			to := len(p)
+			if at+n < p.entries() {
+				to = p.skip(from, n)
 			}
-		}
-		if o.cut(r, pos, end, n) {
+			_, _ = o.edit(r, from, to, nil, -n) // fits: it needs no memory
 			rest = r
 		}
 		count -= n
-		r, pos = next, packedHeader
+		r, at = next, 0
 	}
 	if rest != 0 {
 		o.merge(rest)

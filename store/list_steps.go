@@ -10,8 +10,9 @@ const fewNodes = 64
 func (l *List) removeInSteps(value []byte, most int, reverse bool) (removed int, err error) {
 	o, st := l.large(), l.tx.steps()
 	var nodes []ref
+	var buf []byte
 	for r, found := o.end(reverse), 0; r != 0 && found < most && len(nodes) <= fewNodes; r = o.after(r, reverse) {
-		p := o.packedAt(r)
+		p := o.view(r, &buf)
 		if n := p.matches(value); n > 0 {
 			found += n
 			nodes = append(nodes, r)
@@ -22,6 +23,11 @@ func (l *List) removeInSteps(value []byte, most int, reverse bool) (removed int,
 	}
 	if len(nodes) <= fewNodes {
 		l.it = l.tx.look(l.k) // a pause may have moved its entry
+		for i := range nodes {
+			if nodes[i], err = o.thaw(nodes[i]); err != nil {
+				return 0, err
+			}
+		}
 		for _, r := range nodes {
 			removed += o.removeIn(r, value, most-removed, reverse)
 		}
@@ -29,7 +35,7 @@ func (l *List) removeInSteps(value []byte, most int, reverse bool) (removed int,
 	}
 	c := newList(l.it.sh)
 	for r := o.end(reverse); r != 0 && err == nil; r = o.after(r, reverse) {
-		p, gone := o.packedAt(r), 0
+		p, gone := o.view(r, &buf), 0
 		if removed < most {
 			p, gone = append(packed(nil), p...).without(value, most-removed, reverse)
 			removed += gone
@@ -38,8 +44,10 @@ func (l *List) removeInSteps(value []byte, most int, reverse bool) (removed int,
 		case p.entries() == 0:
 		case reverse:
 			_, err = c.addNode(p, 0, c.head)
+			c.settleEnd(false)
 		default:
 			_, err = c.addNode(p, c.tail, 0)
+			c.settleEnd(true)
 		}
 		if err == nil && !st.count(1+len(p)/stepBytes) {
 			err = ErrChanged

@@ -10,21 +10,23 @@ import (
 )
 
 // TestListModel does random operations on a list and on a slice, with nodes so
-// small that their boundaries are everywhere.
+// small that their boundaries are everywhere, with and without compressed ones and
+// elements that stand alone.
 func TestListModel(t *testing.T) {
 	for _, fill := range []int{-2, -1, 1, 2, 7, 300} {
-		t.Run(fmt.Sprint(fill), func(t *testing.T) { testListModel(t, fill) })
+		t.Run(fmt.Sprint(fill), func(t *testing.T) { testListModel(t, fill, 0) })
+		t.Run(fmt.Sprint(fill, " compressed"), func(t *testing.T) { testListModel(t, fill, 2) })
 	}
 }
 
-func testListModel(t *testing.T, fill int) {
+func testListModel(t *testing.T, fill, depth int) {
 	s, err := Open(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	limits := DefaultLimits()
-	limits.ListMaxListpackSize = fill
+	limits.ListMaxListpackSize, limits.ListCompressDepth = fill, depth
 	s.SetLimits(limits)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -60,6 +62,11 @@ func testListModel(t *testing.T, fill int) {
 		n := len(model)
 		v := value()
 		op := rng.IntN(10)
+		if depth > 0 && step%50 == 0 {
+			limits.ListCompressDepth = rng.IntN(4)
+			s.SetLimits(limits)
+			s.SetPackedThreshold([]int64{1, 20, 1000, DefaultPackedThreshold}[rng.IntN(4)])
+		}
 		switch {
 		case op < 4 && grow || n == 0:
 			values := []string{v, value(), value()}[:1+rng.IntN(3)]

@@ -29,19 +29,24 @@ func (l *List) Trim(first, count int) error {
 		to := p.skip(from, count)
 		p = p.replace(to, p.end(), nil, -(gone - first))
 		return l.setPacked(p.replace(p.first(), from, nil, -first))
-	case gone <= freeAtOnce:
-		o := l.large()
+	}
+	o := l.large()
+	for _, boundary := range [...]int{first, first + count} {
+		if err := o.thawBoundary(boundary); err != nil {
+			return err
+		}
+	}
+	if gone <= freeAtOnce {
 		if back := gone - first; back > 0 {
 			o.removeRange(first+count, back)
 		}
 		if first > 0 {
 			o.removeRange(0, first)
 		}
-	default:
-		if err := l.trimChains(first, gone-first); err != nil {
-			return err
-		}
+	} else if err := l.trimChains(first, gone-first); err != nil {
+		return err
 	}
+	o.settle()
 	l.shrink()
 	return nil
 }
@@ -80,7 +85,7 @@ const trimNode = 8
 func (o *listObject) gather(c *listChain, st *steps) bool {
 	for r := o.end(c.reverse); ; r = o.after(r, c.reverse) {
 		n := o.node(r)
-		count := o.packed(n).entries()
+		count := o.entries(r)
 		if count > c.rest {
 			return true
 		}
@@ -109,7 +114,7 @@ func (o *listObject) gather(c *listChain, st *steps) bool {
 func (o *listObject) detach(c *listChain) *listObject {
 	d := &listObject{
 		owner: owner{store: o.store, small: o.small, group: o.group, parent: o.parent},
-		head:  c.first, tail: c.last, count: c.elements, nodes: c.nodes,
+		head:  c.first, tail: c.last, count: c.elements, nodes: c.nodes, compressed: o.compressed,
 	}
 	if stays := o.after(c.last, c.reverse); c.reverse {
 		d.head, d.tail = c.last, c.first

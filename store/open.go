@@ -7,23 +7,25 @@ import "sync/atomic"
 // Lock order: shards in ascending order, then the mutex of one shared heap,
 // then that of the arena.
 type Store struct {
-	shards       [Shards]shard
-	groups       [Shards / groupShards]heap // cells of 129 bytes to 2 KB
-	objects      [Shards / groupShards]heap // cells to 128 bytes of large objects
-	large        heap                       // cells to 64 KB
-	arena        *arena
-	databases    int
-	hooks        Hooks
-	policy       atomic.Pointer[AccessPolicy]
-	clock        accessClock
-	lazy         lazyFree
-	lazyFreeing  atomic.Pointer[LazyFreeing]
-	maxString    atomic.Int64
-	avgTTL       []atomic.Int64             // by database
-	garbage      [Shards / 64]atomic.Uint64 // shards that have some
-	limits       atomic.Pointer[Limits]
-	stats        counters
-	hllSparseMax atomic.Int64
+	shards      [Shards]shard
+	groups      [Shards / groupShards]heap // cells of 129 bytes to 2 KB
+	objects     [Shards / groupShards]heap // cells to 128 bytes of large objects
+	large       heap                       // cells to 64 KB
+	arena       *arena
+	databases   int
+	hooks       Hooks
+	policy      atomic.Pointer[AccessPolicy]
+	clock       accessClock
+	lazy        lazyFree
+	lazyFreeing atomic.Pointer[LazyFreeing]
+	maxString   atomic.Int64
+
+	packedThreshold atomic.Int64               // see SetPackedThreshold
+	avgTTL          []atomic.Int64             // by database
+	garbage         [Shards / 64]atomic.Uint64 // shards that have some
+	limits          atomic.Pointer[Limits]
+	stats           counters
+	hllSparseMax    atomic.Int64
 }
 
 // Open returns an empty store. Errors name the option that is out of range;
@@ -56,6 +58,7 @@ func Open(o Options) (*Store, error) {
 		s.objects[i].init(a, 0, shardClasses, true, true)
 	}
 	s.large.init(a, groupClasses, len(sizeClasses), false, true)
+	s.packedThreshold.Store(DefaultPackedThreshold)
 	return s, nil
 }
 

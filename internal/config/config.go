@@ -101,6 +101,7 @@ type Store struct {
 	ZSetMaxListpackEntries int
 	ZSetMaxListpackValue   int64 // bytes
 	ListMaxListpackSize    int   // elements, or -1..-5: sizes
+	ListCompressDepth      int   // nodes at each end that are not compressed
 	StreamNodeMaxEntries   int   // 0: no limit
 	StreamNodeMaxBytes     int64 // 0: no limit
 }

@@ -188,7 +188,7 @@ commas or spaces between them in flags and variables.
 CONFIG GET and CONFIG SET use Redis's parameter names, and the name of the setting
 where Redis has none. CONFIG SET with several parameters changes all of them or none.
 CONFIG REWRITE writes the running values into the file the node was started with and
-keeps its comments and order. ` + "`appendonly` (no), `list-compress-depth` (0) and `sanitize-dump-payload` (yes)" + `
+keeps its comments and order. ` + "`appendonly` (no) and `sanitize-dump-payload` (yes)" + `
 are answered as well and have no other value.
 
 ### Settings of the whole cluster

@@ -14,7 +14,6 @@ var fixed = fixedParameters(
 	group("there is no append-only file",
 		"appendonly", "no", "aof-timestamp-enabled", "no", "auto-aof-rewrite-percentage", "0", "no-appendfsync-on-rewrite", "no"),
 	group("every payload is checked", "sanitize-dump-payload", "yes"),
-	group("elements of lists are not compressed", "list-compress-depth", "0"),
 	group("sparsely used memory is always compacted in the background", "activedefrag", "yes"),
 	group("the index grows in the background of writes, always", "activerehashing", "yes"),
 	group("server.hz is kept whatever the number of clients", "dynamic-hz", "no"),

@@ -134,7 +134,7 @@ var serverKeys = []*Key{
 	{
 		Name: "server.busy_reply_threshold", Redis: []string{"busy-reply-threshold", "lua-time-limit"}, Default: "5000", Mutable: true,
 		value: intValue(func(c *Config) *int { return &c.Server.BusyReplyMillis }, 0, math.MaxInt64),
-		What:  "Milliseconds that a script or function may run before clients that need what it holds get BUSY in place of waiting, and it may be ended with SCRIPT KILL or FUNCTION KILL. 0: never.",
+		What:  "Milliseconds that a script or function may run before clients get BUSY, in a cluster those that need what it holds, and it may be ended with SCRIPT KILL or FUNCTION KILL. 0: never.",
 		Raise: "Long scripts keep other clients waiting, without an error.",
 		Lower: "Clients learn sooner that a script runs too long.",
 	},

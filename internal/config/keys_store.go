@@ -111,6 +111,13 @@ var storeKeys = []*Key{
 		Lower: "Shorter nodes: faster changes inside of lists, more memory.",
 	},
 	{
+		Name: "store.list_compress_depth", Redis: []string{"list-compress-depth"}, Default: "0", Mutable: true, Shared: true,
+		value: intValue(func(c *Config) *int { return &c.Store.ListCompressDepth }, 0, math.MaxInt32),
+		What:  "Nodes at each end of a long list that stay as they are; those between are kept compressed (LZF). 0: none is. Lists follow with their next change.",
+		Raise: "More of a list is read and changed without expanding it.",
+		Lower: "Less memory for lists whose middle is seldom used, and more work where it is. Lists of less than 4 KB have one node, which is never compressed.",
+	},
+	{
 		Name: "store.stream_node_max_entries", Redis: []string{"stream-node-max-entries"}, Default: "100", Mutable: true, Shared: true,
 		value: intValue(func(c *Config) *int { return &c.Store.StreamNodeMaxEntries }, 0, math.MaxInt64),
 		What:  "Entries, deleted ones included, after which a stream begins another block; 0: no limit. Trimming with ~ removes whole blocks.",

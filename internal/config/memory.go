@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// parseMemory reads a size as Redis writes it: digits, then nothing or b, k
+// ParseMemory reads a size as Redis writes it: digits, then nothing or b, k
 // (1000), kb (1024), m, mb, g, gb in any case. Like Redis it takes no digits
 // for 0 and what does not fit for the largest number.
-func parseMemory(s string) (uint64, error) {
+func ParseMemory(s string) (uint64, error) {
 	digits := len(s)
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
@@ -81,7 +81,7 @@ func (v memory) setRedis(s string) error {
 	if share, ok := strings.CutSuffix(s, "%"); ok && v.percent {
 		return v.setShare(share)
 	}
-	n, err := parseMemory(s)
+	n, err := ParseMemory(s)
 	if err != nil {
 		return err
 	}

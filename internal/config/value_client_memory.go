@@ -31,7 +31,7 @@ func (v clientMemory) setRedis(s string) error {
 		*v.p = -int64(n)
 		return nil
 	}
-	n, err := parseMemory(s)
+	n, err := ParseMemory(s)
 	if err != nil {
 		return errNotShare
 	}

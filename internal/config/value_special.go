@@ -40,8 +40,8 @@ func (v outputLimits) setRedis(s string) error {
 		if limit == nil {
 			return errors.New("Invalid client class specified in buffer limit configuration.")
 		}
-		hard, err1 := parseMemory(words[1])
-		soft, err2 := parseMemory(words[2])
+		hard, err1 := ParseMemory(words[1])
+		soft, err2 := ParseMemory(words[2])
 		seconds, err3 := strconv.ParseUint(words[3], 10, 31)
 		if err1 != nil || err2 != nil || err3 != nil || hard > math.MaxInt64 || soft > math.MaxInt64 {
 			return errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.")

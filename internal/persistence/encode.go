@@ -63,7 +63,7 @@ func appendHead(dst []byte, t rdb.Type, v *store.Value, compress bool) (_ []byte
 		return rdb.AppendListpack(dst, entries, n, compress), true
 	case rdb.TypeListQuicklist2:
 		if entries, n, small := v.Listpack(); small {
-			return appendNode(rdb.AppendLen(dst, 1), entries, n, compress), true
+			return appendNode(rdb.AppendLen(dst, 1), v, entries, n, compress), true
 		}
 		return rdb.AppendLen(dst, uint64(v.NodeCount())), false
 	case rdb.TypeStreamListpacks2:
@@ -74,11 +74,8 @@ func appendHead(dst []byte, t rdb.Type, v *store.Value, compress bool) (_ []byte
 	return rdb.AppendLen(dst, uint64(v.Len())), false
 }
 
-// plainElement is the length from which Redis keeps an element of a list by itself.
-const plainElement = 1 << 30
-
-func appendNode(dst, entries []byte, n int, compress bool) []byte {
-	if n == 1 && len(entries) > plainElement {
+func appendNode(dst []byte, v *store.Value, entries []byte, n int, compress bool) []byte {
+	if n == 1 && v.StandsAlone(len(entries)) {
 		store.EachEntry(entries, func(text []byte) { dst = rdb.AppendListElement(dst, text, compress) })
 		return dst
 	}
@@ -117,7 +114,7 @@ func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool, pause fu
 	case whole:
 	case t == rdb.TypeListQuicklist2:
 		v.EachNode(func(entries []byte, n int) bool {
-			dst = appendNode(dst, entries, n, compress)
+			dst = appendNode(dst, v, entries, n, compress)
 			return goOn()
 		})
 	case t == rdb.TypeStreamListpacks2:

@@ -346,7 +346,7 @@ func (w *largeWriter) step(v *store.Value) {
 	case rdb.TypeListQuicklist2:
 		w.cursor = 1
 		w.done = v.Nodes(first, stepBytes, func(entries []byte, n int) {
-			w.b = appendNode(w.b, entries, n, w.s.Compress)
+			w.b = appendNode(w.b, v, entries, n, w.s.Compress)
 		})
 	case rdb.TypeStreamListpacks2:
 		more := false

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"strconv"
+
+	"respkv/internal/lzf"
 )
 
 // AppendLen appends a length.
@@ -33,7 +35,7 @@ func AppendString(dst, s []byte, compress bool) []byte {
 		return appendShortInt(dst, n)
 	}
 	if compress && len(s) >= minCompressed && len(s) <= maxCompressed {
-		if packed, ok := lzfCompress(nil, s, len(s)-4); ok {
+		if packed, ok := lzf.Compress(nil, s, len(s)-4); ok {
 			dst = append(dst, lenEnc<<6|encLZF)
 			dst = AppendLen(dst, uint64(len(packed)))
 			dst = AppendLen(dst, uint64(len(s)))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"respkv/internal/lzf"
 )
 
 // strict is a Sink that sees to it that what it gets is what it may get.
@@ -63,7 +65,7 @@ func FuzzPayload(f *testing.F) {
 		if err := Check(payload); err != nil {
 			t.Fatal(err)
 		}
-		err := ReadPayload(payload, 1<<20, strict{t: t, limit: max(20, len(b)*lzfGrowth)})
+		err := ReadPayload(payload, 1<<20, strict{t: t, limit: max(20, len(b)*lzf.Growth)})
 		var broken *Error
 		if err != nil && !errors.As(err, &broken) && !errors.Is(err, ErrEmpty) {
 			t.Errorf("error %v", err)
@@ -81,7 +83,7 @@ func FuzzFile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		read, err := ReadFile(bytes.NewReader(b), FileOptions{Databases: 16, MaxString: 1 << 20, Checksum: true},
-			strict{t: t, limit: max(20, len(b)*lzfGrowth)})
+			strict{t: t, limit: max(20, len(b)*lzf.Growth)})
 		var broken *Error
 		if err != nil && !errors.As(err, &broken) {
 			t.Errorf("error %v", err)

@@ -2,7 +2,6 @@ package rdb
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"testing"
 )
 
@@ -12,40 +11,6 @@ func TestCRC(t *testing.T) {
 	}
 	if got := CRC(CRC(0, []byte("1234")), []byte("56789")); got != 0xe9c6d914c4b8d9ca {
 		t.Errorf("in two parts %#x", got)
-	}
-}
-
-func TestLZF(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
-	for range 2000 {
-		data := make([]byte, random.IntN(5000))
-		letters := 1 + random.IntN(1<<random.IntN(9))
-		for i := range data {
-			data[i] = byte(random.IntN(letters))
-			if i > 20 && random.IntN(3) == 0 {
-				data[i] = data[i-1-random.IntN(20)]
-			}
-		}
-		packed, ok := lzfCompress([]byte("before"), data, len(data))
-		if !ok {
-			continue
-		}
-		if got, ok := lzfExpand(packed[len("before"):], uint64(len(data))); !ok || !bytes.Equal(got, data) {
-			t.Fatalf("%d bytes of %d letters come back wrong", len(data), letters)
-		}
-	}
-	long := make([]byte, 100000)
-	packed, ok := lzfCompress(nil, long, len(long))
-	if !ok || len(packed) > 1300 {
-		t.Errorf("zeros take %d bytes", len(packed))
-	}
-	if got, ok := lzfExpand(packed, 100000); !ok || !bytes.Equal(got, long) {
-		t.Error("zeros come back wrong")
-	}
-	if _, ok := lzfExpand(packed, 1<<50); ok {
-		t.Error("a size that cannot be is accepted")
 	}
 }
 

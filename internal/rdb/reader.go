@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"strconv"
+
+	"respkv/internal/lzf"
 )
 
 // Error says what is wrong with bytes, and where.
@@ -178,7 +180,7 @@ func (r *reader) string(buf []byte) []byte {
 		if r.err != nil {
 			return nil
 		}
-		out, ok := lzfExpand(data, size)
+		out, ok := lzf.Expand(nil, data, size)
 		if !ok {
 			r.fail("a compressed string is broken")
 		}

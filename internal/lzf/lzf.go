@@ -1,31 +1,32 @@
-package rdb
-
-import "encoding/binary"
-
-// LZF is a sequence of literals and copies of what came before:
+// Package lzf compresses as Redis does in its files: a sequence of literals and copies
+// of what came before.
 //
 //	000lllll + l+1 bytes                literals
 //	lllooooo oooooooo                   l+2 bytes (l 1..6) from o+1 bytes back
 //	111ooooo llllllll oooooooo          l+9 bytes from o+1 bytes back
-const (
-	lzfLiterals = 32
-	lzfDistance = 1 << 13
-	lzfCopy     = 264
-	lzfHashBits = 14
+package lzf
 
-	// lzfGrowth is more than what a compressed byte can stand for: three stand
-	// for lzfCopy.
-	lzfGrowth = lzfCopy/3 + 1
+import "encoding/binary"
+
+const (
+	maxLiterals = 32
+	maxDistance = 1 << 13
+	maxCopy     = 264
+	hashBits    = 14
+
+	// Growth is more than what a compressed byte can stand for: three stand for
+	// maxCopy.
+	Growth = maxCopy/3 + 1
 )
 
-// lzfCompress appends data, compressed, to dst. False: it would not be shorter
+// Compress appends data, compressed, to dst. False: it would not be shorter
 // than limit bytes; then dst is as it was.
-func lzfCompress(dst, data []byte, limit int) ([]byte, bool) {
-	var seen [1 << lzfHashBits]uint32 // position + 1 of the last three bytes with that hash
-	begin, literals := len(dst), 0    // literals: where those not written yet begin
+func Compress(dst, data []byte, limit int) ([]byte, bool) {
+	var seen [1 << hashBits]uint32 // position + 1 of the last three bytes with that hash
+	begin, literals := len(dst), 0 // literals: where those not written yet begin
 	flush := func(end int) {
 		for literals < end {
-			n := min(end-literals, lzfLiterals)
+			n := min(end-literals, maxLiterals)
 			dst = append(dst, byte(n-1))
 			dst = append(dst, data[literals:literals+n]...)
 			literals += n
@@ -33,15 +34,15 @@ func lzfCompress(dst, data []byte, limit int) ([]byte, bool) {
 	}
 	for i := 0; i+3 < len(data); {
 		next := binary.LittleEndian.Uint32(data[i:]) & 0xFFFFFF
-		h := next * 0x9E3779B1 >> (32 - lzfHashBits)
+		h := next * 0x9E3779B1 >> (32 - hashBits)
 		from := int(seen[h]) - 1
 		seen[h] = uint32(i + 1)
-		if from < 0 || i-from > lzfDistance || binary.LittleEndian.Uint32(data[from:])&0xFFFFFF != next {
+		if from < 0 || i-from > maxDistance || binary.LittleEndian.Uint32(data[from:])&0xFFFFFF != next {
 			i++
 			continue
 		}
 		n := 3
-		for most := min(len(data)-i, lzfCopy); n < most && data[from+n] == data[i+n]; n++ {
+		for most := min(len(data)-i, maxCopy); n < most && data[from+n] == data[i+n]; n++ {
 		}
 		flush(i)
 		back := i - from - 1
@@ -63,17 +64,20 @@ func lzfCompress(dst, data []byte, limit int) ([]byte, bool) {
 	return dst, true
 }
 
-// lzfExpand returns the size bytes that data stands for; false if it stands for
-// anything else.
-func lzfExpand(data []byte, size uint64) ([]byte, bool) {
-	if size > uint64(len(data))*lzfGrowth {
+// Expand returns the size bytes that data stands for, in dst if there is room in it;
+// false if it stands for anything else.
+func Expand(dst, data []byte, size uint64) ([]byte, bool) {
+	if size > uint64(len(data))*Growth {
 		return nil, false
 	}
-	out := make([]byte, 0, size)
+	out := dst[:0:min(uint64(cap(dst)), size)]
+	if uint64(cap(out)) < size {
+		out = make([]byte, 0, size)
+	}
 	for i := 0; i < len(data); {
 		c := int(data[i])
 		i++
-		if c < lzfLiterals {
+		if c < maxLiterals {
 			n := c + 1
 			if i+n > len(data) || len(out)+n > cap(out) {
 				return nil, false
