@@ -143,10 +143,10 @@ func (c *Ctx) replyField(h *store.Hash, field []byte) (found bool) {
 
 func hgetAll(c *Ctx, fields, values bool) {
 	h, ok := c.readHash()
-	if !ok {
+	if !ok || c.postpone(h.Size()) {
 		return
 	}
-	header, n := c.W.Defer(), 0
+	header, n, st := c.deferHeader(), 0, c.pauses()
 	h.Each(func(field, value []byte, _ int64) bool {
 		if fields {
 			c.W.Bulk(field)
@@ -155,7 +155,7 @@ func hgetAll(c *Ctx, fields, values bool) {
 			c.W.Bulk(value)
 		}
 		n++
-		return true
+		return st.replied()
 	})
 	if fields && values {
 		c.W.SetMap(header, n)

@@ -99,11 +99,18 @@ func (c *Ctx) notifyRemoved(s *store.Set, removed int) {
 
 func smembers(c *Ctx) {
 	s, ok := c.readSet()
-	if !ok {
+	if !ok || c.postpone(s.Len()) {
 		return
 	}
+	c.replyMembers(&s)
+}
+
+// replyMembers replies with all members, in steps. False: end with ErrChanged.
+func (c *Ctx) replyMembers(s *store.Set) bool {
 	c.W.Set(s.Len())
-	s.Each(func(member []byte) bool { c.W.Bulk(member); return true })
+	st := c.pauses()
+	s.Each(func(member []byte) bool { c.W.Bulk(member); return st.replied() })
+	return !st.stopped
 }
 
 func sismember(c *Ctx) {

@@ -258,7 +258,7 @@ type scoredReply struct {
 }
 
 func (c *Ctx) scoredReply(scores bool) scoredReply {
-	return scoredReply{c: c, scores: scores, header: c.W.Defer()}
+	return scoredReply{c: c, scores: scores, header: c.deferHeader()}
 }
 
 func (r *scoredReply) add(member []byte, score float64) {

@@ -76,6 +76,16 @@ func (w *Writer) Grow(n int) {
 	w.buf = buf
 }
 
+// Reserve makes room for n more bytes of a reply that grows and grows, by half of what
+// there is at least.
+func (w *Writer) Reserve(n int) {
+	if cap(w.buf)-len(w.buf) < n {
+		buf := make([]byte, len(w.buf), len(w.buf)+max(len(w.buf)/2, n))
+		copy(buf, w.buf)
+		w.buf = buf
+	}
+}
+
 // OK writes +OK.
 func (w *Writer) OK() { w.buf = append(w.buf, ReplyOK...) }
 
@@ -116,6 +126,12 @@ func (w *Writer) BulkString(s string) {
 	w.growBulk(len(s))
 	w.buf = redcon.AppendBulkString(w.buf, s)
 }
+
+// BulkHeader begins a bulk string of n bytes, which Raw and EndBulk complete.
+func (w *Writer) BulkHeader(n int) { w.prefix('$', n) }
+
+// EndBulk ends what BulkHeader began.
+func (w *Writer) EndBulk() { w.buf = append(w.buf, '\r', '\n') }
 
 // growBulk makes room for header and body at once, so that a large value is
 // not copied a second time when the buffer grows for its trailing line break.
