@@ -162,27 +162,33 @@ func (tx *Tx) writeExternal(it *item, k Key, v newValue) (value []byte, zeroed b
 	sh := it.sh
 	region := v.region
 	oldExternal := it.found && it.rec.encoding() == encodingRawExternal
-	reuse := false
+	reuse, fresh := false, false
 	if region == nil && oldExternal {
 		id, _ := it.rec.external()
 		old := sh.external.regions[id]
 		// A region much too large is not kept.
 		if reuse = len(old) >= v.length && len(old)/2 <= v.length; reuse {
 			region = old
+		} else if v.keep > 0 && len(old) < v.length {
+			if region, reuse = tx.Store.arena.growRegion(old, v.length+v.spare); reuse {
+				sh.external.replace(id, region)
+				clear(region[v.keep:len(old)])
+				zeroed = true
+			}
 		}
 	}
 	if region == nil {
 		if region, err = tx.Store.arena.newRegion(v.length + v.spare); err != nil {
 			return nil, false, err
 		}
-		zeroed = true
+		fresh, zeroed = true, true
 		if v.keep > 0 {
 			copy(region, sh.value(&it.rec)[:v.keep])
 		}
 	}
 	r, err := sh.alloc(recordSize(len(k.Name), externalSize, v.deadline != noDeadline))
 	if err != nil {
-		if zeroed {
+		if fresh {
 			tx.Store.arena.freeRegion(region)
 		}
 		return nil, false, err
@@ -201,7 +207,7 @@ func (tx *Tx) writeExternal(it *item, k Key, v newValue) (value []byte, zeroed b
 	rec.setExternal(id, v.length)
 	if err := sh.install(it, k, rec); err != nil {
 		sh.external.release(id)
-		if zeroed {
+		if fresh {
 			tx.Store.arena.freeRegion(region)
 		}
 		return nil, false, err
