@@ -511,3 +511,37 @@ func TestStepsRestore(t *testing.T) {
 		replica.checkNoSteps()
 	}
 }
+
+// TestStepsOfKeys: KEYS and SCAN of many rest between steps, without a lock, and not
+// within EXEC or a script.
+func TestStepsOfKeys(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	var line []string
+	for i := range 2000 {
+		line = append(line, fmt.Sprint("key:", i), "v")
+	}
+	n.do(append([]string{"MSET"}, line...)...)
+	n.d.stepping.step = 0
+	rests := 0
+	other := n.newClient(2)
+	n.d.stepping.rest = func(int) {
+		rests++
+		n.doAs(other, "SET", "key:7", "w")
+	}
+	n.do("MULTI")
+	n.do("KEYS", "*")
+	n.do("SCAN", "0", "COUNT", "3000")
+	n.do("EXEC")
+	n.do("EVAL", "return redis.call('keys', '*')", "0")
+	if rests > 0 {
+		t.Errorf("%d rests within EXEC and a script", rests)
+	}
+	n.do("PING")
+	if reply := n.do("KEYS", "key:*"); !strings.HasPrefix(reply, "*2000\r\n") || strings.Count(reply, "\r\n") != 4001 || rests == 0 {
+		t.Errorf("KEYS: %d lines, %.20q..., %d rests", strings.Count(reply, "\r\n"), reply, rests)
+	}
+	rests = 0
+	if reply := n.do("SCAN", "0", "COUNT", "3000"); strings.Count(reply, "\r\n") != 4004 || rests == 0 {
+		t.Errorf("SCAN: %d lines, %.40q..., %d rests", strings.Count(reply, "\r\n"), reply, rests)
+	}
+}
