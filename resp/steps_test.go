@@ -3,6 +3,7 @@ package resp
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -544,4 +545,69 @@ func TestStepsOfKeys(t *testing.T) {
 	if reply := n.do("SCAN", "0", "COUNT", "3000"); strings.Count(reply, "\r\n") != 4004 || rests == 0 {
 		t.Errorf("SCAN: %d lines, %.40q..., %d rests", strings.Count(reply, "\r\n"), reply, rests)
 	}
+}
+
+// TestStepsOfChance: commands that draw elements take pauses, and draw from what is there
+// at their end.
+func TestStepsOfChance(t *testing.T) {
+	oneGoroutine(t)
+	n := newTestNode(t, nil, nil)
+	n.fillBig()
+	n.stepAll()
+	other := n.newClient(2)
+	for _, line := range []string{
+		"SRANDMEMBER {b}set 100", "SRANDMEMBER {b}set 900", "SRANDMEMBER {b}set 2000", "SRANDMEMBER {b}set -3000",
+		"ZRANDMEMBER {b}zset 300", "ZRANDMEMBER {b}zset 999", "ZRANDMEMBER {b}zset -700 WITHSCORES",
+		"HRANDFIELD {b}hash 300", "HRANDFIELD {b}hash 999", "HRANDFIELD {b}hash 1000 WITHVALUES", "HRANDFIELD {b}hash -500",
+	} {
+		words := strings.Fields(line)
+		removed, rests := "", 0
+		n.d.stepping.rest = func(int) {
+			if rests++; rests > 1 {
+				return
+			}
+			first := bulks(t, n.doAs(other, map[string]string{"{b}set": "SRANDMEMBER", "{b}zset": "ZRANDMEMBER", "{b}hash": "HRANDFIELD"}[words[1]], words[1], "1"))
+			removed = first[0]
+			n.doAs(other, map[string]string{"{b}set": "SREM", "{b}zset": "ZREM", "{b}hash": "HDEL"}[words[1]], words[1], removed)
+		}
+		got := bulks(t, n.do(words...))
+		if rests == 0 {
+			t.Errorf("%s: no pause", line)
+		}
+		width := 1
+		if len(words) > 3 {
+			width = 2
+		}
+		seen := map[string]bool{}
+		for i := 0; i < len(got); i += width {
+			if got[i] == removed {
+				t.Errorf("%s: drew %s, which was removed", line, removed)
+			}
+			if seen[got[i]] && !strings.Contains(line, " -") {
+				t.Errorf("%s: drew %s twice", line, got[i])
+			}
+			seen[got[i]] = true
+		}
+		count, err := strconv.Atoi(strings.TrimPrefix(words[2], "-"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := strconv.Atoi(strings.Trim(n.do(map[string]string{"{b}set": "SCARD", "{b}zset": "ZCARD", "{b}hash": "HLEN"}[words[1]], words[1]), ":\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := min(count, have); !strings.Contains(line, " -") && len(got)/width != want {
+			t.Errorf("%s: drew %d, want %d", line, len(got)/width, want)
+		} else if strings.Contains(line, " -") && len(got)/width != count {
+			t.Errorf("%s: drew %d", line, len(got)/width)
+		}
+	}
+	rests := 0
+	n.d.stepping.rest = func(int) { rests++ }
+	have := n.do("SCARD", "{b}set")
+	if got := len(bulks(t, n.do("SPOP", "{b}set", "5000"))); fmt.Sprintf(":%d\r\n", got) != have || rests == 0 {
+		t.Errorf("SPOP of all: %d of %s with %d pauses", got, have, rests)
+	}
+	n.expect("EXISTS {b}set", ":0\r\n")
+	n.checkNoSteps()
 }
