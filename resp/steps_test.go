@@ -611,3 +611,44 @@ func TestStepsOfChance(t *testing.T) {
 	n.expect("EXISTS {b}set", ":0\r\n")
 	n.checkNoSteps()
 }
+
+// TestStepsEntryMoves adds keys in a pause, so that the entry of what is being changed is
+// somewhere else in its shard's index afterwards.
+func TestStepsEntryMoves(t *testing.T) {
+	oneGoroutine(t)
+	for _, line := range []string{
+		"LPOP {b}twice 99999", "RPOP {b}list 4000", "ZPOPMIN {b}zset 9999", "ZPOPMAX {b}zset 999", "LTRIM {b}twice 3 5", "LREM {b}twice 0 " + someElement,
+		"ZREMRANGEBYRANK {b}zset 3 -400", "SPOP {b}set 9999", "LINSERT {b}few BEFORE none x", "LINSERT {b}few BEFORE m299 x", "GETDEL {b}string",
+		"GETSET {b}string x", "SET {b}string x GET", "SUNIONSTORE {b}set {b}set {b}set2", "COPY {b}hash {b}set REPLACE", "SORT {b}set ALPHA STORE {b}set",
+	} {
+		n := newTestNode(t, nil, nil)
+		n.fillBig()
+		n.fill("{b}few", "RPUSH", 300, func(i int) []string { return []string{fmt.Sprint("m", i)} })
+		n.stepAll()
+		const added = 3000
+		other := n.newClient(2)
+		rests := 0
+		n.d.stepping.rest = func(int) {
+			if rests++; rests > 1 {
+				return
+			}
+			for i := range added {
+				n.doAs(other, "SET", fmt.Sprint("{b}new:", i), "v")
+			}
+		}
+		if reply := n.do(strings.Fields(line)...); strings.HasPrefix(reply, "-") || rests == 0 {
+			t.Errorf("%s: %.40q with %d pauses", line, reply, rests)
+		}
+		for i := range added {
+			if got := n.do("GET", fmt.Sprint("{b}new:", i)); got != "$1\r\nv\r\n" {
+				t.Errorf("%s: key %d is %.40q", line, i, got)
+				break
+			}
+		}
+		n.do("DEL", "{b}set", "{b}few", "{b}string", "{b}list", "{b}twice", "{b}zset")
+		if left := n.do("DBSIZE"); left != fmt.Sprintf(":%d\r\n", added+6) && left != fmt.Sprintf(":%d\r\n", added+5) {
+			t.Errorf("%s: %s keys are left", line, left)
+		}
+		n.checkNoSteps()
+	}
+}

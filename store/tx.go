@@ -38,6 +38,15 @@ type item struct {
 	rec   record
 	found bool // there is a record
 	live  bool // and for this Tx it exists
+	moves bool // in pauses of this Tx: others may have moved the entry since
+}
+
+// entry is where the entry of the record is.
+func (it *item) entry() place {
+	if it.moves {
+		it.place, _ = it.sh.findRef(it.ix, MakeKey(it.rec.key()).tag(), it.rec.ref)
+	}
+	return it.place
 }
 
 // look finds k. A key past its deadline is removed or, with KeepExpired, found
@@ -49,7 +58,7 @@ func (tx *Tx) look(k Key) (it item) {
 		return it
 	}
 	it.place, it.rec, it.found = it.sh.find(it.ix, k.tag(), k.Name)
-	it.live = it.found
+	it.live, it.moves = it.found, tx.Pause != nil
 	if it.found && it.rec.hasDeadline() && !tx.IgnoreDeadlines && tx.Now > it.rec.deadline() {
 		it.live = false
 		if !tx.KeepExpired {
@@ -91,7 +100,7 @@ func (sh *shard) expireItem(db int, k Key, it *item) {
 
 // removeItem removes entry and record.
 func (sh *shard) removeItem(it *item) {
-	sh.remove(it.ix, it.place)
+	sh.remove(it.ix, it.entry())
 	sh.freeRecord(&it.rec)
 	it.found, it.live = false, false
 }
@@ -135,7 +144,7 @@ func (tx *Tx) write(it *item, k Key, v newValue) (value []byte, zeroed bool, err
 		}
 		it.rec = a.format(it.rec.ref, kind, v.access, k.Name, v.length, v.deadline)
 		if old != it.rec.hasDeadline() {
-			sh.replace(it.ix, it.place, it.rec.ref, it.rec.hasDeadline())
+			sh.replace(it.ix, it.entry(), it.rec.ref, it.rec.hasDeadline())
 		}
 		it.live = true
 		return it.rec.inline(), false, nil
@@ -226,7 +235,7 @@ func (r *record) detach() {
 // it frees. On error rec's cell is free again and nothing else has changed.
 func (sh *shard) install(it *item, k Key, rec record) error {
 	if it.found {
-		sh.replace(it.ix, it.place, rec.ref, rec.hasDeadline())
+		sh.replace(it.ix, it.entry(), rec.ref, rec.hasDeadline())
 		if sh.store.lazyFreeing.Load().Replaced {
 			sh.detachValue(&it.rec)
 		}
