@@ -88,14 +88,17 @@ func (c *Ctx) replyLarge(value []byte) bool {
 	}
 	c.W.BulkHeader(len(value))
 	st := c.pauses()
+	c.ahead = len(value)
 	for len(value) > 0 {
 		part := value[:min(len(value), replyPart)]
 		c.W.Raw(part)
+		value = value[len(part):]
+		c.ahead = min(c.ahead, len(value))
 		if !st.replied() {
 			return false
 		}
-		value = value[len(part):]
 	}
+	c.ahead = 0
 	c.W.EndBulk()
 	return true
 }

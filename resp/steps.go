@@ -188,7 +188,7 @@ func (s *stepper) run() (done bool) {
 		}
 		return true
 	}
-	c.hits, c.misses, c.ran = hits, misses, false
+	c.hits, c.misses, c.ran, c.ahead = hits, misses, false, 0
 	c.dirty, c.keep, c.touched, c.silent = 0, false, false, false
 	c.argv, c.effects = c.argv[:0], c.effects[:0]
 	c.W.Truncate(mark)
@@ -209,7 +209,8 @@ func (s *stepper) pause() (goOn bool) {
 	mark := c.W.Len()
 	s.unlock()
 	// A long reply is made longer here: it may have to be copied for that.
-	c.W.Reserve(min(mark-s.mark, mostReserved))
+	c.W.Reserve(max(c.ahead, min(mark-s.mark, mostReserved)))
+	c.ahead = 0
 	s.d.stepping.rest(s.steps)
 	s.steps++
 	s.refused = !s.retake()

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"math"
+	"runtime"
 	"strconv"
 
 	"github.com/tidwall/redcon"
@@ -77,13 +78,19 @@ func (w *Writer) Grow(n int) {
 }
 
 // Reserve makes room for n more bytes of a reply that grows and grows, by half of what
-// there is at least.
+// there is at least. It lets others run on the way: nothing preempts a long copy, and all
+// would wait for it when the garbage collector begins.
 func (w *Writer) Reserve(n int) {
-	if cap(w.buf)-len(w.buf) < n {
-		buf := make([]byte, len(w.buf), len(w.buf)+max(len(w.buf)/2, n))
-		copy(buf, w.buf)
-		w.buf = buf
+	if cap(w.buf)-len(w.buf) >= n {
+		return
 	}
+	const part = 256 << 10
+	buf := make([]byte, 0, len(w.buf)+max(len(w.buf)/2, n))
+	for rest := w.buf; len(rest) > 0; runtime.Gosched() {
+		m := min(len(rest), part)
+		buf, rest = append(buf, rest[:m]...), rest[m:]
+	}
+	w.buf = buf
 }
 
 // OK writes +OK.
