@@ -216,13 +216,12 @@ func (s *stepper) pause() (goOn bool) {
 	s.refused = !s.retake()
 	s.refusal = append(s.refusal, c.W.Bytes()[mark:]...)
 	s.began = time.Now()
-	expired := s.expires > 0 && s.began.UnixMilli() > s.expires
-	if s.stopped = s.refused || expired || s.changed.Load(); s.stopped {
-		return false
-	}
+	// Also if that was the last try: then the command runs without another pause.
 	c.absent = c.absent[:0]
 	s.d.noteAbsent(c, s.pos)
-	return true
+	expired := s.expires > 0 && s.began.UnixMilli() > s.expires
+	s.stopped = s.refused || expired || s.changed.Load()
+	return !s.stopped
 }
 
 // retake takes the locks again, when the command could begin now. False: it

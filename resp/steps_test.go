@@ -652,3 +652,28 @@ func TestStepsEntryMoves(t *testing.T) {
 		n.checkNoSteps()
 	}
 }
+
+// TestStepsDestinationWatched: a destination that comes in the pause that ends the last
+// try, and goes with the command, which then takes no pause: who watches it is told.
+func TestStepsDestinationWatched(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	n.fillBig()
+	n.stepAll()
+	n.d.stepping.tries = 1
+	watcher, other := n.newClient(2), n.newClient(2)
+	rests := 0
+	n.d.stepping.rest = func(int) {
+		if rests++; rests == 3 {
+			n.doAs(other, "SET", "{b}dst", "x")
+			n.doAs(watcher, "WATCH", "{b}dst")
+			n.doAs(other, "SADD", "{b}set", "new")
+			n.doAs(other, "DEL", "{b}set2")
+		}
+	}
+	n.expect("SINTERSTORE {b}dst {b}set {b}set2", ":0\r\n")
+	n.doAs(watcher, "MULTI")
+	if got := n.doAs(watcher, "EXEC"); got != "*-1\r\n" || rests != 3 {
+		t.Errorf("EXEC of the watcher: %q, %d pauses", got, rests)
+	}
+	n.checkNoSteps()
+}
