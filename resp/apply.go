@@ -104,11 +104,15 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone b
 	if alone && d.inSteps(c, pos, shards) {
 		c.absent = c.absent[:0] // see runMulti
 	} else {
-		c.mayPause = alone
+		c.mayPause = alone && !e.steps
 		e.handler(c)
-		if c.putOff && !d.runPutOff(c) {
-			e.handler(c)
+		if c.putOff {
+			reply.Truncate(0)
+			if !d.runPutOff(c) {
+				e.handler(c)
+			}
 		}
+		c.mayPause = false
 	}
 	d.logEffects(c)
 	if out := reply.Bytes(); len(out) > 0 && out[0] == '-' {

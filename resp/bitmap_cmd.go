@@ -164,8 +164,22 @@ func bitCount(c *Ctx) {
 		c.W.Int(0)
 		return
 	}
-	c.W.Int(store.CountBits(value, first, last))
+	n, st := int64(0), c.pauses()
+	for ; first <= last; first += bitPart {
+		n += store.CountBits(value, first, min(last, first+bitPart-1))
+		if !st.count(bitPart / 8 / bitBytes) {
+			break
+		}
+	}
+	c.W.Int(n)
 }
+
+const (
+	// bitPart is how many bits are looked at between two looks at the time.
+	bitPart = 8 << 18
+	// bitBytes is how many bytes looked at count as an element.
+	bitBytes = 512
+)
 
 func bitPos(c *Ctx) {
 	bit, ok := c.intArg(2)
@@ -209,7 +223,13 @@ func bitPos(c *Ctx) {
 		c.W.Int(-1)
 		return
 	}
-	at := store.FindBit(value, bit == 1, first, last)
+	at, st := int64(-1), c.pauses()
+	for from := first; at < 0 && from <= last; from += bitPart {
+		at = store.FindBit(value, bit == 1, from, min(last, from+bitPart-1))
+		if !st.count(bitPart / 8 / bitBytes) {
+			break
+		}
+	}
 	if at < 0 && bit == 0 && len(c.Args) < 5 {
 		at = last + 1 // zeros follow, unless the end was given
 	}

@@ -36,6 +36,7 @@ type Ctx struct {
 	inExec   bool      // run by EXEC
 	mayPause bool      // the handler may put its work off (steps.go)
 	putOff   bool      // it has, and did nothing
+	ahead    int       // bytes of the reply that are known to follow; 0 if not, or room was made
 	ran      bool      // the handler was called: the command was not refused before
 	waits    bool      // it left its client parked, and is not done
 	began    time.Time // when it, or the run that it is part of, began

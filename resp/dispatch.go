@@ -435,6 +435,7 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 	defer d.store.UnlockShard(shard)
 	c.mayPause = true
 	d.invoke(c)
+	c.mayPause = false
 	d.logEffects(c)
 	if len(c.ready) > 0 {
 		var held shardSet
@@ -487,7 +488,9 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 	if d.inSteps(c, pos, shards) {
 		c.absent = c.absent[:0] // in the pauses others may have made them
 	} else {
+		c.mayPause = !c.entry.steps
 		d.invoke(c)
+		c.mayPause = false
 	}
 	d.logEffects(c)
 	d.serveReady(c, &shards)
@@ -591,10 +594,12 @@ func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, reroute bool) {
 }
 
 func (d *Dispatcher) invoke(c *Ctx) {
-	mark := c.W.Len()
+	mark, hits, misses := c.W.Len(), c.hits, c.misses
 	c.ran = true
 	c.entry.handler(c)
 	if c.putOff {
+		c.W.Truncate(mark)
+		c.hits, c.misses = hits, misses
 		if d.runPutOff(c) {
 			return
 		}

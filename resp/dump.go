@@ -38,7 +38,11 @@ func dump(c *Ctx) {
 		c.StoreError(err)
 		return
 	}
-	c.W.Bulk(payload)
+	if c.Tx.Pause == nil {
+		c.W.Bulk(payload)
+		return
+	}
+	c.replyLarge(payload)
 }
 
 // restoreElement is how many bytes of a payload count as an element.

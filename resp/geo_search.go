@@ -223,7 +223,7 @@ func geoSearch(c *Ctx, g geoCommand) {
 		return
 	}
 	var places []found
-	st := pauses{tx: &c.Tx}
+	st := c.pauses()
 	if z.Exists() {
 		places = o.search(&st)
 	}
@@ -238,6 +238,9 @@ func geoSearch(c *Ctx, g geoCommand) {
 	c.W.Array(len(places))
 	for i := range places {
 		o.reply(c, &places[i])
+		if !st.replied() {
+			return
+		}
 	}
 }
 

@@ -143,10 +143,10 @@ func (c *Ctx) replyField(h *store.Hash, field []byte) (found bool) {
 
 func hgetAll(c *Ctx, fields, values bool) {
 	h, ok := c.readHash()
-	if !ok {
+	if !ok || c.postpone(h.Size()) {
 		return
 	}
-	header, n := c.W.Defer(), 0
+	header, n, st := c.deferHeader(), 0, c.pauses()
 	h.Each(func(field, value []byte, _ int64) bool {
 		if fields {
 			c.W.Bulk(field)
@@ -155,7 +155,7 @@ func hgetAll(c *Ctx, fields, values bool) {
 			c.W.Bulk(value)
 		}
 		n++
-		return true
+		return st.replied()
 	})
 	if fields && values {
 		c.W.SetMap(header, n)
@@ -305,6 +305,14 @@ func (c *Ctx) refuseRandomReply(mark int) {
 	}
 }
 
+// randomElements is how many of n elements HRANDFIELD and its like draw.
+func randomElements(count int64, n int) int {
+	if count < 0 {
+		return int(-count)
+	}
+	return int(min(count, int64(n)))
+}
+
 // randomCount is argument 2 as the count of HRANDFIELD and SRANDMEMBER. Not ok:
 // it replied with the error.
 func (c *Ctx) randomCount() (n int64, ok bool) {
@@ -343,17 +351,17 @@ func hrandField(c *Ctx) {
 		return
 	}
 	h, ok := c.readHash()
-	if !ok {
+	if !ok || c.postpone(randomElements(count, h.Size())) {
 		return
 	}
-	mark, header, n := c.W.Len(), c.W.Defer(), 0
+	mark, header, n, st := c.W.Len(), c.deferHeader(), 0, c.pauses()
 	most := c.maxRandomReply()
 	reply := func(field, value []byte) bool {
 		n++
 		switch {
 		case !values:
 			c.W.Bulk(field)
-			return c.W.Len() < most
+			return st.replied() && c.W.Len() < most
 		case c.W.RESP3():
 			c.W.Array(2)
 		default:
@@ -361,7 +369,7 @@ func hrandField(c *Ctx) {
 		}
 		c.W.Bulk(field)
 		c.W.Bulk(value)
-		return c.W.Len() < most
+		return st.replied() && c.W.Len() < most
 	}
 	if count < 0 {
 		h.Random(int(-count), reply)
@@ -370,7 +378,8 @@ func hrandField(c *Ctx) {
 			return
 		}
 	} else {
-		h.Sample(int(min(count, math.MaxInt32)), func(field, value []byte) { reply(field, value) })
+		most = math.MaxInt
+		h.Sample(int(min(count, math.MaxInt32)), reply)
 	}
 	c.W.SetArray(header, n)
 }

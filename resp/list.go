@@ -163,14 +163,14 @@ func (c *Ctx) replyElements(l *store.List, first, count int, reverse bool) bool 
 	if count == 0 {
 		return true
 	}
-	st := pauses{tx: &c.Tx}
+	st := c.pauses()
 	if reverse {
 		first += count - 1
 	}
 	l.Walk(first, reverse, func(value []byte) bool {
 		c.W.Bulk(value)
 		count--
-		return st.next() && count > 0
+		return st.replied() && count > 0
 	})
 	return !st.stopped
 }
@@ -223,7 +223,8 @@ func linsert(c *Ctx) {
 		c.W.Int(0)
 		return
 	}
-	found, err := l.Insert(c.Args[3], before, c.Args[4])
+	st := c.pauses()
+	found, err := l.Insert(c.Args[3], before, c.Args[4], st.count)
 	switch {
 	case err != nil:
 		c.StoreError(err)
@@ -292,8 +293,11 @@ func lrange(c *Ctx) {
 	if !ok {
 		return
 	}
-	if l, ok := c.readList(); ok {
-		first, count := clampRange(start, end, l.Len())
+	l, ok := c.readList()
+	if !ok {
+		return
+	}
+	if first, count := clampRange(start, end, l.Len()); !c.postpone(count) {
 		c.replyElements(&l, first, count, false)
 	}
 }
@@ -399,7 +403,8 @@ func lpos(c *Ctx) {
 	}
 	header, n, matches := c.W.Defer(), 0, int64(0)
 	most := int(min(o.maxLen, math.MaxInt))
-	l.Find(c.Args[2], reverse, most, func(i int) bool {
+	st := c.pauses()
+	l.Find(c.Args[2], reverse, most, st.count, func(i int) bool {
 		if matches++; matches < o.rank {
 			return true
 		}

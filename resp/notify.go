@@ -120,6 +120,7 @@ func (c *Ctx) NotifyStored(class NotifyClass, event string, k store.Key, n int, 
 func (c *Ctx) Looked(k store.Key, found bool) {
 	c.Hit(found)
 	if !found {
+		c.mayPause = c.mayPause && !c.d.notify.has(NotifyMiss) // it is told once
 		c.Notify(NotifyMiss, "keymiss", k.Name)
 	}
 }

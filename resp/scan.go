@@ -4,9 +4,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"respkv/cluster/hashslot"
 	"respkv/internal/glob"
+	"respkv/internal/threads"
 	"respkv/resp/proto"
 	"respkv/store"
 )
@@ -35,6 +37,9 @@ type scanner struct {
 	names []byte // of the last step, one after the other
 	found []scanned
 
+	began time.Time // of the keys read since the last rest
+	rests int
+
 	slot  uint16 // last slot looked up in view
 	shown bool   // what it said
 	begun bool
@@ -55,14 +60,30 @@ const scannerKept = 64 << 10
 
 func newScanner(c *Ctx) *scanner {
 	s := scanners.Get().(*scanner)
-	s.c, s.view, s.w = c, c.slotView(), c.W
+	s.c, s.view, s.w, s.began = c, c.slotView(), c.W, c.began
 	if !s.view.all() {
 		c.Tx.KeepExpired = true // only the primary of a slot removes keys
 	}
 	return s
 }
 
+// rest lets others go on, once reading has taken long: no lock is held between two steps.
+func (s *scanner) rest() {
+	if s.c.inScript || s.c.inExec || time.Since(s.began) < s.c.d.stepping.step {
+		return
+	}
+	if s.rests == 0 {
+		threads.Begin()
+	}
+	s.c.d.stepping.rest(s.rests)
+	s.rests++
+	s.began = time.Now()
+}
+
 func (s *scanner) release() {
+	if s.rests > 0 {
+		threads.End()
+	}
 	if cap(s.names) > scannerKept || s.own.Cap() > scannerKept {
 		return
 	}
@@ -125,10 +146,13 @@ func keys(c *Ctx) {
 	s := newScanner(c)
 	defer s.release()
 	s.match(c.Args[1])
-	header, n := c.W.Defer(), 0
+	mark, n := c.W.Len(), 0
+	header := c.W.DeferRoom()
 	for cursor := uint64(0); ; {
 		next, selected := s.step(cursor, scanStep)
 		n += selected
+		s.rest()
+		c.W.Reserve(min(c.W.Len()-mark, mostReserved))
 		if next == 0 {
 			break
 		}
@@ -177,6 +201,8 @@ func scan(c *Ctx) {
 		if cursor == 0 || count == 0 {
 			break
 		}
+		s.rest()
+		s.own.Reserve(min(s.own.Len(), mostReserved))
 	}
 	c.W.Array(2)
 	c.W.BulkString(strconv.FormatUint(cursor, 10))

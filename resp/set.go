@@ -99,11 +99,18 @@ func (c *Ctx) notifyRemoved(s *store.Set, removed int) {
 
 func smembers(c *Ctx) {
 	s, ok := c.readSet()
-	if !ok {
+	if !ok || c.postpone(s.Len()) {
 		return
 	}
+	c.replyMembers(&s)
+}
+
+// replyMembers replies with all members, in steps. False: end with ErrChanged.
+func (c *Ctx) replyMembers(s *store.Set) bool {
 	c.W.Set(s.Len())
-	s.Each(func(member []byte) bool { c.W.Bulk(member); return true })
+	st := c.pauses()
+	s.Each(func(member []byte) bool { c.W.Bulk(member); return st.replied() })
+	return !st.stopped
 }
 
 func sismember(c *Ctx) {
@@ -166,15 +173,19 @@ func spop(c *Ctx) {
 		return
 	}
 	if n := int64(s.Len()); count >= n {
+		if c.postpone(int(n)) {
+			return
+		}
 		c.Hit(true) // the members are read, as by SMEMBERS
-		c.W.Set(int(n))
-		s.Each(func(member []byte) bool { c.W.Bulk(member); return true })
+		if !c.replyMembers(&s) {
+			return
+		}
 		c.Notify(NotifySet, "spop", c.Args[1])
 		c.remove(c.Key(1))
 		return
 	}
 	var members [][]byte
-	s.Sample(int(count), func(m []byte) { members = append(members, append([]byte(nil), m...)) })
+	s.Sample(int(count), func(m []byte) bool { members = append(members, append([]byte(nil), m...)); return true })
 	header := c.W.Defer()
 	for _, m := range members {
 		c.W.Bulk(m)
@@ -227,12 +238,15 @@ func srandMember(c *Ctx) {
 	if !ok {
 		return
 	}
-	mark, header, n := c.W.Len(), c.W.Defer(), 0
+	if c.postpone(randomElements(count, s.Len())) {
+		return
+	}
+	mark, header, n, st := c.W.Len(), c.deferHeader(), 0, c.pauses()
 	most := c.maxRandomReply()
 	reply := func(member []byte) bool {
 		c.W.Bulk(member)
 		n++
-		return c.W.Len() < most
+		return st.replied() && c.W.Len() < most
 	}
 	if count < 0 {
 		s.Random(int(-count), reply)
@@ -241,7 +255,8 @@ func srandMember(c *Ctx) {
 			return
 		}
 	} else {
-		s.Sample(int(min(count, math.MaxInt32)), func(member []byte) { reply(member) })
+		most = math.MaxInt
+		s.Sample(int(min(count, math.MaxInt32)), reply)
 	}
 	c.W.SetArray(header, n)
 }

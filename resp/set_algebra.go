@@ -40,6 +40,9 @@ func isSet(t store.Type) bool { return t == store.TypeSet }
 // combine is SUNION, SINTER and SDIFF.
 func combine(c *Ctx, op store.SetOp) {
 	keys := c.keys(1, len(c.Args))
+	if c.postpone(c.elementsOf(op, keys)) {
+		return
+	}
 	c.lookedAll(keys, isSet)
 	r, err := c.Tx.Combine(op, keys)
 	if err != nil {
@@ -48,7 +51,8 @@ func combine(c *Ctx, op store.SetOp) {
 	}
 	defer r.Close()
 	c.W.Set(r.Len())
-	r.Each(func(member []byte) bool { c.W.Bulk(member); return true })
+	st := c.pauses()
+	r.Each(func(member []byte) bool { c.W.Bulk(member); return st.replied() })
 }
 
 // combineStore is SUNIONSTORE, SINTERSTORE and SDIFFSTORE.
@@ -96,6 +100,9 @@ func sinterCard(c *Ctx) {
 		}
 	}
 	keys := c.keys(2, end)
+	if c.postpone(c.elementsOf(store.Intersection, keys)) {
+		return
+	}
 	c.lookedAll(keys, isSet)
 	count, err := c.Tx.IntersectionLen(keys, int(limit))
 	if err != nil {

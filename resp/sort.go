@@ -128,7 +128,7 @@ func sortKey(c *Ctx, stores bool) {
 	if o.looksUp() {
 		c.Tx.Pause = nil // what it looks up is not watched
 	}
-	st := pauses{tx: &c.Tx}
+	st := c.pauses()
 	elements, err := c.sortElements(k, t, o.asIs && o.desc, &st)
 	if err != nil {
 		c.StoreError(err)
@@ -147,7 +147,7 @@ func sortKey(c *Ctx, stores bool) {
 	if o.target > 0 {
 		o.store(c, elements, &st)
 	} else {
-		o.reply(c, elements)
+		o.reply(c, elements, &st)
 	}
 }
 
@@ -287,7 +287,8 @@ func (o *sortOptions) cut(elements []sortElement) []sortElement {
 	return elements
 }
 
-func (o *sortOptions) reply(c *Ctx, elements []sortElement) {
+// reply replies with the elements, in steps.
+func (o *sortOptions) reply(c *Ctx, elements []sortElement, st *pauses) {
 	c.W.Array(len(elements) * max(1, len(o.get)))
 	for i := range elements {
 		if len(o.get) == 0 {
@@ -299,6 +300,9 @@ func (o *sortOptions) reply(c *Ctx, elements []sortElement) {
 			} else {
 				c.W.Null()
 			}
+		}
+		if !st.replied() {
+			return
 		}
 	}
 }

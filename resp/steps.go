@@ -42,6 +42,7 @@ type stepper struct {
 	stopped bool        // a pause ended the try
 	refused bool        // for good
 	refusal []byte      // the reply that says so
+	mark    int         // where the reply of the command begins
 }
 
 // stepping says when and how commands run in steps.
@@ -57,6 +58,10 @@ var defaultStepping = stepping{from: 10_000, tries: 4, step: 300 * time.Microsec
 // pausePoll is how often a command that CLIENT PAUSE, or a script, holds back in the
 // middle looks whether that is over.
 const pausePoll = 5 * time.Millisecond
+
+// mostReserved is how much room for more of a reply is made in a pause: about what one
+// step writes.
+const mostReserved = 1 << 20
 
 // stepwise are the commands that call store operations that take pauses, and do
 // nothing before the last pause that could not be done again.
@@ -78,9 +83,9 @@ func (d *Dispatcher) inSteps(c *Ctx, pos []int, shards shardSet) (done bool) {
 }
 
 // postpone is asked by a handler that has found how many elements it has to deal with, and
-// has done nothing yet. True: it is to return at once, and will be called again, with
-// pauses. This costs commands on small values no more than a comparison; those that do
-// not know before, or have several keys, are stepwise.
+// has done nothing yet but reply. True: it is to return at once, and will be called again,
+// with pauses. This costs commands on small values no more than a comparison. Those that
+// do not know before count what they look at (Ctx.pauses), or are stepwise.
 func (c *Ctx) postpone(elements int) bool {
 	if elements < c.d.stepping.from || !c.mayPause {
 		return false
@@ -89,13 +94,19 @@ func (c *Ctx) postpone(elements int) bool {
 	return true
 }
 
-// runPutOff runs a command whose handler has put its work off; its first key is the
-// only one. False: it has been tried too often.
+// runPutOff runs a command whose handler has put its work off; the shards of its keys are
+// locked, and no others. False: it has been tried too often.
 func (d *Dispatcher) runPutOff(c *Ctx) (done bool) {
 	c.putOff = false
+	pos, err := c.Cmd.AppendKeys(nil, c.Args)
+	if err != nil {
+		return false
+	}
 	var shards shardSet
-	shards.add(c.key.Shard())
-	done = d.tryInSteps(c, []int{c.keyPos}, shards, 0)
+	for _, p := range pos {
+		shards.add(c.Key(p).Shard())
+	}
+	done = d.tryInSteps(c, pos, shards, 0)
 	if done {
 		c.absent = c.absent[:0] // see runMulti
 	}
@@ -165,6 +176,7 @@ func (s *stepper) run() (done bool) {
 	defer s.end()
 	c := s.c
 	mark, hits, misses := c.W.Len(), c.hits, c.misses
+	s.mark = mark
 	s.began = time.Now()
 	c.Tx.Pause = s.pause
 	defer func() { c.Tx.Pause = nil }()
@@ -176,7 +188,7 @@ func (s *stepper) run() (done bool) {
 		}
 		return true
 	}
-	c.hits, c.misses, c.ran = hits, misses, false
+	c.hits, c.misses, c.ran, c.ahead = hits, misses, false, 0
 	c.dirty, c.keep, c.touched, c.silent = 0, false, false, false
 	c.argv, c.effects = c.argv[:0], c.effects[:0]
 	c.W.Truncate(mark)
@@ -196,18 +208,20 @@ func (s *stepper) pause() (goOn bool) {
 	c := s.c
 	mark := c.W.Len()
 	s.unlock()
+	// A long reply is made longer here: it may have to be copied for that.
+	c.W.Reserve(max(c.ahead, min(mark-s.mark, mostReserved)))
+	c.ahead = 0
 	s.d.stepping.rest(s.steps)
 	s.steps++
 	s.refused = !s.retake()
 	s.refusal = append(s.refusal, c.W.Bytes()[mark:]...)
 	s.began = time.Now()
-	expired := s.expires > 0 && s.began.UnixMilli() > s.expires
-	if s.stopped = s.refused || expired || s.changed.Load(); s.stopped {
-		return false
-	}
+	// Also if that was the last try: then the command runs without another pause.
 	c.absent = c.absent[:0]
 	s.d.noteAbsent(c, s.pos)
-	return true
+	expired := s.expires > 0 && s.began.UnixMilli() > s.expires
+	s.stopped = s.refused || expired || s.changed.Load()
+	return !s.stopped
 }
 
 // retake takes the locks again, when the command could begin now. False: it

@@ -3,6 +3,7 @@ package resp
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ func (n *testNode) fillBig() {
 	n.do("XREADGROUP", "GROUP", "g", "ann", "COUNT", "500", "STREAMS", "{b}stream", ">")
 	n.fill("{b}twice", "RPUSH", 16*bigElements, func(i int) []string { return []string{strings.Repeat("element", 10) + fmt.Sprint(i%7)} })
 	n.do("SET", "{b}string", strings.Repeat("0123456789", 2*1<<20/10))
+	n.do("SETRANGE", "{b}zeros", fmt.Sprint(1<<20), "\x01")
 	n.fill("{b}geo", "GEOADD", 2*bigElements, func(i int) []string { return []string{fmt.Sprint(i % 50), fmt.Sprint(i / 50), fmt.Sprint(i)} })
 	n.do("PEXPIREAT", "{b}zset", "99999999999999")
 	n.do("PEXPIREAT", "{b}twice", "99999999999999")
@@ -87,6 +89,17 @@ var stepLines = []string{
 	"DUMP {b}list", "DUMP {b}set", "DUMP {b}zset", "DUMP {b}hash",
 	"SORT {b}set ALPHA STORE {b}dst", "SORT {b}set ALPHA DESC LIMIT 10 300 STORE {b}set", "SORT {b}list ALPHA STORE {b}to",
 	"SORT {b}zset BY nosort GET # STORE {b}to", "SORT {b}list STORE {b}to", "SORT {b}set ALPHA LIMIT 1 1",
+	"HGETALL {b}hash", "HKEYS {b}hash", "HVALS {b}hash", "SMEMBERS {b}set", "LRANGE {b}list 5 -5", "LRANGE {b}list 0 -1",
+	"ZRANGE {b}zset 0 -1 WITHSCORES", "ZREVRANGE {b}zset 3 -4", "ZRANGEBYSCORE {b}zset 3 90 WITHSCORES LIMIT 7 700", "ZRANGEBYLEX {b}zset - +",
+	"XRANGE {b}stream - +", "XREVRANGE {b}stream + - COUNT 700", "XREAD STREAMS {b}stream {b}none {b}stream 0 0 0-300",
+	"SUNION {b}set {b}set2", "SINTER {b}set {b}set2", "SDIFF {b}set {b}set2 {b}none", "SINTERCARD 2 {b}set {b}set2", "SINTERCARD 2 {b}set {b}set2 LIMIT 400",
+	"ZUNION 2 {b}zset {b}set WITHSCORES", "ZINTER 2 {b}zset {b}set", "ZDIFF 2 {b}zset {b}set2", "ZINTERCARD 2 {b}zset {b}set", "ZUNION 2 {b}zset {b}set WEIGHTS 1",
+	"LPOS {b}list none", "LPOS {b}twice " + someElement + " COUNT 0", "LPOS {b}twice " + someElement + " RANK -900 MAXLEN 9000", "LPOS {b}twice " + someElement,
+	"LINSERT {b}list BEFORE none x", "LINSERT {b}list AFTER " + strings.Repeat("element", 20) + "3000 x",
+	"GEOSEARCH {b}geo FROMLONLAT 1 1 BYRADIUS 20000 km ASC WITHDIST", "GEORADIUS_RO {b}geo 1 1 20000 km",
+	"GET {b}string", "GETRANGE {b}string 10 -10", "SUBSTR {b}string 5 9", "GETDEL {b}string", "GETEX {b}string PXAT 99999999999999",
+	"GETSET {b}string x", "SET {b}string x GET", "BITCOUNT {b}string", "BITCOUNT {b}string 9 -9 BIT", "BITPOS {b}string 0 3", "BITPOS {b}zeros 1", "BITPOS {b}zeros 0",
+	"SORT_RO {b}list ALPHA DESC", "SORT_RO {b}set ALPHA",
 }
 
 // someElement is one of those that come again and again in a list of fillBig.
@@ -98,12 +111,13 @@ func readsLittle(line string) bool {
 		strings.HasSuffix(line, "LIMIT 3 400") || strings.HasSuffix(line, "x") ||
 		strings.HasPrefix(line, "LREM {b}twice 3") || strings.HasPrefix(line, "LREM {b}twice -3") ||
 		strings.HasPrefix(line, "LTRIM {b}twice 3 ") || line == "LTRIM {b}twice 5 4" || line == "LPOP {b}twice 3" || line == "ZPOPMAX {b}zset 3" ||
+		strings.HasPrefix(line, "SUBSTR") || strings.HasPrefix(line, "BITPOS {b}string") || strings.HasSuffix(line, "zeros 0") || line == "LPOS {b}twice "+someElement ||
 		line == "ZREMRANGEBYSCORE {b}zset -inf +inf" || line == "ZREMRANGEBYLEX {b}zset - [z" || line == "ZREMRANGEBYRANK {b}zset 5 9"
 }
 
-// namesAll says whether the effects of a line name each of few elements.
+// namesAll says whether the effects of a line name each of few elements, or do not read.
 func namesAll(line string) bool {
-	return strings.HasPrefix(line, "ZPOP") || strings.HasPrefix(line, "GEO") && strings.Contains(line, "3000 km")
+	return strings.HasPrefix(line, "ZPOP") || strings.HasPrefix(line, "GETDEL") || strings.HasPrefix(line, "GETEX") || strings.HasPrefix(line, "SET ") || strings.HasPrefix(line, "GEO") && strings.Contains(line, "3000 km")
 }
 
 // TestStepsLikePlain compares replies, data, effects and events of commands that
@@ -116,6 +130,7 @@ func TestStepsLikePlain(t *testing.T) {
 				reply, events string
 				effects       []string
 				data          []storedKey
+				hits, misses  int64
 			}
 			for i := range outcome {
 				o := &outcome[i]
@@ -131,7 +146,9 @@ func TestStepsLikePlain(t *testing.T) {
 				listener := n.newClient(2)
 				n.doAs(listener, "PSUBSCRIBE", "__key*")
 				n.log.take()
+				o.hits, o.misses = n.d.stats.hits.Load(), n.d.stats.misses.Load()
 				o.reply = n.do(strings.Fields(line)...)
+				o.hits, o.misses = n.d.stats.hits.Load()-o.hits, n.d.stats.misses.Load()-o.misses
 				for _, e := range n.log.take() {
 					o.effects = append(o.effects, e.String())
 				}
@@ -144,6 +161,9 @@ func TestStepsLikePlain(t *testing.T) {
 			}
 			if outcome[0].reply != outcome[1].reply || outcome[0].events != outcome[1].events {
 				t.Errorf("replies %q and %q, events %q and %q", outcome[0].reply, outcome[1].reply, outcome[0].events, outcome[1].events)
+			}
+			if outcome[0].hits != outcome[1].hits || outcome[0].misses != outcome[1].misses {
+				t.Errorf("%d hits and %d misses, in steps %d and %d", outcome[0].hits, outcome[0].misses, outcome[1].hits, outcome[1].misses)
 			}
 			if !slices.Equal(outcome[0].effects, outcome[1].effects) {
 				t.Errorf("effects %q and %q", outcome[0].effects, outcome[1].effects)
@@ -176,26 +196,47 @@ func (n *testNode) checkNoSteps() {
 func TestStepsAgain(t *testing.T) {
 	oneGoroutine(t)
 	changes := map[string][]string{
-		"SUNIONSTORE {b}dst {b}set {b}none":         {"SADD {b}set new", "SREM {b}set m1", "SADD {b}none x", "DEL {b}set", "PEXPIREAT {b}set 1", "RENAME {b}set2 {b}set", "SPOP {b}set 3", "FLUSHDB"},
-		"SINTERSTORE {b}dst {b}set {b}set2":         {"SADD {b}set new", "DEL {b}set2", "SET {b}set2 x", "SMOVE {b}set {b}set2 m999"},
-		"SDIFFSTORE {b}dst {b}set {b}set2":          {"SADD {b}set new", "DEL {b}set2", "FLUSHALL"},
-		"ZUNIONSTORE {b}dst 2 {b}zset {b}set":       {"ZADD {b}zset 7 new", "SREM {b}set m4", "ZPOPMIN {b}zset 10"},
-		"ZINTERSTORE {b}dst 2 {b}zset {b}set":       {"ZADD {b}zset 7 m4", "UNLINK {b}zset"},
-		"ZDIFFSTORE {b}dst 2 {b}zset {b}set2":       {"ZADD {b}zset 7 new", "DEL {b}set2"},
-		"ZRANGESTORE {b}dst {b}zset 0 -1":           {"ZREMRANGEBYRANK {b}zset 0 10", "ZINCRBY {b}zset 1 m5"},
-		"COPY {b}hash {b}dst":                       {"HSET {b}hash f1 x", "HDEL {b}hash f7", "HPEXPIREAT {b}hash 1 FIELDS 1 f3", "PEXPIREAT {b}hash 99999999999999"},
-		"COPY {b}list {b}dst":                       {"LPUSH {b}list x", "LTRIM {b}list 1 10", "LSET {b}list 5 x"},
-		"COPY {b}string {b}dst":                     {"APPEND {b}string x", "SETRANGE {b}string 5 x", "DEL {b}string", "SET {b}string x"},
-		"LREM {b}twice 0 " + someElement:            {"LPUSH {b}twice " + someElement, "LTRIM {b}twice 1 10", "LSET {b}twice 5 x", "UNLINK {b}twice", "RENAME {b}twice {b}to"},
-		"ZREMRANGEBYRANK {b}zset 3 -400":            {"ZADD {b}zset 7 new", "ZINCRBY {b}zset 1 m5", "DEL {b}zset", "PERSIST {b}zset"},
-		"SORT {b}set ALPHA STORE {b}dst":            {"SADD {b}set new", "SREM {b}set m1", "DEL {b}set", "SET {b}set x"},
-		"LTRIM {b}twice 15900 16100":                {"LPUSH {b}twice x", "RPOP {b}twice", "LTRIM {b}twice 1 10", "UNLINK {b}twice", "PERSIST {b}twice"},
-		"LPOP {b}twice 9000":                        {"LPUSH {b}twice x", "RPOP {b}twice", "LSET {b}twice 5 x", "SET {b}twice x"},
-		"ZPOPMIN {b}zset 900":                       {"ZADD {b}zset 0 new", "ZPOPMIN {b}zset 950", "DEL {b}zset"},
-		"GEORADIUS {b}geo 1 1 9999 km STORE {b}dst": {"ZREM {b}geo 5", "GEOADD {b}geo 1 1 new", "DEL {b}geo"},
-		"DUMP {b}set":                               {"SADD {b}set new", "DEL {b}set", "RENAME {b}set2 {b}set"},
-		"DUMP {b}list":                              {"LPUSH {b}list x", "LTRIM {b}list 1 10"},
-		"COPY {b}stream {b}dst":                     {"XADD {b}stream * a b", "XTRIM {b}stream MAXLEN 3", "XACK {b}stream g 0-1", "XGROUP DESTROY {b}stream g"},
+		"SUNIONSTORE {b}dst {b}set {b}none":                    {"SADD {b}set new", "SREM {b}set m1", "SADD {b}none x", "DEL {b}set", "PEXPIREAT {b}set 1", "RENAME {b}set2 {b}set", "SPOP {b}set 3", "FLUSHDB"},
+		"SINTERSTORE {b}dst {b}set {b}set2":                    {"SADD {b}set new", "DEL {b}set2", "SET {b}set2 x", "SMOVE {b}set {b}set2 m999"},
+		"SDIFFSTORE {b}dst {b}set {b}set2":                     {"SADD {b}set new", "DEL {b}set2", "FLUSHALL"},
+		"ZUNIONSTORE {b}dst 2 {b}zset {b}set":                  {"ZADD {b}zset 7 new", "SREM {b}set m4", "ZPOPMIN {b}zset 10"},
+		"ZINTERSTORE {b}dst 2 {b}zset {b}set":                  {"ZADD {b}zset 7 m4", "UNLINK {b}zset"},
+		"ZDIFFSTORE {b}dst 2 {b}zset {b}set2":                  {"ZADD {b}zset 7 new", "DEL {b}set2"},
+		"ZRANGESTORE {b}dst {b}zset 0 -1":                      {"ZREMRANGEBYRANK {b}zset 0 10", "ZINCRBY {b}zset 1 m5"},
+		"COPY {b}hash {b}dst":                                  {"HSET {b}hash f1 x", "HDEL {b}hash f7", "HPEXPIREAT {b}hash 1 FIELDS 1 f3", "PEXPIREAT {b}hash 99999999999999"},
+		"COPY {b}list {b}dst":                                  {"LPUSH {b}list x", "LTRIM {b}list 1 10", "LSET {b}list 5 x"},
+		"COPY {b}string {b}dst":                                {"APPEND {b}string x", "SETRANGE {b}string 5 x", "DEL {b}string", "SET {b}string x"},
+		"LREM {b}twice 0 " + someElement:                       {"LPUSH {b}twice " + someElement, "LTRIM {b}twice 1 10", "LSET {b}twice 5 x", "UNLINK {b}twice", "RENAME {b}twice {b}to"},
+		"ZREMRANGEBYRANK {b}zset 3 -400":                       {"ZADD {b}zset 7 new", "ZINCRBY {b}zset 1 m5", "DEL {b}zset", "PERSIST {b}zset"},
+		"SORT {b}set ALPHA STORE {b}dst":                       {"SADD {b}set new", "SREM {b}set m1", "DEL {b}set", "SET {b}set x"},
+		"LTRIM {b}twice 15900 16100":                           {"LPUSH {b}twice x", "RPOP {b}twice", "LTRIM {b}twice 1 10", "UNLINK {b}twice", "PERSIST {b}twice"},
+		"LPOP {b}twice 9000":                                   {"LPUSH {b}twice x", "RPOP {b}twice", "LSET {b}twice 5 x", "SET {b}twice x"},
+		"ZPOPMIN {b}zset 900":                                  {"ZADD {b}zset 0 new", "ZPOPMIN {b}zset 950", "DEL {b}zset"},
+		"GEORADIUS {b}geo 1 1 9999 km STORE {b}dst":            {"ZREM {b}geo 5", "GEOADD {b}geo 1 1 new", "DEL {b}geo"},
+		"DUMP {b}set":                                          {"SADD {b}set new", "DEL {b}set", "RENAME {b}set2 {b}set"},
+		"DUMP {b}list":                                         {"LPUSH {b}list x", "LTRIM {b}list 1 10"},
+		"HGETALL {b}hash":                                      {"HDEL {b}hash f7", "HPEXPIREAT {b}hash 1 FIELDS 1 f3", "SET {b}hash x"},
+		"SMEMBERS {b}set":                                      {"SREM {b}set m3", "RENAME {b}set2 {b}set"},
+		"LRANGE {b}list 0 -1":                                  {"LPUSH {b}list x", "UNLINK {b}list"},
+		"ZRANGE {b}zset 0 -1 WITHSCORES":                       {"ZREMRANGEBYRANK {b}zset 3 -400"},
+		"ZRANGEBYSCORE {b}zset 3 90":                           {"ZINCRBY {b}zset 1 m5"},
+		"XRANGE {b}stream - +":                                 {"XADD {b}stream 5-5 a b", "XTRIM {b}stream MAXLEN 3"},
+		"XREAD STREAMS {b}stream 0":                            {"DEL {b}stream", "SET {b}stream x"},
+		"SUNION {b}set {b}set2":                                {"SMOVE {b}set {b}set2 m999"},
+		"SINTER {b}set {b}set2":                                {"DEL {b}set2"},
+		"SINTERCARD 2 {b}set {b}set2":                          {"SREM {b}set m0"},
+		"ZUNION 2 {b}zset {b}set":                              {"SREM {b}set m4"},
+		"ZINTERCARD 2 {b}zset {b}set":                          {"ZREM {b}zset m4"},
+		"LPOS {b}list none":                                    {"RPUSH {b}list none"},
+		"LINSERT {b}list BEFORE none x":                        {"RPUSH {b}list none", "DEL {b}list"},
+		"GEOSEARCH {b}geo FROMLONLAT 1 1 BYRADIUS 9999 km ASC": {"ZREM {b}geo 5"},
+		"GET {b}string":                                        {"SETRANGE {b}string 5 x", "DEL {b}string", "RENAME {b}set {b}string"},
+		"GETDEL {b}string":                                     {"APPEND {b}string x"},
+		"GETSET {b}string x":                                   {"DEL {b}string"},
+		"BITCOUNT {b}string":                                   {"SETBIT {b}string 7 1"},
+		"BITPOS {b}zeros 1":                                    {"SETBIT {b}zeros 7 1"},
+		"SORT_RO {b}list ALPHA DESC":                           {"LPUSH {b}list x"},
+		"COPY {b}stream {b}dst":                                {"XADD {b}stream * a b", "XTRIM {b}stream MAXLEN 3", "XACK {b}stream g 0-1", "XGROUP DESTROY {b}stream g"},
 	}
 	for line, all := range changes {
 		for _, change := range all {
@@ -470,4 +511,169 @@ func TestStepsRestore(t *testing.T) {
 		primary.checkNoSteps()
 		replica.checkNoSteps()
 	}
+}
+
+// TestStepsOfKeys: KEYS and SCAN of many rest between steps, without a lock, and not
+// within EXEC or a script.
+func TestStepsOfKeys(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	var line []string
+	for i := range 2000 {
+		line = append(line, fmt.Sprint("key:", i), "v")
+	}
+	n.do(append([]string{"MSET"}, line...)...)
+	n.d.stepping.step = 0
+	rests := 0
+	other := n.newClient(2)
+	n.d.stepping.rest = func(int) {
+		rests++
+		n.doAs(other, "SET", "key:7", "w")
+	}
+	n.do("MULTI")
+	n.do("KEYS", "*")
+	n.do("SCAN", "0", "COUNT", "3000")
+	n.do("EXEC")
+	n.do("EVAL", "return redis.call('keys', '*')", "0")
+	if rests > 0 {
+		t.Errorf("%d rests within EXEC and a script", rests)
+	}
+	n.do("PING")
+	if reply := n.do("KEYS", "key:*"); !strings.HasPrefix(reply, "*2000\r\n") || strings.Count(reply, "\r\n") != 4001 || rests == 0 {
+		t.Errorf("KEYS: %d lines, %.20q..., %d rests", strings.Count(reply, "\r\n"), reply, rests)
+	}
+	rests = 0
+	if reply := n.do("SCAN", "0", "COUNT", "3000"); strings.Count(reply, "\r\n") != 4004 || rests == 0 {
+		t.Errorf("SCAN: %d lines, %.40q..., %d rests", strings.Count(reply, "\r\n"), reply, rests)
+	}
+}
+
+// TestStepsOfChance: commands that draw elements take pauses, and draw from what is there
+// at their end.
+func TestStepsOfChance(t *testing.T) {
+	oneGoroutine(t)
+	n := newTestNode(t, nil, nil)
+	n.fillBig()
+	n.stepAll()
+	other := n.newClient(2)
+	for _, line := range []string{
+		"SRANDMEMBER {b}set 100", "SRANDMEMBER {b}set 900", "SRANDMEMBER {b}set 2000", "SRANDMEMBER {b}set -3000",
+		"ZRANDMEMBER {b}zset 300", "ZRANDMEMBER {b}zset 999", "ZRANDMEMBER {b}zset -700 WITHSCORES",
+		"HRANDFIELD {b}hash 300", "HRANDFIELD {b}hash 999", "HRANDFIELD {b}hash 1000 WITHVALUES", "HRANDFIELD {b}hash -500",
+	} {
+		words := strings.Fields(line)
+		removed, rests := "", 0
+		n.d.stepping.rest = func(int) {
+			if rests++; rests > 1 {
+				return
+			}
+			first := bulks(t, n.doAs(other, map[string]string{"{b}set": "SRANDMEMBER", "{b}zset": "ZRANDMEMBER", "{b}hash": "HRANDFIELD"}[words[1]], words[1], "1"))
+			removed = first[0]
+			n.doAs(other, map[string]string{"{b}set": "SREM", "{b}zset": "ZREM", "{b}hash": "HDEL"}[words[1]], words[1], removed)
+		}
+		got := bulks(t, n.do(words...))
+		if rests == 0 {
+			t.Errorf("%s: no pause", line)
+		}
+		width := 1
+		if len(words) > 3 {
+			width = 2
+		}
+		seen := map[string]bool{}
+		for i := 0; i < len(got); i += width {
+			if got[i] == removed {
+				t.Errorf("%s: drew %s, which was removed", line, removed)
+			}
+			if seen[got[i]] && !strings.Contains(line, " -") {
+				t.Errorf("%s: drew %s twice", line, got[i])
+			}
+			seen[got[i]] = true
+		}
+		count, err := strconv.Atoi(strings.TrimPrefix(words[2], "-"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := strconv.Atoi(strings.Trim(n.do(map[string]string{"{b}set": "SCARD", "{b}zset": "ZCARD", "{b}hash": "HLEN"}[words[1]], words[1]), ":\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := min(count, have); !strings.Contains(line, " -") && len(got)/width != want {
+			t.Errorf("%s: drew %d, want %d", line, len(got)/width, want)
+		} else if strings.Contains(line, " -") && len(got)/width != count {
+			t.Errorf("%s: drew %d", line, len(got)/width)
+		}
+	}
+	rests := 0
+	n.d.stepping.rest = func(int) { rests++ }
+	have := n.do("SCARD", "{b}set")
+	if got := len(bulks(t, n.do("SPOP", "{b}set", "5000"))); fmt.Sprintf(":%d\r\n", got) != have || rests == 0 {
+		t.Errorf("SPOP of all: %d of %s with %d pauses", got, have, rests)
+	}
+	n.expect("EXISTS {b}set", ":0\r\n")
+	n.checkNoSteps()
+}
+
+// TestStepsEntryMoves adds keys in a pause, so that the entry of what is being changed is
+// somewhere else in its shard's index afterwards.
+func TestStepsEntryMoves(t *testing.T) {
+	oneGoroutine(t)
+	for _, line := range []string{
+		"LPOP {b}twice 99999", "RPOP {b}list 4000", "ZPOPMIN {b}zset 9999", "ZPOPMAX {b}zset 999", "LTRIM {b}twice 3 5", "LREM {b}twice 0 " + someElement,
+		"ZREMRANGEBYRANK {b}zset 3 -400", "SPOP {b}set 9999", "LINSERT {b}few BEFORE none x", "LINSERT {b}few BEFORE m299 x", "GETDEL {b}string",
+		"GETSET {b}string x", "SET {b}string x GET", "SUNIONSTORE {b}set {b}set {b}set2", "COPY {b}hash {b}set REPLACE", "SORT {b}set ALPHA STORE {b}set",
+	} {
+		n := newTestNode(t, nil, nil)
+		n.fillBig()
+		n.fill("{b}few", "RPUSH", 300, func(i int) []string { return []string{fmt.Sprint("m", i)} })
+		n.stepAll()
+		const added = 3000
+		other := n.newClient(2)
+		rests := 0
+		n.d.stepping.rest = func(int) {
+			if rests++; rests > 1 {
+				return
+			}
+			for i := range added {
+				n.doAs(other, "SET", fmt.Sprint("{b}new:", i), "v")
+			}
+		}
+		if reply := n.do(strings.Fields(line)...); strings.HasPrefix(reply, "-") || rests == 0 {
+			t.Errorf("%s: %.40q with %d pauses", line, reply, rests)
+		}
+		for i := range added {
+			if got := n.do("GET", fmt.Sprint("{b}new:", i)); got != "$1\r\nv\r\n" {
+				t.Errorf("%s: key %d is %.40q", line, i, got)
+				break
+			}
+		}
+		n.do("DEL", "{b}set", "{b}few", "{b}string", "{b}list", "{b}twice", "{b}zset")
+		if left := n.do("DBSIZE"); left != fmt.Sprintf(":%d\r\n", added+6) && left != fmt.Sprintf(":%d\r\n", added+5) {
+			t.Errorf("%s: %s keys are left", line, left)
+		}
+		n.checkNoSteps()
+	}
+}
+
+// TestStepsDestinationWatched: a destination that comes in the pause that ends the last
+// try, and goes with the command, which then takes no pause: who watches it is told.
+func TestStepsDestinationWatched(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	n.fillBig()
+	n.stepAll()
+	n.d.stepping.tries = 1
+	watcher, other := n.newClient(2), n.newClient(2)
+	rests := 0
+	n.d.stepping.rest = func(int) {
+		if rests++; rests == 3 {
+			n.doAs(other, "SET", "{b}dst", "x")
+			n.doAs(watcher, "WATCH", "{b}dst")
+			n.doAs(other, "SADD", "{b}set", "new")
+			n.doAs(other, "DEL", "{b}set2")
+		}
+	}
+	n.expect("SINTERSTORE {b}dst {b}set {b}set2", ":0\r\n")
+	n.doAs(watcher, "MULTI")
+	if got := n.doAs(watcher, "EXEC"); got != "*-1\r\n" || rests != 3 {
+		t.Errorf("EXEC of the watcher: %q, %d pauses", got, rests)
+	}
+	n.checkNoSteps()
 }

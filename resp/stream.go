@@ -346,15 +346,17 @@ func xrange(c *Ctx, start, end int, reverse bool) {
 	}
 }
 
-// replyRange replies with the entries from from to to, at most count (0: all).
-func (c *Ctx) replyRange(s *store.Stream, from, to store.StreamID, reverse bool, count int64) {
-	header, n := c.W.Defer(), int64(0)
+// replyRange replies with the entries from from to to, at most count (0: all), in steps.
+// False: end with ErrChanged.
+func (c *Ctx) replyRange(s *store.Stream, from, to store.StreamID, reverse bool, count int64) bool {
+	header, n, st := c.deferHeader(), int64(0), c.pauses()
 	s.Range(from, to, reverse, func(e *store.StreamEntry) bool {
 		c.replyEntry(e)
 		n++
-		return n != count
+		return st.replied() && n != count
 	})
 	c.W.SetArray(header, int(n))
+	return !st.stopped
 }
 
 // replyEntry replies with an entry: its ID and its fields and values.

@@ -157,7 +157,7 @@ func xread(c *Ctx, grouped bool) {
 	if !ok {
 		return
 	}
-	header, mark, served := c.W.Defer(), c.W.Len(), 0
+	mark, header, served := c.W.Len(), c.deferHeader(), 0
 	for i := range a.ids {
 		k := c.Key(a.first + i)
 		s, ok := c.readStream(k)
@@ -175,9 +175,14 @@ func xread(c *Ctx, grouped bool) {
 		}
 		served++
 		if !c.replyRead(&s, k, &a, a.ids[i]) {
-			c.failAt(mark)
+			if grouped {
+				c.failAt(mark)
+			}
 			return
 		}
+	}
+	if served == 0 {
+		c.W.Truncate(mark)
 	}
 	switch {
 	case served > 0 && c.W.RESP3():
@@ -218,7 +223,8 @@ func (a *readArgs) has(s *store.Stream, i int) bool {
 
 // replyRead replies with the key and the entries after an ID, or, of a group, with
 // new ones or the history of the consumer. Not ok: there is no memory for what that
-// makes pending; what was delivered before is logged.
+// makes pending; what was delivered before is logged. Or, without a group: end with
+// ErrChanged.
 func (c *Ctx) replyRead(s *store.Stream, k store.Key, a *readArgs, after store.StreamID) (ok bool) {
 	if !c.W.RESP3() {
 		c.W.Array(2)
@@ -226,10 +232,9 @@ func (c *Ctx) replyRead(s *store.Stream, k store.Key, a *readArgs, after store.S
 	c.W.Bulk(k.Name)
 	if !a.grouped {
 		if from, ok := after.Next(); ok {
-			c.replyRange(s, from, store.MaxStreamID, false, a.count)
-		} else {
-			c.W.Array(0)
+			return c.replyRange(s, from, store.MaxStreamID, false, a.count)
 		}
+		c.W.Array(0)
 		return true
 	}
 	g := s.Group(a.group)

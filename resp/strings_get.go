@@ -26,14 +26,14 @@ func (c *Ctx) readString(k store.Key) (value []byte, found, ok bool) {
 	return value, found, true
 }
 
-// replyString replies with the string at k, or null, or an error, in which case
-// it returns false.
+// replyString replies with the string at k, or null. False: it replied with an error, or
+// is put off.
 func (c *Ctx) replyString(k store.Key) (ok bool) {
 	value, found, ok := c.readString(k)
 	switch {
 	case !ok:
 	case found:
-		c.W.Bulk(value)
+		return c.replyLarge(value)
 	default:
 		c.W.Null()
 	}
@@ -62,7 +62,9 @@ func getEx(c *Ctx) {
 		}
 	}
 	mark := c.W.Len()
-	c.W.Bulk(value)
+	if !c.replyLarge(value) {
+		return
+	}
 	switch {
 	case o&(optEXAT|optPXAT) != 0 && at <= c.Now():
 		c.remove(k)
@@ -85,8 +87,9 @@ func getDel(c *Ctx) {
 	switch {
 	case !ok:
 	case found:
-		c.W.Bulk(value)
-		c.remove(k)
+		if c.replyLarge(value) {
+			c.remove(k)
+		}
 	default:
 		c.W.Null()
 	}
@@ -103,7 +106,7 @@ func getRange(c *Ctx) {
 	}
 	value, _, ok := c.readString(c.Key(1))
 	if ok {
-		c.W.Bulk(substring(value, start, end))
+		c.replyLarge(substring(value, start, end))
 	}
 }
 

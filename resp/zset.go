@@ -258,7 +258,7 @@ type scoredReply struct {
 }
 
 func (c *Ctx) scoredReply(scores bool) scoredReply {
-	return scoredReply{c: c, scores: scores, header: c.W.Defer()}
+	return scoredReply{c: c, scores: scores, header: c.deferHeader()}
 }
 
 func (r *scoredReply) add(member []byte, score float64) {
@@ -308,19 +308,25 @@ func zrandMember(c *Ctx) {
 	if !ok {
 		return
 	}
+	if c.postpone(randomElements(count, z.Len())) {
+		return
+	}
 	mark, most := c.W.Len(), c.maxRandomReply()
-	r := c.scoredReply(scores)
+	r, st := c.scoredReply(scores), c.pauses()
 	if count < 0 {
 		z.Random(int(-count), func(member []byte, score float64) bool {
 			r.add(member, score)
-			return c.W.Len() < most
+			return st.replied() && c.W.Len() < most
 		})
 		if c.W.Len() >= most {
 			c.refuseRandomReply(mark)
 			return
 		}
 	} else {
-		z.Sample(int(min(count, math.MaxInt32)), r.add)
+		z.Sample(int(min(count, math.MaxInt32)), func(member []byte, score float64) bool {
+			r.add(member, score)
+			return st.replied()
+		})
 	}
 	r.end()
 }

@@ -18,8 +18,9 @@ func init() {
 }
 
 // inputs opens the sets and sorted sets whose number is argument i and which
-// follow it; end is the argument behind them. Not ok: it replied with the error.
-func (c *Ctx) inputs(i int) (in *store.Inputs, end int, ok bool) {
+// follow it; end is the argument behind them. Not ok: it replied with the error, or is
+// put off.
+func (c *Ctx) inputs(op store.SetOp, i int) (in *store.Inputs, end int, ok bool) {
 	n, ok := c.intArg(i)
 	if !ok {
 		return nil, 0, false
@@ -34,6 +35,9 @@ func (c *Ctx) inputs(i int) (in *store.Inputs, end int, ok bool) {
 	}
 	end = i + 1 + int(n)
 	keys := c.keys(i+1, end)
+	if c.postpone(c.elementsOf(op, keys)) {
+		return nil, 0, false
+	}
 	c.lookedAll(keys, isSetOrZSet)
 	in, err := c.Tx.OpenInputs(keys)
 	if err != nil {
@@ -51,7 +55,7 @@ func combineZSets(c *Ctx, op store.SetOp, stores bool) {
 	if stores {
 		count = 2
 	}
-	in, end, ok := c.inputs(count)
+	in, end, ok := c.inputs(op, count)
 	if !ok {
 		return
 	}
@@ -94,9 +98,10 @@ func combineZSets(c *Ctx, op store.SetOp, stores bool) {
 	}
 	defer r.Close()
 	reply := c.scoredReply(scores)
+	st := c.pauses()
 	r.Each(func(member []byte, score float64) bool {
 		reply.add(member, score)
-		return true
+		return st.replied()
 	})
 	reply.end()
 }
@@ -114,7 +119,7 @@ func parseAggregate(arg []byte) (store.Aggregate, bool) {
 }
 
 func zinterCard(c *Ctx) {
-	in, end, ok := c.inputs(1)
+	in, end, ok := c.inputs(store.Intersection, 1)
 	if !ok {
 		return
 	}
@@ -129,5 +134,10 @@ func zinterCard(c *Ctx) {
 			return
 		}
 	}
-	c.W.Int(int64(in.IntersectionLen(int(limit))))
+	count, err := in.IntersectionLen(int(limit))
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
+	c.W.Int(int64(count))
 }

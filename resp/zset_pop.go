@@ -61,7 +61,7 @@ func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int,
 	}
 	logged := c.logged() && n <= zpopBatch
 	var effect [][]byte
-	st := pauses{tx: &c.Tx}
+	st := c.pauses()
 	from, left := at(highest, length), n
 	z.Walk(from, highest, func(member []byte, score float64) bool {
 		if pairs {
@@ -73,7 +73,7 @@ func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int,
 			effect = append(effect, append([]byte(nil), member...))
 		}
 		left--
-		return st.next() && left > 0
+		return st.replied() && left > 0
 	})
 	err := error(store.ErrChanged)
 	if !st.stopped {

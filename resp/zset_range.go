@@ -212,10 +212,15 @@ func zrange(c *Ctx, command zrangeCommand) {
 		zrangeStore(c, &o, &z)
 		return
 	}
-	r := c.scoredReply(o.scores)
+	if o.kind == rangeRank {
+		if _, n := ranks(o.start, o.stop, z.Len()); c.postpone(n) {
+			return
+		}
+	}
+	r, st := c.scoredReply(o.scores), c.pauses()
 	o.each(&z, func(member []byte, score float64) bool {
 		r.add(member, score)
-		return true
+		return st.replied()
 	})
 	r.end()
 }

@@ -421,7 +421,7 @@ func (m *collectionModel) compareKey(db int, name string) {
 			cursor = h.Scan(cursor, 7, func(field, value []byte) { scanned[string(field)] = true })
 		}
 		h.Random(5, func(field, value []byte) bool { drawn++; return got[string(field)].value == string(value) })
-		h.Sample(len(c.fields)/2+1, func(field, _ []byte) { sampled[string(field)] = true })
+		h.Sample(len(c.fields)/2+1, func(field, _ []byte) bool { sampled[string(field)] = true; return true })
 	} else {
 		s, _ := tx.OpenSet(k)
 		if s.Len() != len(c.fields) {
@@ -435,7 +435,7 @@ func (m *collectionModel) compareKey(db int, name string) {
 			cursor = s.Scan(cursor, 7, func(member []byte) { scanned[string(member)] = true })
 		}
 		s.Random(5, func(member []byte) bool { drawn++; _, ok := got[string(member)]; return ok })
-		s.Sample(len(c.fields)/2+1, func(member []byte) { sampled[string(member)] = true })
+		s.Sample(len(c.fields)/2+1, func(member []byte) bool { sampled[string(member)] = true; return true })
 	}
 	want := maps.Clone(c.fields)
 	maps.DeleteFunc(want, func(_ string, f modelField) bool { return !m.live(f, true) })

@@ -52,39 +52,55 @@ func (e *elements) spread(fn func(r *element) bool) {
 }
 
 // sample calls fn for count different elements drawn at random from those that
-// live says are; for all of them when there are no more.
-func (e *elements) sample(count int, live func(r *element) bool, fn func(r *element)) {
-	n := e.length()
-	if count < n/3 {
+// live says are, until it returns false; for all of them when there are no more. In steps.
+func (e *elements) sample(count int, st *steps, live, fn func(r *element) bool) {
+	if count < e.length()/3 {
 		// Drawing again what came already is cheaper than looking at all.
-		drawn := make(map[ref]struct{}, count)
+		drawn := make(map[ref]struct{}, min(count, walkBatch))
 		for tries := 0; len(drawn) < count && tries < 4*count+randomStale; tries++ {
 			if r := e.random(); live(&r) {
 				drawn[r.ref] = struct{}{}
 			}
+			if !st.next() {
+				return
+			}
 		}
 		if len(drawn) == count {
 			for at := range drawn {
-				r := e.store.arena.parseElement(at)
-				fn(&r)
+				if r := e.store.arena.parseElement(at); !fn(&r) || !st.next() {
+					return
+				}
 			}
 			return
 		}
 	}
-	all, _ := e.collect(&e.index, 0, tagEnd, walkLimits{entries: n, segments: 1 << tagBits}, make([]entry, 0, n))
-	for i := range all {
-		j := i + rand.IntN(len(all)-i)
-		all[i], all[j] = all[j], all[i]
-		r := e.store.arena.parseElement(refOf(all[i]))
-		if !live(&r) {
-			continue
-		}
-		if count == 0 {
-			return
-		}
-		count--
-		fn(&r)
+	left := e.length()
+	if e.dated() > 0 {
+		left = 0
+		e.each(func(r *element) bool {
+			if live(r) {
+				left++
+			}
+			return st.next()
+		})
 	}
+	// Selection sampling: see Set.Sample.
+	want := min(count, left)
+	e.each(func(r *element) bool {
+		if st.stopped || want == 0 {
+			return false
+		}
+		if live(r) {
+			if rand.IntN(left) < want {
+				want--
+				if !fn(r) {
+					return false
+				}
+			}
+			left--
+		}
+		return st.next()
+	})
 }
 
 // freeStep implements object: it frees segment by segment, at least one.

@@ -32,6 +32,17 @@ func (a *arena) newRegion(n int) ([]byte, error) {
 	return mem, nil
 }
 
+// growRegion makes a region, which is gone then, one for n bytes, with what it holds and
+// zero bytes after that. Not ok: it stays as it was.
+func (a *arena) growRegion(mem []byte, n int) (grown []byte, ok bool) {
+	grown, err := remapMemory(mem, (n+pageSize-1)&^(pageSize-1))
+	if err != nil {
+		return nil, false
+	}
+	a.usage.regions.Add(int64(len(grown) - len(mem)))
+	return grown, true
+}
+
 // freeRegion cannot fail for a whole mapping that newRegion made.
 func (a *arena) freeRegion(mem []byte) {
 	a.usage.regions.Add(-int64(len(mem)))
@@ -49,6 +60,12 @@ func (x *externals) adopt(mem []byte) uint32 {
 	}
 	x.regions = append(x.regions, mem)
 	return uint32(len(x.regions) - 1)
+}
+
+// replace puts a region in the place of another one.
+func (x *externals) replace(id uint32, mem []byte) {
+	x.account(len(mem) - len(x.regions[id]))
+	x.regions[id] = mem
 }
 
 // release hands the region to the caller; its number is free.

@@ -80,6 +80,14 @@ func (h *Hash) Len() int {
 	return n
 }
 
+// Size is Len in constant time: fields past their deadline may count.
+func (h *Hash) Size() int {
+	if !h.it.live || h.isLarge() {
+		return h.Len()
+	}
+	return h.it.packed().entries() / h.stride()
+}
+
 // eachPacked calls fn for the live fields of a packed hash until it returns
 // false.
 func (h *Hash) eachPacked(fn func(field, value packedEntry, deadline int64) bool) {

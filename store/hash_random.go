@@ -78,13 +78,14 @@ func (h *Hash) randomLarge(o *hashObject) (r element, ok bool) {
 
 // Sample calls fn for count different fields drawn at random, all of them when
 // there are no more.
-func (h *Hash) Sample(count int, fn func(field, value []byte)) {
+func (h *Hash) Sample(count int, fn func(field, value []byte) bool) {
 	switch {
 	case !h.it.live || count <= 0:
 	case h.isLarge():
 		o := h.large()
-		o.sample(count, func(r *element) bool { return !h.tx.past(r.deadline()) }, func(r *element) {
-			fn(r.name(), o.value(r))
+		st := h.tx.steps()
+		o.sample(count, &st, func(r *element) bool { return !h.tx.past(r.deadline()) }, func(r *element) bool {
+			return fn(r.name(), o.value(r))
 		})
 	default:
 		text, p, positions := &h.it.sh.text, h.it.packed(), h.positions()
@@ -95,7 +96,9 @@ func (h *Hash) Sample(count int, fn func(field, value []byte)) {
 			}
 			field, next := p.get(int(positions[i]))
 			value, _ := p.get(next)
-			fn(field.bytes(text[0][:0]), value.bytes(text[1][:0]))
+			if !fn(field.bytes(text[0][:0]), value.bytes(text[1][:0])) {
+				return
+			}
 		}
 	}
 }

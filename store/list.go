@@ -212,8 +212,9 @@ func (l *List) walk(i int, reverse bool, fn func(e packedEntry) bool) {
 
 // Find calls fn with the index of each element that equals value, from the front
 // or, reversed, from the back, among the first most (0: all), until it returns
+// false. Every so many elements it calls look with their number, and ends if that returns
 // false.
-func (l *List) Find(value []byte, reverse bool, most int, fn func(i int) bool) {
+func (l *List) Find(value []byte, reverse bool, most int, look func(n int) bool, fn func(i int) bool) {
 	if !l.it.live {
 		return
 	}
@@ -230,7 +231,7 @@ func (l *List) Find(value []byte, reverse bool, most int, fn func(i int) bool) {
 		}
 		i += step
 		looked++
-		return looked != most
+		return looked != most && (looked%findLooks != 0 || look(findLooks))
 	})
 }
 
@@ -317,13 +318,20 @@ func (l *List) Set(i int, value []byte) error {
 	return nil
 }
 
+// findLooks is how many elements come between two calls of look: see List.Find.
+const findLooks = 64
+
 // Insert adds a value before or after the first element that equals pivot and
-// says whether there is one. Errors: ErrOutOfMemory, ErrTooLong; then nothing
-// has changed.
-func (l *List) Insert(pivot []byte, before bool, value []byte) (found bool, err error) {
+// says whether there is one. look is as for Find. Errors: ErrOutOfMemory, ErrTooLong,
+// ErrChanged (look has ended it); then nothing has changed.
+func (l *List) Insert(pivot []byte, before bool, value []byte, look func(n int) bool) (found bool, err error) {
 	at := -1
-	l.Find(pivot, false, 0, func(i int) bool { at = i; return false })
-	if at < 0 {
+	stopped := false
+	l.Find(pivot, false, 0, func(n int) bool { stopped = !look(n); return !stopped }, func(i int) bool { at = i; return false })
+	switch {
+	case stopped:
+		return false, ErrChanged
+	case at < 0:
 		return false, nil
 	}
 	if len(value) > maxListEntry-packedHeader-16 {

@@ -102,7 +102,7 @@ func testListModel(t *testing.T, fill, depth int) {
 				i++
 			}
 			model = slices.Insert(model, i, v)
-			_, err = l.Insert([]byte(pivot), before, []byte(v))
+			_, err = l.Insert([]byte(pivot), before, []byte(v), func(int) bool { return true })
 		case op == 8:
 			gone, count := model[rng.IntN(n)], rng.IntN(7)-3
 			var removed int

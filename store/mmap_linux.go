@@ -35,6 +35,22 @@ func mapMemory(size int) ([]byte, error) {
 	return mem, nil
 }
 
+// remapMemory is mapMemory with the contents of mem, which is gone, at the beginning: its
+// pages move, without a copy. On error mem is as it was.
+func remapMemory(mem []byte, size int) ([]byte, error) {
+	room, err := mapMemory(size)
+	if err != nil {
+		return nil, err
+	}
+	old, to := unsafe.Pointer(unsafe.SliceData(mem)), unsafe.Pointer(unsafe.SliceData(room))
+	if _, err := unix.MremapPtr(old, uintptr(len(mem)), to, uintptr(size), unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED); err != nil {
+		// The kernel may have given room up already, and others may be there: it
+		// is left, were it for nothing.
+		return nil, err
+	}
+	return room, nil
+}
+
 func unmapMemory(mem []byte) error {
 	return unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
 }

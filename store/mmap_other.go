@@ -2,12 +2,19 @@
 
 package store
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // mapMemory reserves size bytes of zeroed private memory.
 func mapMemory(size int) ([]byte, error) {
 	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 }
+
+// remapMemory is for Linux only.
+func remapMemory([]byte, int) ([]byte, error) { return nil, errors.ErrUnsupported }
 
 func unmapMemory(mem []byte) error { return unix.Munmap(mem) }
 

@@ -230,12 +230,13 @@ func (s *Set) Random(count int, fn func(member []byte) bool) {
 
 // Sample calls fn for count different members drawn at random, all of them when
 // there are no more.
-func (s *Set) Sample(count int, fn func(member []byte)) {
+func (s *Set) Sample(count int, fn func(member []byte) bool) {
 	if !s.it.live || count <= 0 {
 		return
 	}
 	if s.isLarge() {
-		s.large().sample(count, func(*element) bool { return true }, func(r *element) { fn(r.name()) })
+		st := s.tx.steps()
+		s.large().sample(count, &st, func(*element) bool { return true }, func(r *element) bool { return fn(r.name()) })
 		return
 	}
 	// Selection sampling: each member is taken with the probability that fills
@@ -244,8 +245,10 @@ func (s *Set) Sample(count int, fn func(member []byte)) {
 	want := min(count, left)
 	s.Each(func(member []byte) bool {
 		if rand.IntN(left) < want {
-			fn(member)
 			want--
+			if !fn(member) {
+				return false
+			}
 		}
 		left--
 		return want > 0

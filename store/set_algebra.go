@@ -117,11 +117,12 @@ func (tx *Tx) IntersectionLen(keys []Key, limit int) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	intersect(sets, new(steps), func([]byte) bool {
+	st := tx.steps()
+	intersect(sets, &st, func([]byte) bool {
 		n++
-		return n != limit
+		return st.next() && n != limit
 	})
-	return n, nil
+	return n, st.end(nil)
 }
 
 // Len is the number of members.

@@ -38,6 +38,15 @@ type item struct {
 	rec   record
 	found bool // there is a record
 	live  bool // and for this Tx it exists
+	moves bool // in pauses of this Tx: others may have moved the entry since
+}
+
+// entry is where the entry of the record is.
+func (it *item) entry() place {
+	if it.moves {
+		it.place, _ = it.sh.findRef(it.ix, MakeKey(it.rec.key()).tag(), it.rec.ref)
+	}
+	return it.place
 }
 
 // look finds k. A key past its deadline is removed or, with KeepExpired, found
@@ -49,7 +58,7 @@ func (tx *Tx) look(k Key) (it item) {
 		return it
 	}
 	it.place, it.rec, it.found = it.sh.find(it.ix, k.tag(), k.Name)
-	it.live = it.found
+	it.live, it.moves = it.found, tx.Pause != nil
 	if it.found && it.rec.hasDeadline() && !tx.IgnoreDeadlines && tx.Now > it.rec.deadline() {
 		it.live = false
 		if !tx.KeepExpired {
@@ -91,7 +100,7 @@ func (sh *shard) expireItem(db int, k Key, it *item) {
 
 // removeItem removes entry and record.
 func (sh *shard) removeItem(it *item) {
-	sh.remove(it.ix, it.place)
+	sh.remove(it.ix, it.entry())
 	sh.freeRecord(&it.rec)
 	it.found, it.live = false, false
 }
@@ -135,7 +144,7 @@ func (tx *Tx) write(it *item, k Key, v newValue) (value []byte, zeroed bool, err
 		}
 		it.rec = a.format(it.rec.ref, kind, v.access, k.Name, v.length, v.deadline)
 		if old != it.rec.hasDeadline() {
-			sh.replace(it.ix, it.place, it.rec.ref, it.rec.hasDeadline())
+			sh.replace(it.ix, it.entry(), it.rec.ref, it.rec.hasDeadline())
 		}
 		it.live = true
 		return it.rec.inline(), false, nil
@@ -162,27 +171,33 @@ func (tx *Tx) writeExternal(it *item, k Key, v newValue) (value []byte, zeroed b
 	sh := it.sh
 	region := v.region
 	oldExternal := it.found && it.rec.encoding() == encodingRawExternal
-	reuse := false
+	reuse, fresh := false, false
 	if region == nil && oldExternal {
 		id, _ := it.rec.external()
 		old := sh.external.regions[id]
 		// A region much too large is not kept.
 		if reuse = len(old) >= v.length && len(old)/2 <= v.length; reuse {
 			region = old
+		} else if v.keep > 0 && len(old) < v.length {
+			if region, reuse = tx.Store.arena.growRegion(old, v.length+v.spare); reuse {
+				sh.external.replace(id, region)
+				clear(region[v.keep:len(old)])
+				zeroed = true
+			}
 		}
 	}
 	if region == nil {
 		if region, err = tx.Store.arena.newRegion(v.length + v.spare); err != nil {
 			return nil, false, err
 		}
-		zeroed = true
+		fresh, zeroed = true, true
 		if v.keep > 0 {
 			copy(region, sh.value(&it.rec)[:v.keep])
 		}
 	}
 	r, err := sh.alloc(recordSize(len(k.Name), externalSize, v.deadline != noDeadline))
 	if err != nil {
-		if zeroed {
+		if fresh {
 			tx.Store.arena.freeRegion(region)
 		}
 		return nil, false, err
@@ -201,7 +216,7 @@ func (tx *Tx) writeExternal(it *item, k Key, v newValue) (value []byte, zeroed b
 	rec.setExternal(id, v.length)
 	if err := sh.install(it, k, rec); err != nil {
 		sh.external.release(id)
-		if zeroed {
+		if fresh {
 			tx.Store.arena.freeRegion(region)
 		}
 		return nil, false, err
@@ -220,7 +235,7 @@ func (r *record) detach() {
 // it frees. On error rec's cell is free again and nothing else has changed.
 func (sh *shard) install(it *item, k Key, rec record) error {
 	if it.found {
-		sh.replace(it.ix, it.place, rec.ref, rec.hasDeadline())
+		sh.replace(it.ix, it.entry(), rec.ref, rec.hasDeadline())
 		if sh.store.lazyFreeing.Load().Replaced {
 			sh.detachValue(&it.rec)
 		}

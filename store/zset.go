@@ -346,13 +346,14 @@ func (z *ZSet) Random(count int, fn func(member []byte, score float64) bool) {
 
 // Sample calls fn for count different members drawn at random, all of them when
 // there are no more.
-func (z *ZSet) Sample(count int, fn func(member []byte, score float64)) {
+func (z *ZSet) Sample(count int, fn func(member []byte, score float64) bool) {
 	v := z.view()
 	if v.length() == 0 || count <= 0 {
 		return
 	}
 	if v.o != nil {
-		v.o.sample(count, func(*element) bool { return true }, func(r *element) { fn(r.name(), elementScore(r)) })
+		st := z.tx.steps()
+		v.o.sample(count, &st, func(*element) bool { return true }, func(r *element) bool { return fn(r.name(), elementScore(r)) })
 		return
 	}
 	// As Set.Sample.
@@ -360,8 +361,10 @@ func (z *ZSet) Sample(count int, fn func(member []byte, score float64)) {
 	want := min(count, left)
 	v.walk(0, false, func(member []byte, score float64) bool {
 		if rand.IntN(left) < want {
-			fn(member, score)
 			want--
+			if !fn(member, score) {
+				return false
+			}
 		}
 		left--
 		return want > 0

@@ -179,11 +179,13 @@ func (in *Inputs) intersect(st *steps, g Aggregate, fn func(member []byte, score
 	})
 }
 
-// IntersectionLen counts the common members, up to limit unless that is 0.
-func (in *Inputs) IntersectionLen(limit int) (n int) {
-	in.intersect(new(steps), AggregateSum, func([]byte, float64) bool {
+// IntersectionLen counts the common members, up to limit unless that is 0, in steps.
+// Error: ErrChanged.
+func (in *Inputs) IntersectionLen(limit int) (n int, err error) {
+	st := steps{pause: in.pause}
+	in.intersect(&st, AggregateSum, func([]byte, float64) bool {
 		n++
-		return n != limit
+		return st.next() && n != limit
 	})
-	return n
+	return n, st.end(nil)
 }

@@ -360,7 +360,7 @@ func (m *zsetModel) compare(name string) {
 		cursor = z.Scan(cursor, 7, func(member, _ []byte) { scanned[string(member)] = true })
 	}
 	sampled := map[string]bool{}
-	z.Sample(len(list)/2+1, func(member []byte, _ float64) { sampled[string(member)] = true })
+	z.Sample(len(list)/2+1, func(member []byte, _ float64) bool { sampled[string(member)] = true; return true })
 	if len(scanned) != len(list) || len(sampled) != min(len(list), len(list)/2+1) {
 		m.t.Fatalf("%q: scanned %d, sampled %d of %d", name, len(scanned), len(sampled), len(list))
 	}

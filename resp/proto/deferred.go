@@ -5,13 +5,25 @@ import "slices"
 // Deferred is a place in the reply where the header of an aggregate belongs
 // whose length is known only after its elements were written. Deferred
 // headers may nest; they are set innermost first.
-type Deferred int
+type Deferred int // negative: ^ of the place, at which there is room for the header
 
 // maxDeferredBulk is the length of the longest ID of a stream entry.
 const maxDeferredBulk = 41
 
 // Defer marks this place.
 func (w *Writer) Defer() Deferred { return Deferred(len(w.buf)) }
+
+// headerRoom is the most that the header of an aggregate takes.
+const headerRoom = bulkOverhead
+
+// DeferRoom is Defer for a reply that is going to be long: room for the header is left,
+// and it is what came before that is moved to it.
+func (w *Writer) DeferRoom() Deferred {
+	d := Deferred(^len(w.buf))
+	var room [headerRoom]byte
+	w.buf = append(w.buf, room[:]...)
+	return d
+}
 
 // SetArray writes the header of an array of n elements at d. The elements are
 // moved up by the width of the header, which costs one copy of them and
@@ -35,5 +47,12 @@ func (w *Writer) insert(d Deferred, header func()) {
 	header()
 	var h [bulkOverhead + maxDeferredBulk]byte
 	n := copy(h[:], w.buf[end:])
-	w.buf = slices.Insert(w.buf[:end], int(d), h[:n]...)
+	if d >= 0 {
+		w.buf = slices.Insert(w.buf[:end], int(d), h[:n]...)
+		return
+	}
+	at, spare := int(^d), headerRoom-n
+	copy(w.buf[spare:], w.buf[:at])
+	copy(w.buf[spare+at:], h[:n])
+	w.buf = w.buf[spare:end]
 }

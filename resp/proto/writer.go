@@ -2,6 +2,7 @@ package proto
 
 import (
 	"math"
+	"runtime"
 	"strconv"
 
 	"github.com/tidwall/redcon"
@@ -76,6 +77,22 @@ func (w *Writer) Grow(n int) {
 	w.buf = buf
 }
 
+// Reserve makes room for n more bytes of a reply that grows and grows, by half of what
+// there is at least. It lets others run on the way: nothing preempts a long copy, and all
+// would wait for it when the garbage collector begins.
+func (w *Writer) Reserve(n int) {
+	if cap(w.buf)-len(w.buf) >= n {
+		return
+	}
+	const part = 256 << 10
+	buf := make([]byte, 0, len(w.buf)+max(len(w.buf)/2, n))
+	for rest := w.buf; len(rest) > 0; runtime.Gosched() {
+		m := min(len(rest), part)
+		buf, rest = append(buf, rest[:m]...), rest[m:]
+	}
+	w.buf = buf
+}
+
 // OK writes +OK.
 func (w *Writer) OK() { w.buf = append(w.buf, ReplyOK...) }
 
@@ -116,6 +133,12 @@ func (w *Writer) BulkString(s string) {
 	w.growBulk(len(s))
 	w.buf = redcon.AppendBulkString(w.buf, s)
 }
+
+// BulkHeader begins a bulk string of n bytes, which Raw and EndBulk complete.
+func (w *Writer) BulkHeader(n int) { w.prefix('$', n) }
+
+// EndBulk ends what BulkHeader began.
+func (w *Writer) EndBulk() { w.buf = append(w.buf, '\r', '\n') }
 
 // growBulk makes room for header and body at once, so that a large value is
 // not copied a second time when the buffer grows for its trailing line break.

@@ -109,3 +109,44 @@ func TestTakeAndTruncate(t *testing.T) {
 		t.Fatalf("%q, %d, %d", got, w.Len(), w.Cap())
 	}
 }
+
+// TestDeferRoom: the header of a long reply is the same as that of a short one, what came
+// before stays, and offsets noted before hold.
+func TestDeferRoom(t *testing.T) {
+	for _, n := range []int{0, 1, 12, 123456789, math.MaxInt} {
+		for _, before := range []string{"", "+OK\r\n", strings.Repeat("x", 100)} {
+			w, want := NewWriter(nil, 3), NewWriter(nil, 3)
+			w.RawString(before)
+			want.RawString(before)
+			mark := w.Len()
+			d, inner := w.DeferRoom(), w.Defer()
+			w.BulkString("field")
+			w.SetArray(inner, 1)
+			w.SetMap(d, n)
+			want.Map(n)
+			want.Array(1)
+			want.BulkString("field")
+			if string(w.Bytes()) != string(want.Bytes()) {
+				t.Fatalf("%q, want %q", w.Bytes(), want.Bytes())
+			}
+			if w.Truncate(mark); string(w.Bytes()) != before {
+				t.Fatalf("%q is left of %q", w.Bytes(), before)
+			}
+		}
+	}
+}
+
+// TestReserve: what was written stays, and room is made.
+func TestReserve(t *testing.T) {
+	w := NewWriter(nil, 2)
+	for i := range 1000 {
+		w.Int(int64(i))
+		w.Reserve(100)
+		if room := w.Cap() - w.Len(); room < 100 {
+			t.Fatalf("room for %d", room)
+		}
+	}
+	if !strings.HasPrefix(string(w.Bytes()), ":0\r\n:1\r\n") || !strings.HasSuffix(string(w.Bytes()), ":999\r\n") {
+		t.Errorf("%.20q", w.Bytes())
+	}
+}

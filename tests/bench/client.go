@@ -41,8 +41,8 @@ func (c *client) send(args ...string) {
 	}
 }
 
-// reply reads a simple or bulk reply, nil for null. The text is valid until the
-// next one. An error reply is a serverError.
+// reply reads a simple or bulk reply, nil for null, or an array, of which it returns the
+// length only. The text is valid until the next one. An error reply is a serverError.
 func (c *client) reply() ([]byte, error) {
 	if err := c.out.Flush(); err != nil {
 		return nil, err
@@ -57,6 +57,13 @@ func (c *client) reply() ([]byte, error) {
 		return nil, fmt.Errorf("an empty line for a reply")
 	case line[0] == '-':
 		return nil, serverError(line[1:])
+	case line[0] == '*':
+		text := bytes.Clone(line[1:])
+		n, err := strconv.Atoi(string(text))
+		for ; n > 0 && err == nil; n-- {
+			err = c.skip()
+		}
+		return text, err
 	case line[0] != '$':
 		return line[1:], nil
 	}
@@ -67,6 +74,27 @@ func (c *client) reply() ([]byte, error) {
 	text := make([]byte, n+2)
 	_, err = io.ReadFull(c.in, text)
 	return text[:n], err
+}
+
+// skip reads an element of an array.
+func (c *client) skip() error {
+	line, err := c.in.ReadSlice('\n')
+	if err != nil || line[0] != '$' && line[0] != '*' {
+		return err
+	}
+	array := line[0] == '*'
+	n, err := strconv.Atoi(string(bytes.TrimRight(line[1:], "\r\n")))
+	switch {
+	case err != nil || n < 0:
+		return err
+	case !array:
+		_, err = c.in.Discard(n + 2)
+		return err
+	}
+	for ; n > 0 && err == nil; n-- {
+		err = c.skip()
+	}
+	return err
 }
 
 func (c *client) number(args ...string) (int, error) {
