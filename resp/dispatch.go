@@ -101,6 +101,7 @@ type special struct {
 	subscribed bool // allowed to a RESP2 client that has subscribed
 	script     bool // runs a script: takes its locks by itself
 	shardChans bool // names shard channels: replicas serve it too
+	heeds      bool // its outcome lies in what other connections have asked for before (order.go)
 }
 
 // batch is the working memory of one call of Batch; pooled, so that idle
@@ -122,10 +123,13 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		cmds = cmds[:batchMax]
 	}
 	defer d.release(b, len(cmds))
-	db := client.DB()
+	db, heeds := client.DB(), false
 	for i, args := range cmds {
 		e := d.find(args)
 		b.entries[i] = e
+		if e != nil && e.in.heeds {
+			heeds = true
+		}
 		if e != nil && e.single && len(args) > 1 {
 			b.keys[i] = store.MakeKey(args[1])
 			if len(cmds) > 1 {
@@ -141,6 +145,9 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		}
 	}
 
+	if heeds {
+		letEarlierGo()
+	}
 	c := &b.ctx
 	c.d, c.Client, c.W = d, client, &client.W
 	now, start := clock()
