@@ -540,6 +540,10 @@ func (d *Dispatcher) route(c *Ctx, again bool) bool {
 	if dec.Verdict == cluster.Here {
 		return true
 	}
+	if c.hasMigrated(dec) {
+		c.W.Simple("NOKEY")
+		return false
+	}
 	c.redirect(redirection(dec, c.slot, c.Client.TLS()))
 	return false
 }
