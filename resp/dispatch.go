@@ -32,6 +32,7 @@ type Dispatcher struct {
 	store   *store.Store
 	routing Routing    // nil: cluster mode is off
 	shared  Shared     // nil: the same
+	echoes  libraryEchoes
 	repl    Replicator // nil: nothing is replicated
 	config  *config.Live
 	log     *slog.Logger
