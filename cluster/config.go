@@ -14,6 +14,19 @@ import (
 // ErrConfig is wrapped by every error of Config.Validate.
 var ErrConfig = errors.New("invalid cluster configuration")
 
+// Announced is how clients reach a node. It may change while the node runs:
+// see Options.
+type Announced struct {
+	// ClientPort and ClientTLSPort are the RESP ports as seen from outside.
+	// At least one is set.
+	ClientPort    int
+	ClientTLSPort int
+	// Hostname is cluster-announce-hostname: shown in CLUSTER SLOTS.
+	Hostname string
+	// Endpoint is cluster-preferred-endpoint-type.
+	Endpoint slotmap.Endpoint
+}
+
 // Config is what a node needs to know to take part in a cluster. Start from
 // DefaultConfig. It is not changed after New.
 type Config struct {
@@ -32,14 +45,8 @@ type Config struct {
 	// containers); 0: the port bound.
 	AnnounceHost string
 	AnnouncePort int
-	// AnnounceHostname is cluster-announce-hostname: shown in CLUSTER SLOTS.
-	AnnounceHostname string
-	// PreferredEndpoint is cluster-preferred-endpoint-type.
-	PreferredEndpoint slotmap.Endpoint
-	// ClientPort and ClientTLSPort are the RESP ports as seen from outside.
-	// At least one is set.
-	ClientPort    int
-	ClientTLSPort int
+	// Announced is what clients are told of this node when it starts.
+	Announced
 
 	// Seeds are host:cluster-port of other nodes, of this node too if that is
 	// convenient; none of them needs to be up yet. Names are looked up again
@@ -146,7 +153,7 @@ func (c *Config) Validate() error {
 		{"cluster.weight", c.Weight, 0, 1000},
 		{"cluster.move_concurrency", c.MoveConcurrency, 1, 64},
 		{"cluster.move_slots", c.MoveSlots, 1, 16384},
-		{"cluster.preferred_endpoint", int(c.PreferredEndpoint), 0, int(slotmap.EndpointUnknown)},
+		{"cluster.preferred_endpoint", int(c.Endpoint), 0, int(slotmap.EndpointUnknown)},
 	}
 	for _, f := range ints {
 		if f.value < f.lo || f.value > f.hi {
@@ -172,7 +179,7 @@ func (c *Config) Validate() error {
 		limit       int
 	}{
 		{"cluster.announce_host", c.AnnounceHost, 255},
-		{"cluster.announce_hostname", c.AnnounceHostname, 255},
+		{"cluster.announce_hostname", c.Hostname, 255},
 		{"cluster.zone", c.Zone, 64},
 	}
 	for _, f := range texts {

@@ -164,14 +164,9 @@ func (n *Node) Start() (err error) {
 	if port == 0 {
 		port = n.mux.Addr().Port
 	}
-	n.self = slotmap.Node{
-		ID: n.id, Host: host, ClientPort: n.cfg.ClientPort, TLSPort: n.cfg.ClientTLSPort, ClusterPort: port,
-		Hostname: n.cfg.AnnounceHostname, Endpoint: n.cfg.PreferredEndpoint,
-		Zone: n.cfg.Zone, Weight: n.cfg.Weight, Boot: n.boot,
-	}
-	if n.opts.Acks != nil {
-		n.self.Acks = n.opts.Acks()
-	}
+	n.self = n.described(slotmap.Node{
+		ID: n.id, Host: host, ClusterPort: port, Zone: n.cfg.Zone, Weight: n.cfg.Weight, Boot: n.boot,
+	})
 	if err = n.self.Validate(); err != nil {
 		return err
 	}
@@ -262,6 +257,21 @@ func (n *Node) post(fn func()) {
 	}
 }
 
+// described is self with what may change while the node runs. self is a copy:
+// n.self, what the node began with, is read by all goroutines.
+func (n *Node) described(self slotmap.Node) slotmap.Node {
+	shown := n.cfg.Announced
+	if n.opts.Announced != nil {
+		shown = n.opts.Announced()
+	}
+	self.ClientPort, self.TLSPort = shown.ClientPort, shown.ClientTLSPort
+	self.Hostname, self.Endpoint = shown.Hostname, shown.Endpoint
+	if n.opts.Acks != nil {
+		self.Acks = n.opts.Acks()
+	}
+	return self
+}
+
 // runLoop is the only goroutine that touches agent and controller.
 func (n *Node) runLoop() {
 	tick := time.NewTicker(n.timing.Tick)
@@ -274,9 +284,7 @@ func (n *Node) runLoop() {
 			fn()
 		case <-tick.C:
 			n.agent.SetController(n.raft.leader())
-			if n.opts.Acks != nil {
-				n.agent.SetAcks(n.opts.Acks())
-			}
+			n.agent.Describe(n.described(n.self))
 			n.agent.Tick()
 			n.ctl.Tick()
 			n.watchLease()

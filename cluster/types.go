@@ -30,6 +30,9 @@ type Options struct {
 	// so that it may change. A failover of this node's slots then promotes only
 	// copies that must have every such write. nil: 0.
 	Acks func() int
+	// Announced is how clients are told to reach this node, looked at like
+	// Acks. nil: as in Config, always.
+	Announced func() Announced
 }
 
 // LinkStat is one replication link, for CLUSTER LINKS.

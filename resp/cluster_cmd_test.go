@@ -248,6 +248,11 @@ func TestClusterNodes(t *testing.T) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 
+	// As replicas of each other they are shown as such.
+	c := serveNode(t, servedOptions{routing: r}).dial(t)
+	c.check("cluster replicas "+a, "*1\r\n"+bulk(b+" 127.0.0.1:7001@17001 slave "+a+" 0 1234 1 connected"))
+	c.check("cluster replicas "+b, "*1\r\n"+bulk(a+" 127.0.0.1:7000@17000 myself,slave "+b+" 0 1234 1 connected"))
+
 	// A node that has replicas only is a slave, with its primary's epoch.
 	r = newAdminRouting(t, noSlot)
 	r.info.Members[1].Health = cluster.Suspect
@@ -261,7 +266,7 @@ func TestClusterNodes(t *testing.T) {
 		string(met.ID)+" :0@17002 handshake,noaddr - 0 0 0 disconnected\n"); got != want {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
-	c := serveNode(t, servedOptions{routing: r}).dial(t)
+	c = serveNode(t, servedOptions{routing: r}).dial(t)
 	c.check("cluster replicas "+b, "*1\r\n"+bulk(a+" 127.0.0.1:7000@17000 myself,slave "+b+" 0 1234 1 connected"))
 	c.check("cluster replicas "+a, "-ERR The specified node is not a master\r\n")
 	r.set(func() { r.info.Members[1].Failures = 2 })

@@ -236,12 +236,15 @@ func clusterNodes(c *Ctx) {
 	v := c.d.clusterView()
 	var text []byte
 	for i := range v.info.Members {
-		text = append(v.appendNode(text, &v.info.Members[i], c.Client.TLS()), '\n')
+		m := &v.info.Members[i]
+		text = append(v.appendNode(text, m, primaryFollowed(v.info.Map, m.ID), c.Client.TLS()), '\n')
 	}
 	c.W.Verbatim("txt", string(text))
 }
 
-// clusterReplicas lists the nodes that replicate any slot of a primary.
+// clusterReplicas lists the nodes that replicate any slot of a primary, in that
+// role: clients take lines that say "slave" only, and a node of ours is mostly
+// primary of other slots as well.
 func clusterReplicas(c *Ctx) {
 	v := c.d.clusterView()
 	primary := c.member(&v.info, c.Args[2])
@@ -264,7 +267,7 @@ func clusterReplicas(c *Ctx) {
 	n := 0
 	for i := range v.info.Members {
 		if m := &v.info.Members[i]; replicas[m.ID] {
-			c.W.Bulk(v.appendNode(nil, m, c.Client.TLS()))
+			c.W.Bulk(v.appendNode(nil, m, primary.ID, c.Client.TLS()))
 			n++
 		}
 	}
@@ -272,8 +275,9 @@ func clusterReplicas(c *Ctx) {
 }
 
 // appendNode appends a node's line of CLUSTER NODES, without line break, with
-// its port for clients that use TLS or do not.
-func (v *clusterView) appendNode(dst []byte, m *cluster.Member, tls bool) []byte {
+// its port for clients that use TLS or do not. following is the primary as whose
+// replica it is shown; empty: as a primary.
+func (v *clusterView) appendNode(dst []byte, m *cluster.Member, following slotmap.NodeID, tls bool) []byte {
 	dst = append(dst, m.ID...)
 	dst = append(dst, ' ')
 	dst = append(dst, m.Host...)
@@ -285,7 +289,6 @@ func (v *clusterView) appendNode(dst []byte, m *cluster.Member, tls bool) []byte
 		dst = append(dst, ',')
 		dst = append(dst, m.Hostname...)
 	}
-	following := primaryFollowed(v.info.Map, m.ID)
 	dst = append(dst, ' ')
 	dst = v.appendFlags(dst, m, following)
 	dst = append(dst, ' ')
@@ -308,6 +311,9 @@ func (v *clusterView) appendNode(dst []byte, m *cluster.Member, tls bool) []byte
 		dst = append(dst, " connected"...)
 	} else {
 		dst = append(dst, " disconnected"...)
+	}
+	if following != "" {
+		return dst
 	}
 	for _, r := range v.info.Map.PrimaryOf(m.ID) {
 		dst = append(dst, ' ')

@@ -32,6 +32,7 @@ type Dispatcher struct {
 	store   *store.Store
 	routing Routing    // nil: cluster mode is off
 	shared  Shared     // nil: the same
+	echoes  libraryEchoes
 	repl    Replicator // nil: nothing is replicated
 	config  *config.Live
 	log     *slog.Logger
@@ -101,6 +102,7 @@ type special struct {
 	subscribed bool // allowed to a RESP2 client that has subscribed
 	script     bool // runs a script: takes its locks by itself
 	shardChans bool // names shard channels: replicas serve it too
+	heeds      bool // its outcome lies in what other connections have asked for before (order.go)
 }
 
 // batch is the working memory of one call of Batch; pooled, so that idle
@@ -122,10 +124,13 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		cmds = cmds[:batchMax]
 	}
 	defer d.release(b, len(cmds))
-	db := client.DB()
+	db, heeds := client.DB(), false
 	for i, args := range cmds {
 		e := d.find(args)
 		b.entries[i] = e
+		if e != nil && e.in.heeds {
+			heeds = true
+		}
 		if e != nil && e.single && len(args) > 1 {
 			b.keys[i] = store.MakeKey(args[1])
 			if len(cmds) > 1 {
@@ -141,6 +146,9 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		}
 	}
 
+	if heeds {
+		letEarlierGo()
+	}
 	c := &b.ctx
 	c.d, c.Client, c.W = d, client, &client.W
 	now, start := clock()
@@ -539,6 +547,10 @@ func (d *Dispatcher) route(c *Ctx, again bool) bool {
 	dec := d.routing.Route(c.slot, readonly, c.asking || c.Cmd.Flags&command.Asking != 0, c.write)
 	if dec.Verdict == cluster.Here {
 		return true
+	}
+	if c.hasMigrated(dec) {
+		c.W.Simple("NOKEY")
+		return false
 	}
 	c.redirect(redirection(dec, c.slot, c.Client.TLS()))
 	return false

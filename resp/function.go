@@ -44,7 +44,12 @@ func (c *Ctx) changeLibraries(changes []lua.Change, applied func(w *proto.Writer
 				values[i].Value = []byte(change.Code)
 			}
 		}
-		c.share(values, applied)
+		c.share(values, func(w *proto.Writer) {
+			for _, change := range changes {
+				d.echoes.made(change.Name)
+			}
+			applied(w)
+		})
 		return
 	}
 	for _, change := range changes {
@@ -63,6 +68,11 @@ func (d *Dispatcher) observeFunctions() {
 		return
 	}
 	d.shared.Observe(sharedFunction, func(name string, value []byte) {
+		was := ""
+		if library := d.engine.Libraries().Library(name); library != nil {
+			was = library.Code
+		}
+		d.echoes.observed(name, was, string(value))
 		if err := d.engine.Apply(lua.Change{Name: name, Code: string(value)}); err != nil {
 			d.log.Error("a function library of the cluster can't be loaded here", "library", name, "error", err)
 		}
@@ -103,7 +113,14 @@ func functionLoad(c *Ctx) {
 		}
 		replace = true
 	}
-	name, changes, err := c.d.engine.PlanLoad(string(c.Args[last]), replace)
+	code := string(c.Args[last])
+	if !replace {
+		if name, ok := c.d.echoes.takeLoad(code); ok {
+			c.W.BulkString(name)
+			return
+		}
+	}
+	name, changes, err := c.d.engine.PlanLoad(code, replace)
 	if err != nil {
 		c.W.Error(errOf(err))
 		return
@@ -113,6 +130,10 @@ func functionLoad(c *Ctx) {
 
 func functionDelete(c *Ctx) {
 	changes, err := c.d.engine.PlanDelete(string(c.Args[2]))
+	if err != nil && c.d.echoes.takeDelete(string(c.Args[2])) {
+		c.W.OK()
+		return
+	}
 	if err != nil {
 		c.W.Error(errOf(err))
 		return
@@ -153,6 +174,9 @@ func functionRestore(c *Ctx) {
 	if err != nil {
 		c.W.Error(errOf(err))
 		return
+	}
+	if policy == lua.RestoreAppend {
+		codes = c.d.echoes.notLoaded(codes)
 	}
 	changes, err := c.d.engine.PlanRestore(codes, policy)
 	if err != nil {

@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
+	"respkv/cluster"
 	"respkv/internal/persistence"
 	"respkv/resp/proto"
 	"respkv/store"
@@ -453,4 +455,17 @@ func (c *migrateConn) readLine(timeout time.Duration) (string, error) {
 		return "", io.ErrUnexpectedEOF
 	}
 	return string(line), nil
+}
+
+// hasMigrated reports whether the command is a MIGRATE to the node that the slot
+// has moved to. Who moves a slot by hand, as in Redis, declares the move (CLUSTER
+// SETSLOT) on both sides and then sends MIGRATE for the keys to the old one. Here
+// the keys have moved with the slot: none is left.
+func (c *Ctx) hasMigrated(dec cluster.Decision) bool {
+	if dec.Verdict != cluster.Moved || c.Cmd.Name != "migrate" || c.entry.in.exec {
+		return false
+	}
+	to := dec.Node
+	host, port := string(c.Args[1]), string(c.Args[2])
+	return (host == to.Host || host == to.Hostname) && port == strconv.Itoa(cluster.PortOf(to, c.Client.TLS()))
 }

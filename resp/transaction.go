@@ -54,7 +54,10 @@ func specialOf(cmd *command.Command) (s special) {
 	case "ssubscribe", "sunsubscribe":
 		s.subscribed, s.shardChans = true, true
 	case "spublish":
-		s.shardChans = true
+		s.shardChans, s.heeds = true, true
+	case "publish", "pubsub|channels", "pubsub|numsub", "pubsub|numpat", "pubsub|shardchannels", "pubsub|shardnumsub",
+		"client|list", "client|kill", "client|unblock":
+		s.heeds = true
 	case "eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro":
 		s.script = true
 	case "cluster|meet", "cluster|forget", "cluster|reset", "cluster|failover", "cluster|leave":

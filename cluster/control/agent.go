@@ -76,11 +76,12 @@ func (a *Agent) SetController(id slotmap.NodeID) {
 	}
 }
 
-// SetAcks changes how many replicas hold a write before this node answers it
-// (see slotmap.Node).
-func (a *Agent) SetAcks(acks int) {
-	if a.self.Acks != acks {
-		a.self.Acks, a.soon = acks, true
+// Describe changes what this node says of itself: all but ID and Boot, which
+// are those of the process. The map has it once the controller has heard of it.
+func (a *Agent) Describe(self slotmap.Node) {
+	self.ID, self.Boot = a.self.ID, a.self.Boot
+	if a.self != self {
+		a.self, a.soon = self, true
 	}
 }
 

@@ -294,9 +294,6 @@ func (c *Config) Validate() error {
 		if c.Cluster.AnnounceIP != "" && net.ParseIP(c.Cluster.AnnounceIP) == nil {
 			bad("cluster.announce_ip", "must be an IP address; names belong in cluster.announce_hostname")
 		}
-		if c.Cluster.PreferredEndpointType == "hostname" && c.Cluster.AnnounceHostname == "" {
-			bad("cluster.preferred_endpoint_type", "hostname needs cluster.announce_hostname")
-		}
 		if c.Cluster.Expect > 0 && c.Cluster.Expect > 1 && len(c.Cluster.Seeds) == 0 {
 			bad("cluster.expect", "more than one expected node needs cluster.seeds to find the others")
 		}

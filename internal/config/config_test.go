@@ -222,7 +222,7 @@ func TestValidateAcrossKeys(t *testing.T) {
 		{[]Setting{on, {"cluster.expect", "3", ""}}, "cluster.expect"},
 		{[]Setting{on, {"cluster.expect", "1", ""}}, ""},
 		{[]Setting{on, {"cluster.announce_ip", "example", ""}}, "cluster.announce_ip"},
-		{[]Setting{on, {"cluster.preferred_endpoint_type", "hostname", ""}}, "cluster.preferred_endpoint_type"},
+		{[]Setting{on, {"cluster.preferred_endpoint_type", "hostname", ""}}, ""},
 		{[]Setting{{"cluster.seeds", "a:1", ""}}, "cluster.seeds"},
 		{[]Setting{{"server.port", "0", ""}}, "server.port"},
 		{[]Setting{{"server.port", "0", ""}, {"server.unixsocket", "/tmp/s", ""}}, ""},

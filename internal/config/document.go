@@ -114,7 +114,7 @@ func (k *Key) yamlValue(c *Config) string {
 			quoted[i] = quoteYAML(word)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case textValue, octal, outputLimits, keyspaceEvents, protocols, ciphers, savePoints:
+	case textValue, hostname, octal, outputLimits, keyspaceEvents, protocols, ciphers, savePoints:
 		return quoteYAML(v.text())
 	case enum:
 		if v.text() == "no" || v.text() == "yes" {

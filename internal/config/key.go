@@ -97,7 +97,7 @@ func (k *Key) IsBool() bool { _, ok := k.value(new(Config)).(boolean); return ok
 // where it looks like a number.
 func (k *Key) isQuoted() bool {
 	switch k.value(new(Config)).(type) {
-	case octal, textValue, keyspaceEvents, percentiles, protocols, ciphers:
+	case octal, textValue, hostname, keyspaceEvents, percentiles, protocols, ciphers:
 		return true
 	}
 	return false

@@ -59,6 +59,9 @@ func (l *Libraries) All() []*Library {
 	return slices.SortedFunc(maps.Values(l.byName), func(a, b *Library) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// Library finds a library by its name; nil: there is none.
+func (l *Libraries) Library(name string) *Library { return l.byName[name] }
+
 // Function finds a function, whatever the case of its name; nil: there is none.
 func (l *Libraries) Function(name string) *Function { return l.functions[strings.ToLower(name)] }
 

@@ -280,6 +280,8 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 		Logger: n.log,
 		Links:  n.plane.linkStats,
 		Acks:   func() int { return acks(n.live.Config().Replication.Durability) },
+
+		Announced: func() cluster.Announced { return announced(n.live.Config()) },
 	})
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -356,6 +358,27 @@ func acks(d config.Durability) int {
 	return 0
 }
 
+// announced is how clients are told to reach this node.
+func announced(cfg *config.Config) cluster.Announced {
+	shown := cluster.Announced{
+		ClientPort: cfg.Server.Port, ClientTLSPort: cfg.TLS.Port,
+		Hostname: cfg.Cluster.AnnounceHostname,
+	}
+	if cfg.Cluster.AnnouncePort != 0 && cfg.Server.Port != 0 {
+		shown.ClientPort = cfg.Cluster.AnnouncePort
+	}
+	if cfg.Cluster.AnnounceTLSPort != 0 && cfg.TLS.Port != 0 {
+		shown.ClientTLSPort = cfg.Cluster.AnnounceTLSPort
+	}
+	switch cfg.Cluster.PreferredEndpointType {
+	case "hostname":
+		shown.Endpoint = slotmap.EndpointHostname
+	case "unknown-endpoint":
+		shown.Endpoint = slotmap.EndpointUnknown
+	}
+	return shown
+}
+
 func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	c := cluster.DefaultConfig()
 	c.DataDir = cfg.DataDir
@@ -363,17 +386,7 @@ func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	c.BindPort = cfg.ClusterPort()
 	c.AnnounceHost = cfg.Cluster.AnnounceIP
 	c.AnnouncePort = cfg.Cluster.AnnounceClusterPort
-	c.AnnounceHostname = cfg.Cluster.AnnounceHostname
-	switch cfg.Cluster.PreferredEndpointType {
-	case "hostname":
-		c.PreferredEndpoint = slotmap.EndpointHostname
-	case "unknown-endpoint":
-		c.PreferredEndpoint = slotmap.EndpointUnknown
-	}
-	c.ClientPort = cfg.Server.Port
-	if cfg.Cluster.AnnouncePort != 0 && cfg.Server.Port != 0 {
-		c.ClientPort = cfg.Cluster.AnnouncePort
-	}
+	c.Announced = announced(cfg)
 	c.Seeds = cfg.Cluster.Seeds
 	c.Expect = cfg.Cluster.Expect
 	c.Replicas = cfg.Cluster.Replicas
@@ -387,10 +400,6 @@ func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	c.TrustRefused = cfg.Cluster.TrustRefused
 	c.Secret, c.SecretAccept = cfg.Cluster.Secret, cfg.Cluster.SecretAccept
 	c.TLS = n.clusterTLS(cfg)
-	c.ClientTLSPort = cfg.TLS.Port
-	if cfg.Cluster.AnnounceTLSPort != 0 && cfg.TLS.Port != 0 {
-		c.ClientTLSPort = cfg.Cluster.AnnounceTLSPort
-	}
 	c.RequireFullCoverage = cfg.Cluster.RequireFullCoverage
 	c.AllowReadsWhenDown = cfg.Cluster.AllowReadsWhenDown
 	c.ReplicaMaxLag = cfg.Cluster.ReplicaMaxLag
