@@ -73,8 +73,9 @@ type Dispatcher struct {
 	started  time.Time
 	runID    string
 
-	rates   rates
-	batches sync.Pool
+	rates    rates
+	arrivals arrivals
+	batches  sync.Pool
 }
 
 // entry is a table entry with what belongs to it at run time.
@@ -117,6 +118,7 @@ type batch struct {
 
 // Batch implements Executor.
 func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
+	d.arrivals.await()
 	b := d.batches.Get().(*batch)
 	if len(cmds) > batchMax {
 		cmds = cmds[:batchMax]
