@@ -71,15 +71,17 @@ func (c *cron) release(d *Dispatcher, deadline time.Time) {
 	}
 }
 
-// sampleRates feeds the instantaneous_* fields of INFO.
+// sampleRates feeds the instantaneous_* fields of INFO, and what goes by them.
 func (d *Dispatcher) sampleRates(now time.Time) {
 	s := d.server.Stats()
 	var totals [rateMetrics]int64
 	totals[rateCommands] = d.stats.commands.Load()
+	totals[rateReads] = s.Reads
 	totals[rateInput] = s.InputBytes
 	totals[rateOutput] = s.OutputBytes
 	r := d.replicationInfo()
 	totals[rateReplInput] = int64(r.BytesIn)
 	totals[rateReplOutput] = int64(r.BytesOut)
 	d.rates.sample(now, totals)
+	d.arrivals.busy.Store(d.rates.latest(rateReads) > busyRate)
 }

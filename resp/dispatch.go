@@ -74,8 +74,9 @@ type Dispatcher struct {
 	started  time.Time
 	runID    string
 
-	rates   rates
-	batches sync.Pool
+	rates    rates
+	arrivals arrivals
+	batches  sync.Pool
 }
 
 // entry is a table entry with what belongs to it at run time.
@@ -102,7 +103,7 @@ type special struct {
 	subscribed bool // allowed to a RESP2 client that has subscribed
 	script     bool // runs a script: takes its locks by itself
 	shardChans bool // names shard channels: replicas serve it too
-	heeds      bool // its outcome lies in what other connections have asked for before (order.go)
+	heeds      bool // its outcome lies in what other connections have asked for before (arrivals.go)
 }
 
 // batch is the working memory of one call of Batch; pooled, so that idle
@@ -146,9 +147,7 @@ func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
 		}
 	}
 
-	if heeds {
-		letEarlierGo()
-	}
+	d.arrivals.await(heeds)
 	c := &b.ctx
 	c.d, c.Client, c.W = d, client, &client.W
 	now, start := clock()

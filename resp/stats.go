@@ -114,6 +114,7 @@ type rates struct {
 
 const (
 	rateCommands = iota
+	rateReads
 	rateInput
 	rateOutput
 	rateReplInput
@@ -136,6 +137,13 @@ func (r *rates) sample(now time.Time, totals [rateMetrics]int64) {
 		}
 	}
 	r.at, r.last = now, totals
+}
+
+// latest is the last sample.
+func (r *rates) latest(metric int) float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.samples[metric][(r.next+rateSamples-1)%rateSamples]
 }
 
 func (r *rates) mean(metric int) float64 {

@@ -96,7 +96,7 @@ func TestListCompression(t *testing.T) {
 	change("insert", func(l *List) error {
 		pivot := model[100]
 		model = slices.Insert(model, 100, string(element(1001)))
-		_, err := l.Insert([]byte(pivot), true, element(1001))
+		_, err := l.Insert([]byte(pivot), true, element(1001), func(int) bool { return true })
 		return err
 	})
 	change("range", func(l *List) error {
@@ -196,7 +196,7 @@ func TestListPackedThreshold(t *testing.T) {
 	if err := l.Set(1, []byte("y")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Insert([]byte("e"), true, []byte(other)); err != nil {
+	if _, err := l.Insert([]byte("e"), true, []byte(other), func(int) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	nodes(10, "inserted", "z", "y", "a", other, "c", long, "d", other, "e", long)

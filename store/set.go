@@ -98,15 +98,6 @@ func (s *Set) spread(fn func(member []byte) bool) {
 	s.Each(fn)
 }
 
-// Scan is as Hash.Scan: small sets are returned whole.
-func (s *Set) Scan(cursor uint64, count int, fn func(member []byte)) (next uint64) {
-	if !s.isLarge() {
-		s.Each(func(member []byte) bool { fn(member); return true })
-		return 0
-	}
-	return s.large().walk(cursor, count, func(r *element) { fn(r.name()) })
-}
-
 // Add adds members and returns how many are new. Errors: ErrOutOfMemory,
 // ErrKeyTooLong; then added tells how many were added all the same, the first
 // done ones being in the set.
