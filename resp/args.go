@@ -106,6 +106,7 @@ var (
 	wordRPopLPush  = []byte("RPOPLPUSH")
 	wordRPush      = []byte("RPUSH")
 	wordRight      = []byte("RIGHT")
+	wordFlushAll   = []byte("FLUSHALL")
 	wordFlushDB    = []byte("FLUSHDB")
 	wordKeepTTL    = []byte("KEEPTTL")
 	wordMSet       = []byte("MSET")

@@ -279,6 +279,9 @@ func (c *Ctx) signalDatabases(a, b int) {
 // signals, and for those that this makes ready. The locks of the shards in held
 // are held. Call settle once they are given up.
 func (d *Dispatcher) serveReady(c *Ctx, held *shardSet) {
+	if c.inExec && len(c.ready) > 0 { // a transaction or a script may have taken long
+		c.Tx.Now = time.Now().UnixMilli()
+	}
 	for i := 0; i < len(c.ready); i++ {
 		d.serveKey(c, c.ready[i], held)
 	}

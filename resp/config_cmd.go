@@ -129,7 +129,7 @@ func (d *Dispatcher) observe() {
 		"store.lfu_log_factor", "store.lfu_decay_time",
 		"store.lazyfree_lazy_expire", "store.lazyfree_lazy_server_del",
 		"store.hash_max_listpack_entries", "store.hash_max_listpack_value", "store.set_max_intset_entries",
-		"store.zset_max_listpack_entries", "store.zset_max_listpack_value", "store.list_max_listpack_size",
+		"store.zset_max_listpack_entries", "store.zset_max_listpack_value", "store.list_max_listpack_size", "store.list_compress_depth",
 		"store.stream_node_max_entries", "store.stream_node_max_bytes")
 	d.config.Observe(func(_, next *config.Config) error {
 		d.limitChanged(next.Store.MaxMemory)
@@ -147,6 +147,11 @@ func (d *Dispatcher) observe() {
 		d.tracing.configure(next)
 		return nil
 	}, "server.slowlog_log_slower_than", "server.slowlog_max_len", "server.latency_monitor_threshold", "server.latency_tracking")
+	d.config.Observe(func(_, next *config.Config) error {
+		d.feed.configure(next)
+		return nil
+	}, "replication.min_replicas_to_write", "replication.min_replicas_max_lag")
+	d.feed.configure(d.config.Config())
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 	d.observeShared()

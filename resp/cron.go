@@ -38,7 +38,6 @@ type cron struct {
 	nextMemory  time.Time
 	nextUpkeep  time.Time
 	nextCompact time.Time
-	nextPing    time.Time // to replicas of Redis's protocol
 }
 
 const (

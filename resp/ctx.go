@@ -59,6 +59,7 @@ type Ctx struct {
 	later    []readyKey     // of ready: needs more locks
 	pushEnd  int            // in W, of what this command pushed to its own client
 	tracks   bool           // its client is told when a key that it read is changed
+	together *feedUnit      // takes what is for the stream to replicas; nil: that itself does
 	trailer  []byte         // messages to its own client that follow the reply
 	// broadcast is the keys changed that clients in broadcasting mode are not told of
 	// yet; of the batch.

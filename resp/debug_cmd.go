@@ -166,7 +166,11 @@ func (c *Ctx) withKey(name []byte, fn func(k store.Key)) {
 func debugObject(c *Ctx, args [][]byte) {
 	var o store.ObjectInfo
 	var found bool
-	c.withKey(args[0], func(k store.Key) { o, found = c.Tx.ObjectInfo(k) })
+	c.withKey(args[0], func(k store.Key) {
+		c.Tx.IgnoreDeadlines = true // as in Redis: it shows what is there
+		o, found = c.Tx.ObjectInfo(k)
+		c.Tx.IgnoreDeadlines = false
+	})
 	if !found {
 		c.W.Error(errNoSuchKey)
 		return

@@ -1,12 +1,13 @@
 package resp
 
-// debugReload is DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]. With NOFLUSH, keys that are
-// loaded replace those that are there, which in Redis MERGE is needed for.
+// debugReload is DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]. With NOFLUSH, what is loaded
+// must not be there yet; with MERGE it takes its place.
 func debugReload(c *Ctx, args [][]byte) {
-	save, flush := true, true
+	save, flush, merge := true, true, false
 	for _, arg := range args {
 		switch {
 		case isWord(arg, "merge"):
+			merge = true
 		case isWord(arg, "noflush"):
 			flush = false
 		case isWord(arg, "nosave"):
@@ -16,7 +17,7 @@ func debugReload(c *Ctx, args [][]byte) {
 			return
 		}
 	}
-	if err := c.d.Reload(c.Tx.AllLocked, save, flush); err != nil {
+	if err := c.d.Reload(c.Tx.AllLocked, save, flush, merge); err != nil {
 		c.d.log.Error("DEBUG RELOAD failed", "error", err)
 		c.W.Error(errReloadFailed)
 		return

@@ -322,12 +322,12 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 		return true
 	}
 	c.begin(e, args)
-	if d.saver.misconf.Load() && (e.write || e.cmd.Name == "ping") && d.writesDenied() {
-		c.reject(e, errMisconf)
-		return true
-	}
 	state := client.Flags()
 	if c.user = client.user.Load().User(); !c.user.Unrestricted && !d.permitted(c) {
+		return true
+	}
+	if refused := d.refusedByState(c, e); refused != "" {
+		c.reject(e, refused)
 		return true
 	}
 	if busy := d.scripts.refusal(e); busy != nil {

@@ -21,7 +21,7 @@ const (
 	errMigrateRead    = "IOERR error or timeout reading to target instance"
 
 	errDebugReload  = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
-	errReloadFailed = "ERR Error trying to load the RDB dump, check server logs."
+	errReloadFailed = "ERR Error trying to load the RDB dump"
 
 	errSyncPending = "ERR SYNC and PSYNC are invalid with pending output"
 	errSyncCluster = "ERR SYNC and PSYNC of the stream of writes are for standalone nodes: in a cluster, replicas are placed by themselves (cluster.replicas). REPLCONF rdb-only 1 before SYNC gives the snapshot alone"

@@ -59,6 +59,7 @@ func (c *Ctx) changeLibraries(changes []lua.Change, applied func(w *proto.Writer
 		}
 	}
 	d.stats.dirty.Add(int64(len(changes)))
+	c.feed(c.Tx.DB, c.Args...)
 	applied(c.W)
 }
 
@@ -88,8 +89,13 @@ func (d *Dispatcher) dumpFunctions() (codes [][]byte) {
 }
 
 // loadFunctions loads a library from a file, in place of one of its name.
-func (d *Dispatcher) loadFunctions(code []byte) error {
-	_, changes, err := d.engine.PlanLoad(string(code), true)
+func (d *Dispatcher) loadFunctions(code []byte) error { return d.takeFunctions(code, true) }
+
+// addFunctions loads a library from a file, unless there is one of its name.
+func (d *Dispatcher) addFunctions(code []byte) error { return d.takeFunctions(code, false) }
+
+func (d *Dispatcher) takeFunctions(code []byte, replace bool) error {
+	_, changes, err := d.engine.PlanLoad(string(code), replace)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package resp
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"respkv/cluster"
 )
@@ -24,6 +25,9 @@ func (d *Dispatcher) infoReplication(w *infoWriter) {
 		w.str("role", "master")
 	}
 	w.int("connected_slaves", int64(len(info.Replicas)))
+	if d.feed.wanted.Load() > 0 {
+		w.int("min_slaves_good_slaves", int64(d.feed.good(time.Now().UnixMilli(), d.config.Config().Replication.MinReplicasMaxLagSeconds)))
+	}
 	for i, r := range info.Replicas {
 		w.str("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d",
 			r.Host, r.Port, r.State, r.Offset, r.LagSeconds))

@@ -71,10 +71,14 @@ func (c *Ctx) flushEverything(first, end int) bool {
 		defer c.unlockAll()
 	}
 	c.d.keysLost()
+	if end-first > 1 {
+		c.feed(c.Tx.DB, wordFlushAll)
+	} else {
+		c.feed(first, wordFlushDB)
+	}
 	for db := first; db < end; db++ {
 		c.d.touchDatabase(db, noDatabase)
 		c.d.stats.dirty.Add(st.DBSize(db))
-		c.feed(db, wordFlushDB)
 		st.FlushDB(db)
 	}
 	for shard := range store.Shards {

@@ -211,6 +211,7 @@ func publish(c *Ctx) {
 	if c.clustered() {
 		c.d.routing.Publish(c.Args[1], c.Args[2])
 	}
+	c.feed(c.Tx.DB, c.Args...)
 	c.W.Int(int64(n))
 }
 
@@ -219,6 +220,7 @@ func spublish(c *Ctx) {
 	if c.clustered() {
 		c.d.routing.PublishSlot(hashslot.Slot(c.Args[1]), c.Args[1], c.Args[2])
 	}
+	c.feed(c.Tx.DB, c.Args...)
 	c.W.Int(int64(n))
 }
 

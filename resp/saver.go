@@ -341,7 +341,7 @@ func (d *Dispatcher) LoadFile(path string) error {
 // All of it happens under the locks of all shards, which the caller holds already with
 // allLocked, else it holds none. Nothing is replicated. When the file cannot be loaded,
 // the keyspace is incomplete. Errors: errSaving with allLocked, those of files.
-func (d *Dispatcher) Reload(allLocked, save, flush bool) error {
+func (d *Dispatcher) Reload(allLocked, save, flush, merge bool) error {
 	if !allLocked {
 		d.saver.abort()
 		d.scripts.several.RLock()
@@ -366,9 +366,19 @@ func (d *Dispatcher) Reload(allLocked, save, flush bool) error {
 			d.touchDatabase(db, noDatabase)
 			d.store.FlushDB(db)
 		}
+		if d.shared == nil {
+			for _, change := range d.engine.PlanFlush() {
+				if err := d.engine.Apply(change); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	l := d.Loader()
-	l.AllLocked, l.Replace = true, !flush
+	l.AllLocked, l.Replace = true, merge
+	if !flush && !merge {
+		l.Function = d.addFunctions
+	}
 	_, err := l.LoadFile(d.saveFile())
 	d.invalidateAll(nil, true)
 	return err

@@ -122,6 +122,13 @@ func (run *scriptRun) refuse() string {
 		return errScriptReplica
 	case writes && run.c.readOnlyCommand():
 		return errScriptWriteFlag
+	}
+	if writes {
+		if refused := run.refusedByState(); refused != "" {
+			return refused
+		}
+	}
+	switch {
 	case run.outOfSpace && writes && run.flags&lua.AllowOOM == 0:
 		return errScriptOOM
 	}

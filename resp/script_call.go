@@ -105,6 +105,11 @@ func (run *scriptRun) verify(e *entry, args [][]byte) (refused string) {
 	if run.readOnly && (e.write || e.cmd.Has(command.MayReplicate)) {
 		return errScriptReadOnly
 	}
+	if e.write {
+		if refused = run.mayWriteNow(); refused != "" {
+			return refused
+		}
+	}
 	if run.outOfSpace && e.grows && !run.wrote && run.flags&(lua.Compat|lua.AllowOOM) != lua.AllowOOM {
 		return "-" + errOOM
 	}

@@ -248,7 +248,9 @@ func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, alone bool, pos []int) (
 	defer d.settle(run.in)
 	func() {
 		defer run.unlock()
+		unit := run.in.feedTogether()
 		d.invoke(c)
+		run.in.endTogether(unit)
 		run.endGroups()
 		d.serveReady(run.in, &locks.held)
 	}()
@@ -280,6 +282,7 @@ func (d *Dispatcher) newRun(c *Ctx, p *prepared) *scriptRun {
 	}
 	run.in.d, run.in.Client, run.in.W, run.in.inExec = d, c.Client, &run.w, true
 	run.in.inScript = true
+	run.in.together = c.together
 	run.in.Tx.Now = c.Tx.Now
 	run.engine = lua.Run{
 		Host: run, Function: p.function != nil, Keys: c.Args[3 : 3+p.keys], Args: c.Args[3+p.keys:],

@@ -19,8 +19,9 @@ import (
 //	            SYNC, PSYNC                snapshot on disk         file sent
 //	connected --------------> snapshotting -----------------> sending ---------> online
 //
-// The snapshot goes to a file first, or, if the replica can tell the end of what it is
-// sent without being told its length (capa eof), by way of a spool. Either way a replica
+// The snapshot goes to a file first, or, with repl-diskless-sync and if the replica can
+// tell the end of what it is sent without being told its length (capa eof), by way of a
+// spool. Either way a replica
 // that is slow to read makes nobody wait. Effects from the moment of the snapshot on are
 // kept for it until it is online, within client-output-buffer-limit, and pushed to it
 // then. Who was there before and lacks no more than the backlog holds goes on where it
@@ -163,7 +164,7 @@ func (d *Dispatcher) serveReplica(ctx context.Context, r *feedReplica, o replica
 	// A replica that takes nothing for long is cut off.
 	stuck := time.AfterFunc(syncTimeout, r.client.Close)
 	defer stuck.Stop()
-	if o.eof {
+	if o.eof && d.config.Config().Replication.DisklessSync {
 		return d.sendUnsized(ctx, r, o, stuck, atCut, &head)
 	}
 	file, err := d.spoolSnapshot(ctx, r, o, stuck, atCut)

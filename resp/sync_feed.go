@@ -14,13 +14,15 @@ import (
 // replicaFeed is the stream of effects to replicas of Redis's own protocol. It begins
 // with the first of them, and a server without pays one atomic load a write.
 type replicaFeed struct {
-	used atomic.Int32 // replicas, and one more for the backlog: 0 is all that a write looks at
+	used   atomic.Int32 // replicas, and one more for the backlog: 0 is all that a write looks at
+	wanted atomic.Int32 // replicas without which no write is taken (write_state.go)
 
 	mu       sync.Mutex // guards below; before output.mu, under shards' locks
 	id       string     // master_replid: names the stream
 	replicas []*feedReplica
 	backlog  *backlog  // its newest part; nil: nobody could resume
 	alone    time.Time // since when there is a backlog and no replica
+	lastPing time.Time // to all replicas
 	db       int       // selected at the end of the stream
 	offset   uint64    // bytes of the stream so far
 	buf      []byte
@@ -49,6 +51,9 @@ func (f *replicaFeed) add(r *feedReplica) {
 
 // join adds r to the replicas. The caller holds mu.
 func (f *replicaFeed) join(r *feedReplica) {
+	if len(f.replicas) == 0 {
+		f.lastPing = time.Now()
+	}
 	f.replicas = append(f.replicas, r)
 	f.countUsers()
 }
@@ -220,6 +225,10 @@ func (f *replicaFeed) askAcks() {
 // feed appends an effect of this command to the stream. The caller holds the locks of
 // its keys' shards.
 func (c *Ctx) feed(db int, args ...[]byte) {
+	if c.together != nil {
+		c.together.add(db, args)
+		return
+	}
 	if offset := c.d.feedEffect(db, args...); offset > 0 {
 		c.session().fed = offset
 	}
@@ -234,24 +243,18 @@ func (d *Dispatcher) feedEffect(db int, args ...[]byte) (offset uint64) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.buf = f.buf[:0]
-	if db != f.db {
-		f.db = db
-		f.buf = proto.AppendCommand(f.buf, wordSelect, decimal(int64(db)))
-	}
-	f.send(proto.AppendCommand(f.buf, args...))
+	f.send(proto.AppendCommand(f.selectDB(f.buf[:0], db), args...))
 	return f.offset
 }
 
-// feedEffects appends the effects of a command to the stream.
-func (d *Dispatcher) feedEffects(c *Ctx) {
-	if !c.keep {
-		c.feed(c.Tx.DB, c.Args...)
-		return
+// selectDB appends to b what makes a database that of the next effect. The caller holds
+// mu.
+func (f *replicaFeed) selectDB(b []byte, db int) []byte {
+	if db == f.db {
+		return b
 	}
-	for _, e := range c.effects {
-		c.feed(c.Tx.DB, c.argv[e.first:e.last]...)
-	}
+	f.db = db
+	return proto.AppendCommand(b, wordSelect, decimal(int64(db)))
 }
 
 var (
@@ -289,9 +292,6 @@ func (f *replicaFeed) send(b []byte) {
 	}
 }
 
-// replicaPing is the period of PING to replicas, as in Redis.
-const replicaPing = 10 * time.Second
-
 // feedUpkeep tells replicas that the server is alive, and ends the backlog when none has
 // been there for long. The cron calls it.
 func (d *Dispatcher) feedUpkeep(now time.Time) {
@@ -308,8 +308,8 @@ func (d *Dispatcher) feedUpkeep(now time.Time) {
 			f.id, f.backlog = randomID(), nil
 			f.countUsers()
 		}
-	case !now.Before(d.cron.nextPing):
-		d.cron.nextPing = now.Add(replicaPing)
+	case now.Sub(f.lastPing) >= time.Duration(d.config.Config().Replication.PingReplicaSeconds)*time.Second:
+		f.lastPing = now
 		f.send(proto.AppendCommand(f.buf[:0], wordPing))
 	}
 }

@@ -23,6 +23,7 @@ type transaction struct {
 	size     int  // bytes that commands occupy
 	spoiled  bool // a command was refused: EXEC will not run any
 	writes   bool // one of them is a write, or replicates
+	stores   bool // one of them is a write
 	denyOOM  bool // one of them needs memory
 }
 
@@ -168,6 +169,7 @@ func (m *transaction) add(e *entry, args [][]byte) {
 	m.commands = append(m.commands, queued{e, copies})
 	m.size += total + len(args)*int(unsafe.Sizeof(text)) + int(unsafe.Sizeof(queued{}))
 	m.writes = m.writes || e.pausedByWrites()
+	m.stores = m.stores || e.write
 	m.denyOOM = m.denyOOM || e.cmd.Has(command.DenyOOM)
 }
 
@@ -327,6 +329,7 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 	x.locks.keyed, x.locks.slot, x.locks.replica = x.keyed && d.routing != nil, c.slot, c.Tx.KeepExpired
 	in.d, in.Client, in.W, in.inExec, in.locks = d, client, c.W, true, &x.locks
 	in.Tx.Now = c.Tx.Now
+	unit := in.feedTogether()
 	_, start := clock()
 	for i := range x.commands {
 		q := &x.commands[i]
@@ -357,6 +360,7 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 		d.account(q.entry, client, q.args, 1, end.Sub(start))
 		start = end
 	}
+	in.endTogether(unit)
 	held := x.shards
 	if x.scripts {
 		held = x.locks.held

@@ -153,14 +153,20 @@ type Cluster struct {
 
 // Replication holds the settings of the replication log and of durability.
 type Replication struct {
-	LogSize           int64         // bytes of the ring
-	BacklogTTLSeconds int           // 0: for ever
-	LinkTimeout       time.Duration // a silent link is given up after it
-	CopyRate          int64         // bytes a second for all full copies of this node together; 0: no limit
-	MaxLag            time.Duration // loss budget in time; 0: off
-	MaxLagBytes       int64         // loss budget in bytes; 0: off
-	Durability        Durability
-	AckTimeout        time.Duration // with Durability: how long a write waits
+	LogSize           int64 // bytes of the ring
+	BacklogTTLSeconds int   // 0: for ever
+
+	// Of replicas of Redis's own protocol.
+	PingReplicaSeconds       int
+	DisklessSync             bool
+	MinReplicasToWrite       int // 0: none
+	MinReplicasMaxLagSeconds int
+	LinkTimeout              time.Duration // a silent link is given up after it
+	CopyRate                 int64         // bytes a second for all full copies of this node together; 0: no limit
+	MaxLag                   time.Duration // loss budget in time; 0: off
+	MaxLagBytes              int64         // loss budget in bytes; 0: off
+	Durability               Durability
+	AckTimeout               time.Duration // with Durability: how long a write waits
 }
 
 // TLS holds the settings of encrypted connections.
@@ -275,6 +281,9 @@ func (c *Config) Validate() error {
 		bad("persistence.dbfilename", "can't be a path, just a filename")
 	}
 	if c.Cluster.Enabled {
+		if c.Replication.MinReplicasToWrite > 0 {
+			bad("replication.min_replicas_to_write", "in a cluster replication.durability and replication.max_lag_ms say what a write needs")
+		}
 		if c.Persistence.Load != "" {
 			bad("persistence.load", "a node of a cluster gets its data from the others: load the file into a standalone node, and move its keys with MIGRATE or redis-cli --cluster import")
 		}

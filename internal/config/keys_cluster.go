@@ -166,6 +166,32 @@ var replicationKeys = []*Key{
 		Lower: "Memory of replication.log_size is given back sooner.",
 	},
 	{
+		Name: "replication.ping_replica_period", Redis: []string{"repl-ping-replica-period", "repl-ping-slave-period"}, Default: "10", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Replication.PingReplicaSeconds }, 1, math.MaxInt32),
+		What:  "Seconds between two PING to replicas of Redis's own protocol, which tell them that this node is alive.",
+		Raise: "Fewer bytes. Must stay below repl-timeout of the replicas.",
+		Lower: "Replicas learn sooner that the node is gone.",
+	},
+	{
+		Name: "replication.diskless_sync", Redis: []string{"repl-diskless-sync"}, Default: "true", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Replication.DisklessSync }),
+		What:  "true: replicas of Redis's own protocol that can take it (capa eof) get a snapshot while it is made. false: it goes to a file without name in data_dir first, and is sent with its length.",
+	},
+	{
+		Name: "replication.min_replicas_to_write", Redis: []string{"min-replicas-to-write", "min-slaves-to-write"}, Default: "0", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Replication.MinReplicasToWrite }, 0, math.MaxInt32),
+		What:  "A standalone node refuses writes with NOREPLICAS while fewer replicas than this follow it (replication.min_replicas_max_lag). 0: it does not. Not in a cluster: see replication.durability and replication.max_lag_ms.",
+		Raise: "Fewer writes can be lost with the node; more of them are refused.",
+		Lower: "Writes go on with fewer replicas.",
+	},
+	{
+		Name: "replication.min_replicas_max_lag", Redis: []string{"min-replicas-max-lag", "min-slaves-max-lag"}, Default: "10", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Replication.MinReplicasMaxLagSeconds }, 0, math.MaxInt32),
+		What:  "Seconds since its last acknowledgement after which a replica does not count for replication.min_replicas_to_write. 0: that is not looked at.",
+		Raise: "Slow replicas count for longer.",
+		Lower: "Writes are refused sooner after a replica fell silent.",
+	},
+	{
 		Name: "replication.link_timeout", Default: "5s",
 		value: durationValue(func(c *Config) *time.Duration { return &c.Replication.LinkTimeout }, time.Millisecond, 100, 600_000),
 		What:  "A replication link on which nothing was heard or could be written for this long is opened anew.",

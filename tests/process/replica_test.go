@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,6 +74,35 @@ func TestRedisReplica(t *testing.T) {
 		}
 		return nil
 	})
+	for _, line := range []string{
+		"xadd s 1-1 a 1", "xadd s 2-1 a 2", "xadd s 3-1 a 3", "xadd s 4-1 a 4", "xgroup create s g 0",
+		"xreadgroup group g one count 2 streams s >", "xreadgroup group g two count 1 noack streams s >",
+		"xreadgroup group g idle streams s 0", "xclaim s g two 0 1-1 lastid 3-1", "xclaim s g none 0 9-9",
+		"xautoclaim s g three 0 0 count 1", "xack s g 2-1", "xreadgroup group g one streams s >",
+		"function load #!lua_name=l;redis.register_function('f',function(keys)redis.call('incr',keys[1])redis.call('incr',keys[1])end)",
+		"fcall f 1 n",
+	} {
+		words := strings.Fields(line)
+		args := make([]any, len(words))
+		for i, word := range words {
+			args[i] = strings.NewReplacer("_name", " name", ";", "\n").Replace(word)
+		}
+		must(t, c, args...)
+	}
+	harness.Eventually(t, harness.Patience, func() error {
+		for _, question := range [][]any{
+			{"xpending", "s", "g", "-", "+", "10"}, {"xinfo", "groups", "s"}, {"get", "n"}, {"function", "list"},
+		} {
+			a, b := fmt.Sprint(must(t, c, question...)), fmt.Sprint(must(t, replica.Client, question...))
+			if question[0] == "xpending" { // how long ago is by the clock of each
+				a, b = withoutIdle(a), withoutIdle(b)
+			}
+			if a != b {
+				return fmt.Errorf("%v: %s here, there %s", question, a, b)
+			}
+		}
+		return nil
+	})
 	if got := info(t, c, "connected_slaves"); got != "1" {
 		t.Errorf("connected_slaves:%s", got)
 	}
@@ -87,6 +117,11 @@ func TestRedisReplica(t *testing.T) {
 		return nil
 	})
 }
+
+var idleTime = regexp.MustCompile(` \d+ (\d+\])`)
+
+// withoutIdle is what XPENDING replied without the times since delivery.
+func withoutIdle(pending string) string { return idleTime.ReplaceAllString(pending, " $1") }
 
 // TestRedisCLIReplica: redis-cli --rdb takes a snapshot, --replica shows the stream.
 func TestRedisCLIReplica(t *testing.T) {
