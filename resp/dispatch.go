@@ -30,8 +30,8 @@ const (
 // handler, effects. It is the Executor of a Server.
 type Dispatcher struct {
 	store   *store.Store
-	routing Routing    // nil: cluster mode is off
-	shared  Shared     // nil: the same
+	routing Routing // nil: cluster mode is off
+	shared  Shared  // nil: the same
 	echoes  libraryEchoes
 	repl    Replicator // nil: nothing is replicated
 	config  *config.Live
