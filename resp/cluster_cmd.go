@@ -74,9 +74,19 @@ func clusterCountKeys(c *Ctx) {
 		c.W.Error(errNotInteger)
 	case slot < 0 || slot >= hashslot.Count:
 		c.W.Error(errInvalidSlot)
+	case !c.ownsSlot(uint16(slot)):
+		c.W.Int(0)
 	default:
 		c.W.Int(int64(c.countSlot(uint16(slot))))
 	}
+}
+
+// ownsSlot reports whether this node is the primary of a slot. The keys of its
+// copies of others are not its own: clients ask all nodes that are primaries, and
+// add up. On the way to another node, a slot leaves nothing behind to be moved key
+// by key: the copy that stays for a while is not this node's to give away.
+func (c *Ctx) ownsSlot(slot uint16) bool {
+	return c.d.routing.Map().Slot(slot).Primary == c.d.routing.ID()
 }
 
 func (c *Ctx) countSlot(slot uint16) int {
@@ -100,9 +110,7 @@ func clusterGetKeys(c *Ctx) {
 		c.W.Error(errInvalidSlotCount)
 		return
 	}
-	// On the way to another node, a slot leaves nothing behind to be moved key by
-	// key: the copy that stays for a while is not this node's to give away.
-	if m := c.d.routing.Map(); m.Slot(uint16(slot)).Primary != c.d.routing.ID() {
+	if !c.ownsSlot(uint16(slot)) {
 		c.W.Array(0)
 		return
 	}

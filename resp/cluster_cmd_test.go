@@ -292,6 +292,18 @@ func TestClusterNodes(t *testing.T) {
 	c.check("role", "*5\r\n"+bulk("slave")+bulk("127.0.0.1")+":7001\r\n"+bulk("connect")+":0\r\n")
 }
 
+// TestKeysOfReplicatedSlot: a node is primary and replica at once, and clients
+// add up what primaries say.
+func TestKeysOfReplicatedSlot(t *testing.T) {
+	routing := newRouting(t, everySlot)
+	n := newTestNode(t, routing, nil)
+	n.expect("set a x", "+OK\r\n")
+	n.expect("cluster countkeysinslot 15495", ":1\r\n")
+	routing.m = newRouting(t, firstHalf).m
+	n.expect("cluster countkeysinslot 15495", ":0\r\n")
+	n.expect("cluster getkeysinslot 15495 10", "*0\r\n")
+}
+
 func TestClusterKeysOfSlot(t *testing.T) {
 	c := serveNode(t, servedOptions{routing: newAdminRouting(t, everySlot)}).dial(t)
 	c.check("mset {a}1 x {a}2 x", "+OK\r\n")
