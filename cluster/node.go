@@ -147,7 +147,7 @@ func (n *Node) Boot() uint64 { return n.boot }
 // Start binds the cluster port and begins to form or join a cluster in the
 // background. On error everything is closed again.
 func (n *Node) Start() (err error) {
-	if n.mux, err = mux.Listen(n.cfg.BindHost, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret, SecretAccept: n.cfg.SecretAccept, TLS: n.cfg.TLS}, n.log); err != nil {
+	if n.mux, err = mux.Listen(n.cfg.Bind, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret, SecretAccept: n.cfg.SecretAccept, TLS: n.cfg.TLS}, n.log); err != nil {
 		return err
 	}
 	defer func() {
@@ -157,7 +157,7 @@ func (n *Node) Start() (err error) {
 	}()
 	host, port := n.cfg.AnnounceHost, n.cfg.AnnouncePort
 	if host == "" {
-		if host, err = announceable(n.mux.Addr().IP); err != nil {
+		if host, err = announceable(n.mux.Addrs(), n.cfg.Seeds); err != nil {
 			return err
 		}
 	}
@@ -210,25 +210,9 @@ func (n *Node) Start() (err error) {
 	}
 	n.goRun(n.runMaps) // the map tells gossip about the cluster: gossip is there now
 	n.goRun(n.runMembership)
+	n.goRun(n.runJoining)
 	n.log.Info("cluster port open", "address", n.mux.Addr().String(), "announced", net.JoinHostPort(host, strconv.Itoa(port)), "id", string(n.id))
 	return nil
-}
-
-// announceable turns a bound address into one that others can use.
-func announceable(ip net.IP) (string, error) {
-	if !ip.IsUnspecified() {
-		return ip.String(), nil
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return "", err
-	}
-	for _, a := range addrs {
-		if ipnet, ok := a.(*net.IPNet); ok && ipnet.IP.IsGlobalUnicast() && ipnet.IP.To4() != nil {
-			return ipnet.IP.String(), nil
-		}
-	}
-	return "127.0.0.1", nil
 }
 
 func signal(c chan struct{}) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ type Cluster struct {
 	Nodes    []*Node
 	Replicas int
 	t        testing.TB
+	seeds    []string // empty: the addresses of the nodes
 	args     []string
 }
 
@@ -59,7 +61,12 @@ func StartCluster(t testing.TB, size, replicas int, args ...string) *Cluster {
 // JoinCluster gives nodes that were not started yet the settings of one
 // cluster.
 func JoinCluster(t testing.TB, nodes []*Node, replicas int, args ...string) *Cluster {
-	c := &Cluster{Nodes: nodes, Replicas: replicas, t: t, args: args}
+	return JoinSeeds(t, nodes, nil, replicas, args...)
+}
+
+// JoinSeeds is JoinCluster with other seeds than the nodes' addresses.
+func JoinSeeds(t testing.TB, nodes []*Node, seeds []string, replicas int, args ...string) *Cluster {
+	c := &Cluster{Nodes: nodes, Replicas: replicas, t: t, seeds: seeds, args: args}
 	for _, n := range nodes {
 		c.configure(n, len(nodes))
 	}
@@ -67,9 +74,11 @@ func JoinCluster(t testing.TB, nodes []*Node, replicas int, args ...string) *Clu
 }
 
 func (c *Cluster) configure(n *Node, expect int) {
-	var seeds []string
+	seeds := slices.Clone(c.seeds)
 	for _, other := range c.Nodes {
-		seeds = append(seeds, other.ClusterAddr())
+		if len(c.seeds) == 0 {
+			seeds = append(seeds, other.ClusterAddr())
+		}
 	}
 	n.args = append(n.args, "--cluster.enabled=true", "--cluster.seeds="+strings.Join(seeds, ","),
 		"--cluster.expect="+strconv.Itoa(expect), "--cluster.replicas="+strconv.Itoa(c.Replicas))
