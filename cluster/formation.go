@@ -127,6 +127,10 @@ func (n *Node) openFormation() error {
 	if err != nil {
 		return err
 	}
+	if n.hand.given, err = loadGiven(n.cfg.DataDir); err != nil {
+		return err
+	}
+	n.myMeta.Slots = n.hand.given.Slots.Len()
 	n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, vote)
 	n.myMeta.Vote = vote
 	if vote == "" {
@@ -155,7 +159,7 @@ func (n *Node) form() error {
 			n.formed = now
 		}
 		if before == "" {
-			return nil
+			return n.settleGiven(m)
 		}
 		n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, "")
 		return saveVote(n.cfg.DataDir, "")
@@ -170,8 +174,11 @@ func (n *Node) form() error {
 	}
 	var seen []control.Seen
 	for _, m := range n.members() {
-		seen = append(seen, control.Seen{ID: m.id, Vote: m.meta.Vote, Bound: m.meta.Bound, Formed: m.meta.Cluster != ""})
+		seen = append(seen, control.Seen{ID: m.id, Vote: m.meta.Vote, Bound: m.meta.Bound, Formed: m.meta.Cluster != "", Slots: m.meta.Slots})
 	}
+	given := n.Given().Slots.Len()
+	n.formation.SetSlots(given)
+	n.setMeta(func(my *meta) { my.Slots = given })
 	step := n.formation.Step(n.router.now()+1, group, seen)
 	if vote := n.formation.Vote(); vote != before {
 		if err := saveVote(n.cfg.DataDir, vote); err != nil {

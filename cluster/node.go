@@ -68,6 +68,7 @@ type Node struct {
 	mayForm  bool // the formation allows this node, if it leads, to name the cluster
 
 	contacts contacts
+	hand     byHand
 
 	// requestMu guards answers awaited from the controller.
 	requestMu sync.Mutex
@@ -176,6 +177,7 @@ func (n *Node) Start() (err error) {
 		return err
 	}
 	n.myMeta.Host, n.myMeta.Port = host, port
+	n.myMeta.ClientPort, n.myMeta.TLSPort = n.cfg.ClientPort, n.cfg.ClientTLSPort
 	n.fsm = newFSM(n.feed, func() { signal(n.mapNotify) }, n.fail)
 	mem := newMemory(receiveBytes)
 	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log)
@@ -187,6 +189,7 @@ func (n *Node) Start() (err error) {
 	n.feed.deliver()
 	env := &nodeEnv{n}
 	n.agent = control.NewAgent(env, n.timing, n.self, slotmap.New())
+	n.agent.SetGiven(n.Given())
 	n.ctl = control.NewController(env, n.timing, control.Policy{
 		Expect: n.cfg.Expect, Replicas: n.cfg.Replicas, MoveConcurrency: n.cfg.MoveConcurrency,
 		MoveSlots: n.cfg.MoveSlots, MoveTimeout: n.cfg.MoveTimeout, ReturnTimeout: n.cfg.ReturnTimeout,

@@ -286,6 +286,9 @@ func (v *clusterView) appendNode(dst []byte, m *cluster.Member, tls bool) []byte
 		dst = append(dst, m.Hostname...)
 	}
 	following := primaryFollowed(v.info.Map, m.ID)
+	if m.Self && following == "" {
+		following = v.info.Given.Follows
+	}
 	dst = append(dst, ' ')
 	dst = v.appendFlags(dst, m, following)
 	dst = append(dst, ' ')
@@ -309,7 +312,11 @@ func (v *clusterView) appendNode(dst []byte, m *cluster.Member, tls bool) []byte
 	} else {
 		dst = append(dst, " disconnected"...)
 	}
-	for _, r := range v.info.Map.PrimaryOf(m.ID) {
+	own := v.info.Map.PrimaryOf(m.ID)
+	if m.Self && !v.info.Map.Formed() {
+		own = v.info.Given.Slots
+	}
+	for _, r := range own {
 		dst = append(dst, ' ')
 		dst = append(dst, r.String()...)
 	}
@@ -320,7 +327,7 @@ func (v *clusterView) appendFlags(dst []byte, m *cluster.Member, following slotm
 	if m.Self {
 		dst = append(dst, "myself,"...)
 	}
-	if v.info.Map.Node(m.ID) == nil && !m.Self {
+	if v.info.Map.Formed() && v.info.Map.Node(m.ID) == nil && !m.Self {
 		dst = append(dst, "handshake"...) // met, not yet a member
 	} else if following != "" {
 		dst = append(dst, "slave"...)

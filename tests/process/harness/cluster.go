@@ -64,6 +64,9 @@ func JoinCluster(t testing.TB, nodes []*Node, replicas int, args ...string) *Clu
 	return JoinSeeds(t, nodes, nil, replicas, args...)
 }
 
+// Gather is a cluster of nodes that are put together by the test.
+func Gather(t testing.TB) *Cluster { return &Cluster{t: t} }
+
 // JoinSeeds is JoinCluster with other seeds than the nodes' addresses.
 func JoinSeeds(t testing.TB, nodes []*Node, seeds []string, replicas int, args ...string) *Cluster {
 	c := &Cluster{Nodes: nodes, Replicas: replicas, t: t, seeds: seeds, args: args}
@@ -151,6 +154,19 @@ func (c *Cluster) WaitComplete(within time.Duration) {
 			}
 			if err := n.complete(min(c.Replicas, running-1), running); err != nil {
 				return fmt.Errorf("node %s: %w", n.Addr(), err)
+			}
+		}
+		return nil
+	})
+}
+
+// WaitServing waits until every node sees all slots served.
+func (c *Cluster) WaitServing(within time.Duration) {
+	c.t.Helper()
+	Eventually(c.t, within, func() error {
+		for _, n := range c.Nodes {
+			if info, err := n.Client().ClusterInfo(context.Background()).Result(); err != nil || !strings.Contains(info, "cluster_state:ok") {
+				return fmt.Errorf("node %s: %v\n%s", n.Addr(), err, info)
 			}
 		}
 		return nil
