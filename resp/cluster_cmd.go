@@ -237,11 +237,13 @@ func clusterReset(c *Ctx) {
 		c.W.Error(errSyntax)
 		return
 	}
-	if !c.d.role().replica && c.d.store.DBSize(0) > 0 {
+	routing := c.d.routing
+	// Copies of other nodes' slots, and what a node that was forgotten has left, are
+	// not its own keys.
+	if len(routing.Map().PrimaryOf(routing.ID())) > 0 && c.d.store.DBSize(0) > 0 {
 		c.W.Error(errResetKeys)
 		return
 	}
-	routing := c.d.routing
 	c.changeCluster(adminTimeout, "RESET", func(ctx context.Context) error { return routing.Reset(ctx, hard) })
 }
 

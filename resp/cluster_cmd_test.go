@@ -130,6 +130,10 @@ func TestClusterAdministration(t *testing.T) {
 	n := serveNode(t, servedOptions{routing: r})
 	c := n.dial(t)
 	for _, test := range []struct{ line, did string }{
+		{"cluster replicate " + string(other), "replicate " + string(other)},
+		{"cluster set-config-epoch 3", "epoch 3"},
+		{"cluster flushslots", "drop "},
+		{"cluster delslots 3 5", "drop 3 5"},
 		{"cluster meet 127.0.0.1 7005", "meet 127.0.0.1:17005"},
 		{"cluster meet 127.0.0.1 7005 9000", "meet 127.0.0.1:9000"},
 		{"cluster forget " + string(other), "forget " + string(other)},
@@ -156,6 +160,11 @@ func TestClusterAdministration(t *testing.T) {
 	}
 	c.check("set key value", "+OK\r\n")
 	c.check("cluster reset", "-ERR CLUSTER RESET can't be called with master nodes containing keys\r\n")
+	all := r.m
+	r.m, _ = all.Apply(&slotmap.Assign{From: self, List: []slotmap.Assigned{{Slots: slotmap.Ranges{slotmap.All()}, To: other}}})
+	c.check("cluster reset", "+OK\r\n") // as one that was forgotten: what it has is not its own
+	<-r.did
+	r.m = all
 
 	// Whoever waits for LEAVE and goes away stops waiting.
 	c.send(wireCommand("cluster", "leave"))
