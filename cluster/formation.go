@@ -13,6 +13,7 @@ import (
 
 	"respkv/cluster/control"
 	"respkv/cluster/slotmap"
+	"respkv/internal/beat"
 )
 
 // Formation: control.Formation decides from what gossip shows; here its steps
@@ -87,7 +88,7 @@ func (n *Node) gossipChanged(node *memberlist.Node, state control.Life) {
 
 // runMembership forms a cluster when that is this node's part.
 func (n *Node) runMembership() {
-	tick := time.NewTicker(max(n.cfg.NodeTimeout/4, 50*time.Millisecond))
+	tick := beat.NewTicker(max(n.cfg.NodeTimeout/4, 50*time.Millisecond))
 	defer tick.Stop()
 	for {
 		if err := n.form(); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"respkv/cluster/control"
 	"respkv/cluster/slotmap"
+	"respkv/internal/beat"
 )
 
 // seedsEvery is how often the names of seeds are looked up while no member is
@@ -19,7 +20,7 @@ const seedsEvery = 15 * time.Second
 // one is missing. Looking up names may take long, so nothing else waits for it.
 func (n *Node) runJoining() {
 	every := max(time.Second, n.cfg.NodeTimeout)
-	tick := time.NewTicker(every)
+	tick := beat.NewTicker(every)
 	defer tick.Stop()
 	seeded := time.Time{}
 	for {

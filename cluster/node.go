@@ -20,6 +20,7 @@ import (
 	"respkv/cluster/control"
 	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
+	"respkv/internal/beat"
 )
 
 // Node is this process's part in the cluster. Its methods may be called by any
@@ -253,7 +254,7 @@ func (n *Node) post(fn func()) {
 
 // runLoop is the only goroutine that touches agent and controller.
 func (n *Node) runLoop() {
-	tick := time.NewTicker(n.timing.Tick)
+	tick := beat.NewTicker(n.timing.Tick)
 	defer tick.Stop()
 	for {
 		select {
