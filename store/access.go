@@ -3,8 +3,9 @@ package store
 import "math/rand/v2"
 
 // AccessPolicy says what lookups record in a value, in 24 bits as Redis does:
-// the time of the last access (see accessClock), or (LFU) the minute of the
-// last decrement (16 bits) and a logarithmic counter (8 bits).
+// the time of the last access (22 bits, see accessClock) and how often there was
+// one (2 bits), or (LFU) the minute of the last decrement (16 bits) and a
+// logarithmic counter (8 bits).
 type AccessPolicy struct {
 	LFU       bool // frequency instead of time of last access
 	LogFactor int  // Redis's lfu-log-factor: higher counts slower
@@ -14,7 +15,19 @@ type AccessPolicy struct {
 const (
 	accessMask = 1<<24 - 1
 	lfuInitial = 5
+
+	// mostUses is where uses are no longer counted: those of a value in other
+	// ticks than the one before. A SET with an EXPIRE after it is one.
+	mostUses = 1<<(24-tickBits) - 1
 )
+
+// timedAccess is the access information of a value used at a tick.
+func timedAccess(tick, uses uint32) uint32 { return tick<<(24-tickBits) | uses }
+
+// tickOf is the tick of the last access, usesOf how often there was one after the
+// value was made, where AccessPolicy is not LFU.
+func tickOf(access uint32) uint32 { return access >> (24 - tickBits) }
+func usesOf(access uint32) uint32 { return access & mostUses }
 
 // SetAccessPolicy changes what lookups record. Safe at any time.
 func (s *Store) SetAccessPolicy(p AccessPolicy) { s.policy.Store(&p) }
@@ -26,7 +39,7 @@ func (tx *Tx) newAccess() uint32 {
 	if tx.Store.policy.Load().LFU {
 		return lfuMinutes(tx.Now)<<8 | lfuInitial
 	}
-	return tx.Store.clock.at(tx.Now)
+	return timedAccess(tx.Store.clock.at(tx.Now), 0)
 }
 
 // touch records an access. The record is written only if that changes it.
@@ -42,8 +55,10 @@ func (tx *Tx) touch(rec *record) {
 			}
 		}
 		access = lfuMinutes(tx.Now)<<8 | counter
+	} else if tick := tx.Store.clock.at(tx.Now); tick == tickOf(old) {
+		return
 	} else {
-		access = tx.Store.clock.at(tx.Now)
+		access = timedAccess(tick, min(usesOf(old)+1, mostUses))
 	}
 	if access != old {
 		rec.setAccess(access)
@@ -65,17 +80,17 @@ func lfuCounter(access uint32, now int64, decayTime int) uint32 {
 
 // plainAccess is access information as it means the same on every node: times
 // are the seconds of Redis's clock.
-func (s *Store) plainAccess(access uint32) uint32 {
+func (s *Store) plainAccess(access uint32, now int64) uint32 {
 	if s.policy.Load().LFU {
 		return access
 	}
-	return s.clock.seconds(access)
+	return s.clock.seconds(tickOf(access), now)
 }
 
 // ownAccess is the reverse of plainAccess.
-func (s *Store) ownAccess(plain uint32) uint32 {
+func (s *Store) ownAccess(plain uint32, now int64) uint32 {
 	if s.policy.Load().LFU {
 		return plain
 	}
-	return s.clock.fromSeconds(plain)
+	return timedAccess(s.clock.fromSeconds(plain, now), 0)
 }

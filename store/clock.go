@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// accessClock is the clock of last accesses: ticks of 24 bits. At rest a tick
+// accessClock is the clock of last accesses: ticks of 22 bits. At rest a tick
 // is a second, as in Redis. Where a cache is so busy that all of it is replaced
 // within seconds, seconds would make all keys look alike, so ticks get shorter
 // then; they go on from where they were, so that an older access always is an
@@ -17,12 +17,14 @@ type accessClock struct {
 
 // clockPiece is a time of constant speed.
 type clockPiece struct {
-	start int64  // Unix milliseconds
-	tick  uint32 // the tick then, not reduced to 24 bits
-	per   int64  // milliseconds of a tick
+	start int64 // Unix milliseconds
+	tick  int64 // the tick then, not reduced to tickBits
+	per   int64 // milliseconds of a tick
 }
 
 const (
+	tickBits    = 22
+	tickMask    = 1<<tickBits - 1
 	slowestTick = 1000 // milliseconds, as Redis
 	// clockPieces bounds what is remembered of former speeds; before that, the
 	// oldest one is taken for all time.
@@ -33,66 +35,64 @@ func (c *accessClock) init() {
 	c.pieces.Store(&[]clockPiece{{per: slowestTick}})
 }
 
-func (p *clockPiece) at(now int64) uint32 {
-	return p.tick + uint32(max(now-p.start, 0)/p.per)
-}
+func (p *clockPiece) at(now int64) int64 { return p.tick + max(now-p.start, 0)/p.per }
 
 // at is the tick of a time.
 func (c *accessClock) at(now int64) uint32 {
-	return (*c.pieces.Load())[0].at(now) & accessMask
+	return uint32((*c.pieces.Load())[0].at(now) & tickMask)
 }
 
-// idle is the number of ticks since an access.
-func (c *accessClock) idle(access uint32, now int64) uint32 {
-	return (c.at(now) - access) & accessMask
+// idle is the number of ticks since that of an access.
+func (c *accessClock) idle(tick uint32, now int64) uint32 {
+	return (c.at(now) - tick) & tickMask
 }
 
-// idleSeconds is the time since an access. The clock wraps: after 194 days, or
-// sooner while its ticks are short.
-func (c *accessClock) idleSeconds(access uint32, now int64) int64 {
+// when is the time of the tick of an access, in Unix milliseconds. The clock wraps:
+// after 48 days, or sooner while its ticks are short.
+func (c *accessClock) when(tick uint32, now int64) int64 {
 	pieces := *c.pieces.Load()
-	tick := pieces[0].at(now)
-	access = tick - (tick-access)&accessMask
-	for i := range pieces {
-		p := &pieces[i]
-		if i+1 < len(pieces) && int32(access-p.tick) < 0 {
-			continue
+	full := pieces[0].at(now)
+	full -= (full - int64(tick)) & tickMask
+	p := &pieces[0]
+	for _, older := range pieces[1:] {
+		if full >= p.tick {
+			break
 		}
-		then := p.start + int64(int32(access-p.tick))*p.per
-		if p.per == slowestTick && i == 0 {
-			return int64(tick - access)
-		}
-		return max(now-then, 0) / 1000
+		p = &older
 	}
-	return 0 // there is a last piece
+	return p.start + (full-p.tick)*p.per
 }
 
-// signed24 is a difference of 24 bits as a number.
-func signed24(d uint32) int64 { return int64(int32(d<<8) >> 8) }
-
-// seconds is the time of an access in seconds, 24 bits of it, as Redis's clock
-// has it at all times.
-func (c *accessClock) seconds(access uint32) uint32 {
-	pieces := *c.pieces.Load()
-	for i := range pieces {
-		p := &pieces[i]
-		if d := signed24(access - p.tick); d >= 0 || i+1 == len(pieces) {
-			return uint32((p.start+d*p.per)/1000) & accessMask
+// idleSeconds is the time since the tick of an access.
+func (c *accessClock) idleSeconds(tick uint32, now int64) int64 {
+	if p := &(*c.pieces.Load())[0]; p.per == slowestTick {
+		if idle := int64(c.idle(tick, now)); p.at(now)-idle >= p.tick {
+			return idle // whole seconds of the clock, as Redis counts
 		}
 	}
-	return 0 // there is a last piece
+	return max(now-c.when(tick, now), 0) / 1000
 }
 
-// fromSeconds is the reverse of seconds.
-func (c *accessClock) fromSeconds(seconds uint32) uint32 {
+// seconds is the time of a tick in seconds, 24 bits of it, as Redis's clock has it
+// at all times.
+func (c *accessClock) seconds(tick uint32, now int64) uint32 {
+	return uint32(c.when(tick, now)/1000) & accessMask
+}
+
+// fromSeconds is the reverse of seconds. What is so long ago that the clock has
+// wrapped since gets the oldest tick, and the future is now.
+func (c *accessClock) fromSeconds(seconds uint32, now int64) uint32 {
+	idle := max(int64(int32((uint32(now/1000)-seconds)<<8)>>8), 0)
+	at := now - idle*1000
 	pieces := *c.pieces.Load()
-	for i := range pieces {
-		p := &pieces[i]
-		if d := signed24(seconds - uint32(p.start/1000)); d >= 0 || i+1 == len(pieces) {
-			return (p.tick + uint32(d*1000/p.per)) & accessMask
+	p := &pieces[0]
+	for _, older := range pieces[1:] {
+		if at >= p.start {
+			break
 		}
+		p = &older
 	}
-	return 0 // there is a last piece
+	return uint32(max(p.at(at), pieces[0].at(now)-tickMask) & tickMask)
 }
 
 // setSpeed makes a tick last per milliseconds from now on.

@@ -16,17 +16,17 @@ func (tx *Tx) DumpValue(k Key, buf []byte) (payload []byte, deadline int64, ok b
 	if !it.live {
 		return buf, noDeadline, false
 	}
-	return it.sh.dump(&it.rec, buf), it.rec.deadline(), true
+	return it.sh.dump(&it.rec, tx.Now, buf), it.rec.deadline(), true
 }
 
-func (sh *shard) dumpHead(rec *record, buf []byte) []byte {
-	a := sh.store.plainAccess(rec.access())
+func (sh *shard) dumpHead(rec *record, now int64, buf []byte) []byte {
+	a := sh.store.plainAccess(rec.access(), now)
 	return append(buf, payloadVersion, uint8(rec.typ())<<4|uint8(storedEncoding(rec.encoding())),
 		byte(a), byte(a>>8), byte(a>>16))
 }
 
-func (sh *shard) dump(rec *record, buf []byte) []byte {
-	buf = sh.dumpHead(rec, buf)
+func (sh *shard) dump(rec *record, now int64, buf []byte) []byte {
+	buf = sh.dumpHead(rec, now, buf)
 	if rec.large() {
 		w := partWriter{buf: buf}
 		sh.object(rec).dump(&w)
@@ -58,7 +58,7 @@ func (tx *Tx) LoadValue(k Key, payload []byte, deadline int64, replace bool) err
 	if deadline <= 0 {
 		deadline = noDeadline
 	}
-	access := tx.Store.ownAccess(head.access)
+	access := tx.Store.ownAccess(head.access, tx.Now)
 	if head.large() {
 		o, err := form.load(it.sh, encoding, &partReader{data: value})
 		if err != nil {

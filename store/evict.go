@@ -10,7 +10,7 @@ type EvictBy uint8
 
 // Orders.
 const (
-	EvictIdle     EvictBy = iota // longest without access first
+	EvictIdle     EvictBy = iota // longest without access first, see idleScore
 	EvictRare                    // least often used first
 	EvictRandom                  // any
 	EvictDeadline                // next to expire first
@@ -25,11 +25,12 @@ type EvictPolicy struct {
 // Candidate is a key found by Sample. It is no promise: Evict looks whether the
 // key still is what it was.
 type Candidate struct {
-	Score uint64 // the higher the sooner to be evicted
-	DB    int32
-	tag   uint32
-	ref   ref
-	shard uint16
+	Score  uint64 // the higher the sooner to be evicted
+	DB     int32
+	tag    uint32
+	ref    ref
+	access uint32
+	shard  uint16
 }
 
 // Same says whether both are the same key.
@@ -68,7 +69,7 @@ func (s *Store) Sample(i, db int, slots uint64, p EvictPolicy, now int64, n int,
 	found := sh.draw(ix, slots, p.Volatile, n, sh.scratch[:0])
 	sh.each(found, func(e entry, rec *record) {
 		out = append(out, Candidate{
-			Score: s.score(rec, p, now), DB: int32(db), shard: uint16(i), tag: tagOf(e), ref: refOf(e),
+			Score: s.score(rec, p, now), DB: int32(db), shard: uint16(i), tag: tagOf(e), ref: refOf(e), access: rec.access(),
 		})
 	})
 	sh.scratch = found[:0]
@@ -84,7 +85,7 @@ func (s *Store) score(rec *record, p EvictPolicy, now int64) uint64 {
 	access := rec.access()
 	switch p.By {
 	case EvictIdle:
-		return uint64(s.clock.idle(access, now))
+		return idleScore(s.clock.idle(tickOf(access), now), usesOf(access))
 	case EvictRare:
 		// Of two that are used as little, the one left alone for longer.
 		counter := lfuCounter(access, now, s.policy.Load().DecayTime)
@@ -94,6 +95,21 @@ func (s *Store) score(rec *record, p EvictPolicy, now int64) uint64 {
 	default:
 		return 0
 	}
+}
+
+// idleScore is how much a key asks to be evicted that is idle for so many ticks.
+// Time alone would let each scan of the data replace all that is used again and
+// again, and would have a loop over a little more than fits miss each time. So a
+// key used more often is given up later; and of those never used since they were
+// made, which in a scan are most of them, chance takes its part: then some of a
+// loop stay until it comes by again. The factors were chosen by the hit ratios
+// with real traces (docs/benchmarks.md).
+func idleScore(idle, uses uint32) uint64 {
+	const unit = 12 // divides by 2, 3 and 4
+	if uses == 0 {
+		return uint64(idle) * uint64(rand.Uint32N(16*unit))
+	}
+	return uint64(idle) * uint64(unit/(1+uses))
 }
 
 // drawTries bounds the segments looked into for one sample before the index is
@@ -211,11 +227,11 @@ func (s *Store) Evict(c *Candidate, p EvictPolicy, now int64, lazily bool, keep 
 		return false
 	}
 	it := item{sh: sh, ix: ix, place: at, rec: s.arena.parse(c.ref), found: true, live: true}
-	switch score := s.score(&it.rec, p, now); {
-	case score == math.MaxUint64:
+	switch {
+	case it.rec.hasDeadline() && now > it.rec.deadline():
 		sh.expireEntry(int(c.DB), ix, e)
 		return true
-	case score < c.Score:
+	case p.By == EvictDeadline && s.score(&it.rec, p, now) < c.Score, it.rec.access() != c.access:
 		return false
 	}
 	evicted(int(c.DB), sh.keyOf(e, &it.rec))

@@ -64,7 +64,11 @@ func TestEvictionOrder(t *testing.T) {
 		}
 		return 0
 	})
-	_, _, _ = tx.Get(MakeKey([]byte("k0")))
+	// All used once, so that time alone decides; the first one as the last.
+	for i := range 20 {
+		tx.Now += 1000
+		_, _, _ = tx.Get(MakeKey(fmt.Appendf(nil, "k%d", (i+1)%20)))
+	}
 	tx.Now += 1000
 
 	oldest := ordered(sampleAll(t, s, EvictPolicy{By: EvictIdle}, tx.Now, AllSlots, 20))
@@ -101,6 +105,68 @@ func TestEvictionOrder(t *testing.T) {
 			t.Fatalf("by frequency: %v", rare)
 		}
 	}
+}
+
+// TestIdleScore has keys given up the later the more often they were used, and of
+// those not used the older ones sooner, but not all of them.
+func TestIdleScore(t *testing.T) {
+	if a, b, c := idleScore(100, 1), idleScore(100, 2), idleScore(100, 3); !(a > b && b > c && c > 0) {
+		t.Errorf("used 1, 2, 3 times: %d, %d, %d", a, b, c)
+	}
+	if a, b := idleScore(50, 2), idleScore(100, 2); a*2 != b {
+		t.Errorf("idle for 50 and 100: %d, %d", a, b)
+	}
+	const draws = 10000
+	once, older, unused := idleScore(100, 1), 0, 0
+	for range draws {
+		if idleScore(100, 0) > once {
+			unused++
+		}
+		if idleScore(100, 0) > idleScore(25, 0) {
+			older++
+		}
+	}
+	if unused < draws*9/10 || unused == draws {
+		t.Errorf("a key never used goes before one used once in %d of %d draws", unused, draws)
+	}
+	if older < draws*8/10 || older == draws {
+		t.Errorf("the older one of two never used goes first in %d of %d draws", older, draws)
+	}
+}
+
+// TestUses counts those in other ticks than the one before: a burst is one.
+func TestUses(t *testing.T) {
+	s := openStore(t, Options{})
+	tx := &Tx{Store: s, Now: 1_700_000_000_000}
+	uses := func(want uint32) {
+		t.Helper()
+		k := MakeKey([]byte("k"))
+		it := tx.look(k)
+		if got := usesOf(it.rec.access()); got != want {
+			t.Errorf("%d uses, want %d", got, want)
+		}
+	}
+	k := mustSet(t, tx, "k", "v", 0)
+	_, _, _ = tx.Get(k)
+	if ok, err := tx.SetDeadline(k, 1<<50); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	uses(0)
+	for _, want := range []uint32{1, 2, 3, 3} {
+		tx.Now += 1000
+		_, _, _ = tx.Get(k)
+		_, _, _ = tx.Get(k)
+		uses(want)
+	}
+	tx.Now += 1000
+	mustSet(t, tx, "k", "w", 0)
+	uses(3)
+	tx.Delete(k)
+	mustSet(t, tx, "k", "v", 0)
+	uses(0)
+	tx.Now += 1000
+	mustSet(t, tx, "k", "w", 0)
+	uses(1)
 }
 
 // TestSampleIsEven draws many times from a shard whose keys lie at random.
@@ -281,6 +347,9 @@ func TestLazyFreeing(t *testing.T) {
 	checkStore(t, s)
 }
 
+// signedSeconds is a difference of seconds of 24 bits as a number.
+func signedSeconds(d uint32) int64 { return int64(int32(d<<8) >> 8) }
+
 // TestAccessClock lets ticks get shorter and longer again: age stays order, idle
 // times stay right, and what other nodes are told stays in seconds.
 func TestAccessClock(t *testing.T) {
@@ -306,11 +375,11 @@ func TestAccessClock(t *testing.T) {
 		if got, want := c.idleSeconds(a.tick, now), (now-a.at)/1000; got < want-1 || got > want+1 {
 			t.Errorf("access %d: idle for %d s, want %d", i, got, want)
 		}
-		seconds := c.seconds(a.tick)
-		if want := uint32(a.at/1000) & accessMask; signed24(seconds-want) > 1 || signed24(seconds-want) < -1 {
+		seconds := c.seconds(a.tick, now)
+		if want := uint32(a.at/1000) & accessMask; signedSeconds(seconds-want) > 1 || signedSeconds(seconds-want) < -1 {
 			t.Errorf("access %d: at second %d, want %d", i, seconds, want)
 		}
-		if back := c.seconds(c.fromSeconds(seconds)); signed24(back-seconds) > 1 || signed24(back-seconds) < -1 {
+		if back := c.seconds(c.fromSeconds(seconds, now), now); signedSeconds(back-seconds) > 1 || signedSeconds(back-seconds) < -1 {
 			t.Errorf("access %d: second %d became %d", i, seconds, back)
 		}
 	}

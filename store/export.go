@@ -28,7 +28,9 @@ func (v *Value) Deadline() int64 { return v.rec.deadline() }
 
 // Idle returns the seconds since the last access, Freq the decayed counter of
 // accesses; which of them means anything is the policy's to say.
-func (v *Value) Idle() int64 { return v.sh.store.clock.idleSeconds(v.rec.access(), v.now) }
+func (v *Value) Idle() int64 {
+	return v.sh.store.clock.idleSeconds(tickOf(v.rec.access()), v.now)
+}
 
 // Freq: see Idle.
 func (v *Value) Freq() int {

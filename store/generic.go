@@ -317,8 +317,8 @@ func (tx *Tx) ObjectInfo(k Key) (info ObjectInfo, ok bool) {
 		Type:        it.rec.typ(),
 		Encoding:    plainEncoding(it.rec.encoding()),
 		Refcount:    1,
-		Access:      tx.Store.plainAccess(access),
-		IdleSeconds: tx.Store.clock.idleSeconds(access, tx.Now),
+		Access:      tx.Store.plainAccess(access, tx.Now),
+		IdleSeconds: tx.Store.clock.idleSeconds(tickOf(access), tx.Now),
 		Freq:        int(lfuCounter(access, tx.Now, tx.Store.policy.Load().DecayTime)),
 		Length:      len(value),
 	}

@@ -117,7 +117,8 @@ func (tx *Tx) accessOf(a Access) uint32 {
 	case lfu && a.Freq >= 0:
 		return lfuMinutes(tx.Now)<<8 | uint32(a.Freq)&255
 	case !lfu && a.Idle > 0:
-		return tx.Store.clock.fromSeconds(uint32(max(tx.Now/1000-a.Idle, 0)) & accessMask)
+		const longest = accessMask / 2 // more would be the future, of 24 bits
+		return tx.Store.ownAccess(uint32(tx.Now/1000-min(a.Idle, longest))&accessMask, tx.Now)
 	}
 	return tx.newAccess()
 }

@@ -82,7 +82,7 @@ func (tx *Tx) DumpParts(k Key, from int) (*ValueDump, bool) {
 		return nil, false
 	}
 	d := &ValueDump{Deadline: it.rec.deadline()}
-	head := it.sh.dumpHead(&it.rec, nil)
+	head := it.sh.dumpHead(&it.rec, tx.Now, nil)
 	d.next, d.stop = iter.Pull(func(yield func([]byte) bool) {
 		w := partWriter{buf: head, emit: yield}
 		if o.dump(&w); !w.ended && len(w.buf) > 0 {
@@ -175,7 +175,7 @@ func (l *ValueLoad) Store(tx *Tx, deadline int64) error {
 	target := *tx
 	target.DB = l.db
 	it := target.look(l.k)
-	err := target.setObject(&it, l.k, l.head.typ, l.head.encoding, l.o, deadline, tx.Store.ownAccess(l.head.access))
+	err := target.setObject(&it, l.k, l.head.typ, l.head.encoding, l.o, deadline, tx.Store.ownAccess(l.head.access, tx.Now))
 	if err == nil {
 		l.o = nil
 		target.noteFields(&it, l.k)

@@ -214,7 +214,7 @@ func (tx *Tx) SlotScan(slot uint16, cursor uint64, maxKeys, maxBytes, from int, 
 			if rec.large() && elementsOf(sh.object(&rec)) >= from {
 				fn(sh.keyOf(e, &rec), nil, rec.deadline())
 			} else {
-				payload = sh.dump(&rec, payload[:0])
+				payload = sh.dump(&rec, tx.Now, payload[:0])
 				fn(sh.keyOf(e, &rec), payload, rec.deadline())
 			}
 			keys++

@@ -97,8 +97,12 @@ func (tx *Tx) Set(k Key, value []byte, o SetOptions) (bool, error) {
 
 func (tx *Tx) setString(it *item, k Key, value []byte, e Encoding, deadline int64) error {
 	access := tx.newAccess()
-	if it.live && tx.Store.policy.Load().LFU {
-		access = it.rec.access() // the key stays as popular as it was
+	switch {
+	case !it.live:
+	case tx.Store.policy.Load().LFU: // the key stays as popular as it was
+		access = it.rec.access()
+	default:
+		access = timedAccess(tickOf(access), usesOf(it.rec.access()))
 	}
 	dst, _, err := tx.write(it, k, newValue{
 		typ: TypeString, encoding: e, length: len(value), deadline: deadline, access: access,

@@ -34,7 +34,7 @@ var storeKeys = []*Key{
 		value: enumValue(func(c *Config) *string { return &c.Store.MaxMemoryPolicy },
 			"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
 			"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"),
-		What: "What happens at the memory limit: `noeviction` refuses writes; `allkeys-*` evicts any key, `volatile-*` only keys with an expiry: the least recently used (`lru`), the least often used (`lfu`), any (`random`), the next to expire (`ttl`).",
+		What: "What happens at the memory limit: `noeviction` refuses writes; `allkeys-*` evicts any key, `volatile-*` only keys with an expiry: the least recently used (`lru`; of two idle for as long, the one used less), the least often used (`lfu`), any (`random`), the next to expire (`ttl`).",
 	},
 	{
 		Name: "store.maxmemory_samples", Redis: []string{"maxmemory-samples"}, Default: "5", Mutable: true,

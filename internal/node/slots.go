@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"respkv/internal/threads"
 	"respkv/store"
@@ -64,7 +65,7 @@ func (ks *keyspace) SnapshotStep(slot uint16, cursor uint64, budget int, emit fu
 	emitted := false
 	for ; db < ks.store.Databases(); db++ {
 		if ks.store.CountSlot(db, slot) > 0 {
-			tx := store.Tx{Store: ks.store, DB: db, IgnoreDeadlines: true, NoTouch: true}
+			tx := store.Tx{Store: ks.store, DB: db, Now: time.Now().UnixMilli(), IgnoreDeadlines: true, NoTouch: true}
 			position = tx.SlotScan(slot, position, snapshotKeys, max(budget, 1), ks.partsFrom, func(k store.Key, payload []byte, deadline int64) {
 				if payload == nil {
 					emit(k.Name, nil)
@@ -103,7 +104,7 @@ func (ks *keyspace) SnapshotKeys(slot uint16, keys [][]byte, emit func(key, entr
 			return fmt.Errorf("node: key %q is of slot %d, not %d", name, k.Slot, slot)
 		}
 		for db := range ks.store.Databases() {
-			tx := store.Tx{Store: ks.store, DB: db, IgnoreDeadlines: true, NoTouch: true}
+			tx := store.Tx{Store: ks.store, DB: db, Now: time.Now().UnixMilli(), IgnoreDeadlines: true, NoTouch: true}
 			if tx.Elements(k) >= ks.partsFrom {
 				emit(name, nil)
 				continue
@@ -166,7 +167,7 @@ func (ks *keyspace) LoadEntry(slot uint16, entry []byte) error {
 	if k.Slot != slot {
 		return fmt.Errorf("%w: key of slot %d in slot %d", errEntry, k.Slot, slot)
 	}
-	tx := store.Tx{Store: ks.store, DB: int(db), IgnoreDeadlines: true, NoTouch: true}
+	tx := store.Tx{Store: ks.store, DB: int(db), Now: time.Now().UnixMilli(), IgnoreDeadlines: true, NoTouch: true}
 	shard := k.Shard()
 	switch kind {
 	case entryAbsent:

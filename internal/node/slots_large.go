@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/binary"
 	"sync/atomic"
+	"time"
 
 	"respkv/internal/threads"
 	"respkv/replication"
@@ -77,7 +78,7 @@ func (s *valueSnapshot) begin() {
 
 // next is the next entry.
 func (s *valueSnapshot) next() []byte {
-	tx := store.Tx{Store: s.ks.store, DB: s.db, IgnoreDeadlines: true, NoTouch: true}
+	tx := store.Tx{Store: s.ks.store, DB: s.db, Now: time.Now().UnixMilli(), IgnoreDeadlines: true, NoTouch: true}
 	if s.dump == nil {
 		var large bool
 		if s.dump, large = tx.DumpParts(s.key, s.ks.partsFrom); !large {

@@ -93,7 +93,7 @@ var respkvBinary = sync.OnceValues(func() (string, error) {
 	}
 	binDir = dir
 	binary := filepath.Join(dir, "respkv")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/respkv")
+	build := exec.Command("go", "build", "-pgo=off", "-o", binary, "./cmd/respkv")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build ./cmd/respkv: %w\n%s", err, out)

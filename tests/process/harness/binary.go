@@ -24,7 +24,7 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "respkv")
-	build := exec.Command("go", "build", "-o", path, "./cmd/respkv")
+	build := exec.Command("go", "build", "-pgo=off", "-o", path, "./cmd/respkv")
 	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", &buildError{out, err}
