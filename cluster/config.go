@@ -34,7 +34,14 @@ type Config struct {
 	// 0: the port bound.
 	AnnounceHost string
 	AnnouncePort int
-	Announced
+	// AnnounceHostname is cluster-announce-hostname: shown in CLUSTER SLOTS.
+	AnnounceHostname string
+	// PreferredEndpoint is cluster-preferred-endpoint-type.
+	PreferredEndpoint slotmap.Endpoint
+	// ClientPort and ClientTLSPort are the RESP ports as seen from outside.
+	// At least one is set.
+	ClientPort    int
+	ClientTLSPort int
 
 	// Seeds are host:cluster-port of other nodes, of this node too if that is
 	// convenient; none of them needs to be up yet. Names are looked up again
@@ -93,24 +100,6 @@ type Config struct {
 	// ReplicaMaxLag is how far behind its primary a replica may be and still
 	// answer READONLY clients. 0: no limit.
 	ReplicaMaxLag time.Duration
-}
-
-// Announced is what a node tells clients about itself. It may change while the
-// node runs.
-type Announced struct {
-	// AnnounceHostname is cluster-announce-hostname: shown in CLUSTER SLOTS.
-	AnnounceHostname string
-	// PreferredEndpoint is cluster-preferred-endpoint-type.
-	PreferredEndpoint slotmap.Endpoint
-	// ClientPort and ClientTLSPort are the RESP ports as seen from outside.
-	// At least one is set.
-	ClientPort    int
-	ClientTLSPort int
-}
-
-func (a *Announced) apply(n *slotmap.Node) {
-	n.Hostname, n.Endpoint = a.AnnounceHostname, a.PreferredEndpoint
-	n.ClientPort, n.TLSPort = a.ClientPort, a.ClientTLSPort
 }
 
 // secrets are the secret and, if there is one, the other that is accepted.

@@ -53,9 +53,7 @@ func (n *Node) Info() Info {
 		}
 	}
 	if m.Node(n.id) == nil {
-		self := n.self
-		n.announced.Load().apply(&self)
-		info.Members = append(info.Members, Member{Node: self, Self: true, Health: Alive})
+		info.Members = append(info.Members, Member{Node: n.self, Self: true, Health: Alive})
 	}
 	slices.SortFunc(info.Members, func(a, b Member) int {
 		if a.ID < b.ID {

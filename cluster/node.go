@@ -68,8 +68,6 @@ type Node struct {
 	myMeta   meta
 	mayForm  bool // the formation allows this node, if it leads, to name the cluster
 
-	announced atomic.Pointer[Announced]
-
 	contacts contacts
 	hand     byHand
 
@@ -169,10 +167,10 @@ func (n *Node) Start() (err error) {
 		port = n.mux.Addr().Port
 	}
 	n.self = slotmap.Node{
-		ID: n.id, Host: host, ClusterPort: port, Zone: n.cfg.Zone, Weight: n.cfg.Weight, Boot: n.boot,
+		ID: n.id, Host: host, ClientPort: n.cfg.ClientPort, TLSPort: n.cfg.ClientTLSPort, ClusterPort: port,
+		Hostname: n.cfg.AnnounceHostname, Endpoint: n.cfg.PreferredEndpoint,
+		Zone: n.cfg.Zone, Weight: n.cfg.Weight, Boot: n.boot,
 	}
-	n.announced.Store(&n.cfg.Announced)
-	n.cfg.apply(&n.self)
 	if n.opts.Acks != nil {
 		n.self.Acks = n.opts.Acks()
 	}

@@ -413,25 +413,6 @@ func (n *Node) SetRuntime(r Runtime) {
 	})
 }
 
-// Announce changes what this node tells clients about itself. The node has been
-// started.
-func (n *Node) Announce(a Announced) error {
-	self := n.self
-	a.apply(&self)
-	if err := self.Validate(); err != nil {
-		return err
-	}
-	n.announced.Store(&a)
-	n.post(func() { n.agent.Announce(a.apply) })
-	n.goRun(func() {
-		n.setMeta(func(my *meta) {
-			now := n.announced.Load()
-			my.ClientPort, my.TLSPort = now.ClientPort, now.ClientTLSPort
-		})
-	})
-	return nil
-}
-
 // SetReplicas makes the whole cluster keep that many replicas of each slot. To
 // be called on every node: whichever leads sees to it.
 func (n *Node) SetReplicas(replicas int) {

@@ -85,13 +85,6 @@ func (a *Agent) SetAcks(acks int) {
 	}
 }
 
-// Announce changes what this node says about itself.
-func (a *Agent) Announce(change func(*slotmap.Node)) {
-	before := a.self
-	change(&a.self)
-	a.soon = a.soon || a.self != before
-}
-
 // SetGiven tells the slots that operators have given to this node.
 func (a *Agent) SetGiven(g Given) { a.given, a.soon = g, true }
 

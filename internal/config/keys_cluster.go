@@ -89,12 +89,12 @@ var clusterKeys = []*Key{
 		What:  "IP address under which clients and the other nodes reach this node, where that is not the address it listens on (containers, NAT). Empty: found out by itself.",
 	},
 	{
-		Name: "cluster.announce_port", Redis: []string{"cluster-announce-port"}, Default: "0", Mutable: true,
+		Name: "cluster.announce_port", Redis: []string{"cluster-announce-port"}, Default: "0",
 		value: intValue(func(c *Config) *int { return &c.Cluster.AnnouncePort }, 0, 65535),
 		What:  "Client port to announce. 0: server.port.",
 	},
 	{
-		Name: "cluster.announce_tls_port", Redis: []string{"cluster-announce-tls-port"}, Default: "0", Mutable: true,
+		Name: "cluster.announce_tls_port", Redis: []string{"cluster-announce-tls-port"}, Default: "0",
 		value: intValue(func(c *Config) *int { return &c.Cluster.AnnounceTLSPort }, 0, 65535),
 		What:  "Client port for TLS to announce. 0: tls.port.",
 	},
@@ -104,12 +104,12 @@ var clusterKeys = []*Key{
 		What:  "Cluster port to announce. 0: the cluster port.",
 	},
 	{
-		Name: "cluster.announce_hostname", Redis: []string{"cluster-announce-hostname"}, Default: "", Mutable: true,
-		value: hostnameValue(func(c *Config) *string { return &c.Cluster.AnnounceHostname }),
+		Name: "cluster.announce_hostname", Redis: []string{"cluster-announce-hostname"}, Default: "",
+		value: stringValue(func(c *Config) *string { return &c.Cluster.AnnounceHostname }, 255),
 		What:  "Host name of this node in CLUSTER SLOTS, SHARDS and NODES.",
 	},
 	{
-		Name: "cluster.preferred_endpoint_type", Redis: []string{"cluster-preferred-endpoint-type"}, Default: "ip", Mutable: true,
+		Name: "cluster.preferred_endpoint_type", Redis: []string{"cluster-preferred-endpoint-type"}, Default: "ip",
 		value: enumValue(func(c *Config) *string { return &c.Cluster.PreferredEndpointType }, "ip", "hostname", "unknown-endpoint"),
 		What:  "Address that redirections and CLUSTER SLOTS tell clients: `ip`, `hostname`, or `unknown-endpoint` (the client keeps the host it is connected to and changes the port).",
 	},

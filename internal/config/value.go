@@ -128,7 +128,6 @@ type textValue struct {
 	max int
 	abs bool // CONFIG GET shows it as an absolute path
 	any bool // any bytes, not only one line
-	dns bool // a host name
 }
 
 func stringValue(field func(*Config) *string, max int) func(*Config) value {
@@ -145,11 +144,6 @@ func pathValue(field func(*Config) *string) func(*Config) value {
 }
 
 func (v textValue) setRedis(s string) error {
-	if v.dns {
-		if err := checkHostname(s); err != nil {
-			return err
-		}
-	}
 	if len(s) > v.max {
 		return fmt.Errorf("argument must be at most %d bytes long", v.max)
 	}
@@ -169,11 +163,8 @@ func (v textValue) redis() string {
 }
 func (v textValue) kind() string { return "string" }
 func (v textValue) allowed() string {
-	switch {
-	case v.any:
+	if v.any {
 		return fmt.Sprintf("at most %d bytes", v.max)
-	case v.dns:
-		return fmt.Sprintf("letters, digits, hyphens and dots, at most %d", v.max)
 	}
 	return fmt.Sprintf("one line of at most %d bytes", v.max)
 }

@@ -333,8 +333,6 @@ func (n *Node) observeCluster() {
 		return nil
 	}, "cluster.require_full_coverage", "cluster.allow_reads_when_down", "cluster.replica_max_lag_ms",
 		"cluster.move_concurrency", "cluster.move_slots", "cluster.move_timeout", "cluster.return_timeout", "cluster.trust_refused")
-	n.live.Observe(func(_, next *config.Config) error { return n.cluster.Announce(announced(next)) },
-		"cluster.announce_port", "cluster.announce_tls_port", "cluster.announce_hostname", "cluster.preferred_endpoint_type")
 	// The number of replicas is in the map from its formation on. Only what was set
 	// for the whole cluster changes it, not what some node was started with.
 	n.cluster.Observe("config", func(name string, value []byte) {
@@ -365,7 +363,17 @@ func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	c.BindPort = cfg.ClusterPort()
 	c.AnnounceHost = cfg.Cluster.AnnounceIP
 	c.AnnouncePort = cfg.Cluster.AnnounceClusterPort
-	c.Announced = announced(cfg)
+	c.AnnounceHostname = cfg.Cluster.AnnounceHostname
+	switch cfg.Cluster.PreferredEndpointType {
+	case "hostname":
+		c.PreferredEndpoint = slotmap.EndpointHostname
+	case "unknown-endpoint":
+		c.PreferredEndpoint = slotmap.EndpointUnknown
+	}
+	c.ClientPort = cfg.Server.Port
+	if cfg.Cluster.AnnouncePort != 0 && cfg.Server.Port != 0 {
+		c.ClientPort = cfg.Cluster.AnnouncePort
+	}
 	c.Seeds = cfg.Cluster.Seeds
 	c.Expect = cfg.Cluster.Expect
 	c.Replicas = cfg.Cluster.Replicas
@@ -379,28 +387,14 @@ func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	c.TrustRefused = cfg.Cluster.TrustRefused
 	c.Secret, c.SecretAccept = cfg.Cluster.Secret, cfg.Cluster.SecretAccept
 	c.TLS = n.clusterTLS(cfg)
+	c.ClientTLSPort = cfg.TLS.Port
+	if cfg.Cluster.AnnounceTLSPort != 0 && cfg.TLS.Port != 0 {
+		c.ClientTLSPort = cfg.Cluster.AnnounceTLSPort
+	}
 	c.RequireFullCoverage = cfg.Cluster.RequireFullCoverage
 	c.AllowReadsWhenDown = cfg.Cluster.AllowReadsWhenDown
 	c.ReplicaMaxLag = cfg.Cluster.ReplicaMaxLag
 	return c
-}
-
-// announced is what clients are told about this node.
-func announced(cfg *config.Config) cluster.Announced {
-	a := cluster.Announced{AnnounceHostname: cfg.Cluster.AnnounceHostname, ClientPort: cfg.Server.Port, ClientTLSPort: cfg.TLS.Port}
-	switch cfg.Cluster.PreferredEndpointType {
-	case "hostname":
-		a.PreferredEndpoint = slotmap.EndpointHostname
-	case "unknown-endpoint":
-		a.PreferredEndpoint = slotmap.EndpointUnknown
-	}
-	if cfg.Cluster.AnnouncePort != 0 && cfg.Server.Port != 0 {
-		a.ClientPort = cfg.Cluster.AnnouncePort
-	}
-	if cfg.Cluster.AnnounceTLSPort != 0 && cfg.TLS.Port != 0 {
-		a.ClientTLSPort = cfg.Cluster.AnnounceTLSPort
-	}
-	return a
 }
 
 // bindHost is the first address of server.bind, without its "may be missing"

@@ -185,31 +185,3 @@ func TestIPv6(t *testing.T) {
 	}
 	requireCluster(t, "check", fmt.Sprintf("::1:%d", first.Port))
 }
-
-// TestAnnounceWhileRunning changes what a node tells clients about itself; every
-// node tells it at once.
-func TestAnnounceWhileRunning(t *testing.T) {
-	t.Parallel()
-	c := harness.StartCluster(t, 3, 1)
-	changed := c.Nodes[1]
-	slot := changed.PrimarySlots(changed)[0]
-	for _, setting := range []string{"cluster-announce-hostname b.example", "cluster-preferred-endpoint-type hostname", "cluster-announce-port 7777"} {
-		changed.CLI("config set " + setting)
-	}
-	harness.Eventually(t, harness.Patience, func() error {
-		for _, n := range c.Nodes {
-			if n == changed {
-				continue
-			}
-			want := fmt.Sprintf("MOVED %d b.example:7777", slot)
-			if err := n.Client().Get(context.Background(), keyIn(slot)).Err(); err == nil || err.Error() != want {
-				return fmt.Errorf("%s: %v, want %s", n.Addr(), err, want)
-			}
-		}
-		return nil
-	})
-	err := changed.Client().ConfigSet(context.Background(), "cluster-announce-hostname", "no such_name").Err()
-	if err == nil || !strings.HasSuffix(err.Error(), "- Hostnames may only contain alphanumeric characters, hyphens or dots") {
-		t.Error(err)
-	}
-}
