@@ -34,15 +34,17 @@ type Config struct {
 	// node. Created when missing.
 	DataDir string
 
-	// BindHost and BindPort are where the cluster port listens, TCP and UDP.
-	// Port 0 takes a free one (tests).
-	BindHost string
+	// Bind and BindPort are where the cluster port listens, TCP and UDP. The
+	// addresses are in the notation of server.bind. Port 0 takes a free one
+	// (tests).
+	Bind     []string
 	BindPort int
 
 	// AnnounceHost is the address other nodes and clients reach this node by;
-	// empty: BindHost, or for a wildcard the first private address of the
-	// machine. AnnouncePort is the cluster port as seen from outside (NAT,
-	// containers); 0: the port bound.
+	// empty: the first address bound that is not this machine's alone, for a
+	// wildcard the one that leads to a seed, or the first of an interface.
+	// AnnouncePort is the cluster port as seen from outside (NAT, containers);
+	// 0: the port bound.
 	AnnounceHost string
 	AnnouncePort int
 	// Announced is what clients are told of this node when it starts.
@@ -118,7 +120,7 @@ func (c *Config) secrets() []string {
 // DefaultConfig returns the defaults of every setting that has one.
 func DefaultConfig() Config {
 	return Config{
-		BindHost:            "127.0.0.1",
+		Bind:                []string{"127.0.0.1"},
 		Expect:              1,
 		Replicas:            1,
 		Weight:              100,

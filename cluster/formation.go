@@ -13,6 +13,7 @@ import (
 
 	"respkv/cluster/control"
 	"respkv/cluster/slotmap"
+	"respkv/internal/beat"
 )
 
 // Formation: control.Formation decides from what gossip shows; here its steps
@@ -85,18 +86,11 @@ func (n *Node) gossipChanged(node *memberlist.Node, state control.Life) {
 	}
 }
 
-// runMembership joins the seeds, again whenever one is missing, and forms a
-// cluster when that is this node's part.
+// runMembership forms a cluster when that is this node's part.
 func (n *Node) runMembership() {
-	every := max(n.cfg.NodeTimeout/4, 50*time.Millisecond)
-	tick := time.NewTicker(every)
+	tick := beat.NewTicker(max(n.cfg.NodeTimeout/4, 50*time.Millisecond))
 	defer tick.Stop()
-	var nextJoin time.Time
 	for {
-		if now := time.Now(); now.After(nextJoin) {
-			nextJoin = now.Add(max(time.Second, n.cfg.NodeTimeout))
-			n.joinSeeds()
-		}
 		if err := n.form(); err != nil {
 			n.log.Error("forming the cluster", "error", err)
 		}
@@ -106,67 +100,6 @@ func (n *Node) runMembership() {
 		case <-tick.C:
 		}
 	}
-}
-
-// joinSeeds meets the seeds and the members that gossip does not know: after a
-// restart of everybody, the map remembers where they were, or, while no leader
-// has said what of the log is committed, raft's configuration.
-func (n *Node) joinSeeds() {
-	n.gossipMu.Lock()
-	known := map[string]bool{net.JoinHostPort(n.self.Host, strconv.Itoa(n.self.ClusterPort)): true}
-	ids := map[slotmap.NodeID]bool{n.id: true}
-	for _, s := range n.seen {
-		if s.state == control.Alive {
-			known[net.JoinHostPort(s.meta.Host, strconv.Itoa(s.meta.Port))] = true
-			ids[s.id] = true
-		}
-	}
-	n.gossipMu.Unlock()
-	var missing []string
-	for _, seed := range n.cfg.Seeds {
-		if !known[seed] && !known[resolved(seed)] {
-			missing = append(missing, seed)
-		}
-	}
-	for _, node := range n.fsm.latest.Load().Nodes() {
-		if !ids[node.ID] {
-			missing = append(missing, net.JoinHostPort(node.Host, strconv.Itoa(node.ClusterPort)))
-		}
-	}
-	if len(n.fsm.latest.Load().Nodes()) == 0 {
-		servers, err := n.raft.addresses()
-		if err != nil {
-			n.log.Debug("raft's configuration", "error", err)
-		}
-		for _, s := range servers {
-			if !ids[slotmap.NodeID(s.ID)] {
-				missing = append(missing, dialAddress(s.Address))
-			}
-		}
-	}
-	for _, addr := range missing {
-		if n.ctx.Err() != nil {
-			return
-		}
-		if _, err := n.gossip.Join([]string{addr}); err != nil {
-			n.log.Debug("not reached yet", "address", addr, "error", err)
-		}
-	}
-	n.post(func() {
-		for _, s := range n.members() {
-			n.ctl.Gossip(s.id, s.state)
-		}
-	})
-}
-
-// resolved is the seed with its name looked up, to recognise nodes that
-// announce an address.
-func resolved(seed string) string {
-	addr, err := net.ResolveTCPAddr("tcp", seed)
-	if err != nil {
-		return seed
-	}
-	return addr.String()
 }
 
 // members are the processes seen alive, of this cluster or of none.
@@ -195,6 +128,10 @@ func (n *Node) openFormation() error {
 	if err != nil {
 		return err
 	}
+	if n.hand.given, err = loadGiven(n.cfg.DataDir); err != nil {
+		return err
+	}
+	n.myMeta.Slots = n.hand.given.Slots.Len()
 	n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, vote)
 	n.myMeta.Vote = vote
 	if vote == "" {
@@ -223,7 +160,7 @@ func (n *Node) form() error {
 			n.formed = now
 		}
 		if before == "" {
-			return nil
+			return n.settleGiven(m)
 		}
 		n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, "")
 		return saveVote(n.cfg.DataDir, "")
@@ -238,8 +175,12 @@ func (n *Node) form() error {
 	}
 	var seen []control.Seen
 	for _, m := range n.members() {
-		seen = append(seen, control.Seen{ID: m.id, Vote: m.meta.Vote, Bound: m.meta.Bound, Formed: m.meta.Cluster != ""})
+		seen = append(seen, control.Seen{ID: m.id, Vote: m.meta.Vote, Bound: m.meta.Bound, Formed: m.meta.Cluster != "", Slots: m.meta.Slots})
 	}
+	given := n.Given().Slots.Len()
+	n.formation.SetSlots(given)
+	shown := n.described(n.self)
+	n.setMeta(func(my *meta) { my.Slots, my.ClientPort, my.TLSPort = given, shown.ClientPort, shown.TLSPort })
 	step := n.formation.Step(n.router.now()+1, group, seen)
 	if vote := n.formation.Vote(); vote != before {
 		if err := saveVote(n.cfg.DataDir, vote); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"respkv/cluster/control"
+	"respkv/cluster/hashslot"
 	"respkv/cluster/slotmap"
 )
 
@@ -25,6 +26,10 @@ type meta struct {
 	Cluster string         `json:"c,omitempty"` // formed: the cluster it belongs to
 	Vote    slotmap.NodeID `json:"v,omitempty"` // who it wants to form the cluster; formed: who did
 	Bound   bool           `json:"b,omitempty"` // it has raft state of the cluster that its vote is for
+	Slots   int            `json:"s,omitempty"` // how many it was given by hand, not in a cluster yet
+	// ClientPort and TLSPort are for CLUSTER NODES while there is no cluster.
+	ClientPort int `json:"k,omitempty"`
+	TLSPort    int `json:"t,omitempty"`
 }
 
 var errMeta = errors.New("bad gossip metadata")
@@ -47,6 +52,9 @@ func decodeMeta(data []byte) (meta, error) {
 	}
 	if m.Host == "" || len(m.Host) > 255 || m.Port < 1 || m.Port > 65535 {
 		return m, fmt.Errorf("%w: address", errMeta)
+	}
+	if m.Slots < 0 || m.Slots > hashslot.Count || m.ClientPort < 0 || m.ClientPort > 65535 || m.TLSPort < 0 || m.TLSPort > 65535 {
+		return m, fmt.Errorf("%w: number", errMeta)
 	}
 	if m.Cluster != "" && slotmap.NodeID(m.Cluster).Validate() != nil || m.Vote != "" && m.Vote.Validate() != nil {
 		return m, fmt.Errorf("%w: ID", errMeta)

@@ -27,7 +27,7 @@ import (
 const (
 	// maxGossipStreams is how many streams may be served at a time.
 	maxGossipStreams = 64
-	// indirectPings is how many indirect pings a second are taken: each costs a
+	// indirectPings is how many indirect pings a second a socket takes: each costs a
 	// timer and packets to others.
 	indirectPings = 500
 )
@@ -49,8 +49,12 @@ type gossipTransport struct {
 	serving chan struct{} // a token for each accepted stream
 	packets chan *memberlist.Packet
 	done    chan struct{}
+}
 
-	indirect      int       // taken in the present second; only readPackets
+// gossipReader reads the packets of one socket.
+type gossipReader struct {
+	*gossipTransport
+	indirect      int       // taken in the present second
 	indirectSince time.Time // when that began
 }
 
@@ -62,7 +66,9 @@ func newGossipTransport(m *mux.Mux, secrets []string, host string, port int, mem
 		return nil, err
 	}
 	m.Handle(mux.Gossip, t.accept)
-	go t.readPackets()
+	for _, socket := range m.UDP() {
+		go (&gossipReader{gossipTransport: t}).readPackets(socket)
+	}
 	return t, nil
 }
 
@@ -98,10 +104,10 @@ func (t *gossipTransport) open(data, purpose []byte) (plain []byte, err error) {
 	return nil, err
 }
 
-func (t *gossipTransport) readPackets() {
+func (t *gossipReader) readPackets(socket net.PacketConn) {
 	buf := make([]byte, maxGossipPacket+5+t.seal().Overhead()+1)
 	for {
-		n, addr, err := t.mux.UDP().ReadFrom(buf)
+		n, addr, err := socket.ReadFrom(buf)
 		at := time.Now()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
@@ -123,7 +129,7 @@ func (t *gossipTransport) readPackets() {
 }
 
 // openPacket returns the message in a packet, in memory of its own.
-func (t *gossipTransport) openPacket(data []byte, at time.Time) ([]byte, error) {
+func (t *gossipReader) openPacket(data []byte, at time.Time) ([]byte, error) {
 	plain, err := t.open(data, packetPurpose)
 	if err != nil {
 		return nil, err
@@ -171,7 +177,7 @@ func (t *gossipTransport) WriteTo(b []byte, addr string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	_, err = t.mux.UDP().WriteTo(t.seal().Seal(nil, nil, b, packetPurpose), udp)
+	err = t.mux.WriteTo(t.seal().Seal(nil, nil, b, packetPurpose), udp)
 	return time.Now(), err
 }
 

@@ -237,7 +237,7 @@ func FuzzGossipPacket(f *testing.F) {
 	tr, list := testGossip(f)
 	from := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		plain, err := tr.openPacket(tr.seal().Seal(nil, nil, data, packetPurpose), time.Now())
+		plain, err := (&gossipReader{gossipTransport: tr}).openPacket(tr.seal().Seal(nil, nil, data, packetPurpose), time.Now())
 		if err != nil {
 			return
 		}
@@ -273,7 +273,7 @@ func FuzzGossipSealed(f *testing.F) {
 	f.Add(binary.BigEndian.AppendUint32(nil, 1<<31))
 	tr, _ := testGossip(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := tr.openPacket(data, time.Now()); err == nil {
+		if _, err := (&gossipReader{gossipTransport: tr}).openPacket(data, time.Now()); err == nil {
 			t.Fatal("a packet was forged")
 		}
 		s := &gossipStream{Conn: newScript(data), transport: tr, dialed: true}

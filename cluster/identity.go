@@ -167,6 +167,7 @@ func newBoot() (uint64, error) {
 // wipe makes the directory a fresh one: the next start is a new node.
 func wipe(dir string) error {
 	return errors.Join(removeState(filepath.Join(dir, "raft")), saveVote(dir, ""), removeIfThere(filepath.Join(dir, formedFile)),
+		removeIfThere(filepath.Join(dir, givenFile)),
 		os.Remove(filepath.Join(dir, idFile)))
 }
 

@@ -14,7 +14,7 @@ func (n *Node) Info() Info {
 	m := t.m
 	info := Info{
 		Map: m, Self: n.id, Controller: *n.controller.Load(), Lease: n.router.serving(),
-		Counters: *n.counters.Load(),
+		Counters: *n.counters.Load(), Given: n.Given(),
 	}
 	info.Messages = n.peers.kinds.snapshot()
 	info.Counters.MessagesSent, info.Counters.MessagesReceived = n.peers.sent.Load(), n.peers.received.Load()
@@ -48,11 +48,12 @@ func (n *Node) Info() Info {
 	for _, g := range met {
 		if m.Node(g.id) == nil && !m.IsForgotten(g.id) {
 			info.Members = append(info.Members, Member{Health: Alive, PongMillis: pongs[g.id], Node: slotmap.Node{
-				ID: g.id, Host: g.meta.Host, ClusterPort: g.meta.Port, Boot: g.boot}})
+				ID: g.id, Host: g.meta.Host, ClusterPort: g.meta.Port, Boot: g.boot,
+				ClientPort: g.meta.ClientPort, TLSPort: g.meta.TLSPort}})
 		}
 	}
 	if m.Node(n.id) == nil {
-		info.Members = append(info.Members, Member{Node: n.self, Self: true, Health: Alive})
+		info.Members = append(info.Members, Member{Node: n.described(n.self), Self: true, Health: Alive})
 	}
 	slices.SortFunc(info.Members, func(a, b Member) int {
 		if a.ID < b.ID {

@@ -20,6 +20,7 @@ import (
 	"respkv/cluster/control"
 	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
+	"respkv/internal/beat"
 )
 
 // Node is this process's part in the cluster. Its methods may be called by any
@@ -68,6 +69,7 @@ type Node struct {
 	mayForm  bool // the formation allows this node, if it leads, to name the cluster
 
 	contacts contacts
+	hand     byHand
 
 	// requestMu guards answers awaited from the controller.
 	requestMu sync.Mutex
@@ -147,7 +149,7 @@ func (n *Node) Boot() uint64 { return n.boot }
 // Start binds the cluster port and begins to form or join a cluster in the
 // background. On error everything is closed again.
 func (n *Node) Start() (err error) {
-	if n.mux, err = mux.Listen(n.cfg.BindHost, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret, SecretAccept: n.cfg.SecretAccept, TLS: n.cfg.TLS}, n.log); err != nil {
+	if n.mux, err = mux.Listen(n.cfg.Bind, n.cfg.BindPort, mux.Config{Secret: n.cfg.Secret, SecretAccept: n.cfg.SecretAccept, TLS: n.cfg.TLS}, n.log); err != nil {
 		return err
 	}
 	defer func() {
@@ -157,7 +159,7 @@ func (n *Node) Start() (err error) {
 	}()
 	host, port := n.cfg.AnnounceHost, n.cfg.AnnouncePort
 	if host == "" {
-		if host, err = announceable(n.mux.Addr().IP); err != nil {
+		if host, err = announceable(n.mux.Addrs(), n.cfg.Seeds); err != nil {
 			return err
 		}
 	}
@@ -171,6 +173,7 @@ func (n *Node) Start() (err error) {
 		return err
 	}
 	n.myMeta.Host, n.myMeta.Port = host, port
+	n.myMeta.ClientPort, n.myMeta.TLSPort = n.self.ClientPort, n.self.TLSPort
 	n.fsm = newFSM(n.feed, func() { signal(n.mapNotify) }, n.fail)
 	mem := newMemory(receiveBytes)
 	n.peers = newPeers(n.id, n.mux, n.address, n.cfg.NodeTimeout, mem, n.log)
@@ -182,6 +185,7 @@ func (n *Node) Start() (err error) {
 	n.feed.deliver()
 	env := &nodeEnv{n}
 	n.agent = control.NewAgent(env, n.timing, n.self, slotmap.New())
+	n.agent.SetGiven(n.Given())
 	n.ctl = control.NewController(env, n.timing, control.Policy{
 		Expect: n.cfg.Expect, Replicas: n.cfg.Replicas, MoveConcurrency: n.cfg.MoveConcurrency,
 		MoveSlots: n.cfg.MoveSlots, MoveTimeout: n.cfg.MoveTimeout, ReturnTimeout: n.cfg.ReturnTimeout,
@@ -205,25 +209,9 @@ func (n *Node) Start() (err error) {
 	}
 	n.goRun(n.runMaps) // the map tells gossip about the cluster: gossip is there now
 	n.goRun(n.runMembership)
+	n.goRun(n.runJoining)
 	n.log.Info("cluster port open", "address", n.mux.Addr().String(), "announced", net.JoinHostPort(host, strconv.Itoa(port)), "id", string(n.id))
 	return nil
-}
-
-// announceable turns a bound address into one that others can use.
-func announceable(ip net.IP) (string, error) {
-	if !ip.IsUnspecified() {
-		return ip.String(), nil
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return "", err
-	}
-	for _, a := range addrs {
-		if ipnet, ok := a.(*net.IPNet); ok && ipnet.IP.IsGlobalUnicast() && ipnet.IP.To4() != nil {
-			return ipnet.IP.String(), nil
-		}
-	}
-	return "127.0.0.1", nil
 }
 
 func signal(c chan struct{}) {
@@ -274,7 +262,7 @@ func (n *Node) described(self slotmap.Node) slotmap.Node {
 
 // runLoop is the only goroutine that touches agent and controller.
 func (n *Node) runLoop() {
-	tick := time.NewTicker(n.timing.Tick)
+	tick := beat.NewTicker(n.timing.Tick)
 	defer tick.Stop()
 	for {
 		select {

@@ -90,10 +90,19 @@ func (n *Node) tellLoss() {
 
 // request asks the controller, again while there is none or it is busy.
 func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID, slots ...slotmap.Range) error {
+	return n.ask(ctx, &control.Request{Op: op, Node: about, Slots: slots})
+}
+
+// refusal is the error for an answer of the controller.
+func refusal(text string) error { return fmt.Errorf("%w: %s", ErrRefused, text) }
+
+// ask is request with all that a request may say.
+func (n *Node) ask(ctx context.Context, r *control.Request) error {
 	answer := make(chan string, 1)
 	n.requestMu.Lock()
 	n.requestID++
-	id := n.requestID
+	r.ID = n.requestID
+	id := r.ID
 	n.requests[id] = answer
 	n.requestMu.Unlock()
 	defer func() {
@@ -116,12 +125,12 @@ func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID,
 			case control.BusyText:
 				again.Reset(n.timing.Tick / 5)
 			default:
-				return fmt.Errorf("%w: %s", ErrRefused, text)
+				return refusal(text)
 			}
 		case <-again.C:
 			n.post(func() {
 				if to := n.agent.Controller(); to != "" {
-					(&nodeEnv{n}).Send(to, &control.Request{ID: id, Op: op, Node: about, Slots: slots})
+					(&nodeEnv{n}).Send(to, r)
 				}
 			})
 			again.Reset(n.timing.Renew)

@@ -31,7 +31,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func testMux(t testing.TB) *mux.Mux {
 	t.Helper()
-	m, err := mux.Listen("127.0.0.1", 0, mux.Config{}, quiet())
+	m, err := mux.Listen([]string{"127.0.0.1"}, 0, mux.Config{}, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

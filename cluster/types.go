@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"respkv/cluster/control"
 	"respkv/cluster/slotmap"
 )
 
@@ -78,6 +79,7 @@ type Info struct {
 	MyEpoch                                       uint64
 	Links                                         []LinkStat
 	Messages                                      []MessageCount // control messages by kind; those that occurred
+	Given                                         control.Given  // by hand, not in the map yet
 	Counters                                      Counters
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"respkv/internal/beat"
 )
 
 // LinkOptions are what a Link needs. The callbacks may be nil; they run on the
@@ -413,13 +415,13 @@ func (l *Link) Info() LinkInfo {
 
 // send writes wishes and acknowledgements until the link breaks.
 func (l *Link) send(w *frameWriter, ended chan struct{}) error {
-	beat := time.NewTicker(l.Config.Heartbeat)
-	defer beat.Stop()
+	tick := beat.NewTicker(l.Config.Heartbeat)
+	defer tick.Stop()
 	for {
 		due := false
 		select {
 		case <-l.kick:
-		case <-beat.C:
+		case <-tick.C:
 			due = true
 		case <-ended:
 			return nil

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"respkv/internal/beat"
 )
 
 // sourceLink is the primary's end of one link. One goroutine receives what the
@@ -186,7 +188,7 @@ func (k *sourceLink) lag(slot uint16, seq uint64, now time.Time) (SlotLag, bool)
 // send serves the replica until the link breaks.
 func (k *sourceLink) send(ctx context.Context) error {
 	config := &k.source.Config
-	check := time.NewTicker(config.Heartbeat)
+	check := beat.NewTicker(config.Heartbeat)
 	defer check.Stop()
 	pause := time.NewTimer(0)
 	defer pause.Stop()

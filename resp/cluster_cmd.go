@@ -40,13 +40,14 @@ func init() {
 		"cluster|addslotsrange":         clusterAddSlots,
 		"cluster|delslots":              clusterDelSlots,
 		"cluster|delslotsrange":         clusterDelSlots,
-		"cluster|saveconfig":            func(c *Ctx) { c.W.OK() }, // the slot map is on disk before it takes effect
-		"cluster|help":                  containerHelp,
-	}
-	for name, instead := range clusterNotBuilt {
-		family["cluster|"+name] = func(c *Ctx) {
-			c.W.Error(errClusterNotBuilt(c.Cmd.BaseName(), instead))
-		}
+		"cluster|flushslots":            clusterFlushSlots,
+		"cluster|replicate":             clusterReplicate,
+		"cluster|set-config-epoch":      clusterSetConfigEpoch,
+		"cluster|bumpepoch": func(c *Ctx) {
+			c.W.Error(errClusterNotBuilt(c.Cmd.BaseName(), "config epochs are given by the cluster's controller"))
+		},
+		"cluster|saveconfig": func(c *Ctx) { c.W.OK() }, // the slot map is on disk before it takes effect
+		"cluster|help":       containerHelp,
 	}
 	for name, h := range family {
 		family[name] = func(c *Ctx) {
@@ -56,15 +57,6 @@ func init() {
 		}
 	}
 	handle(family)
-}
-
-// clusterNotBuilt are sub-commands by which slots and roles of a Redis Cluster
-// are set by hand, with what does that here.
-var clusterNotBuilt = map[string]string{
-	"flushslots":       "slots always have an owner here; CLUSTER LEAVE moves them all away from a node",
-	"replicate":        "replicas are placed by themselves; cluster.replicas is their number",
-	"bumpepoch":        "config epochs are given by the cluster's controller",
-	"set-config-epoch": "config epochs are given by the cluster's controller",
 }
 
 func clusterCountKeys(c *Ctx) {
@@ -172,7 +164,25 @@ func (c *Ctx) changeCluster(timeout time.Duration, what string, change func(ctx 
 }
 
 func clusterErrorText(err error) string {
+	var slot *cluster.SlotError
+	var refused notBuiltError
 	switch {
+	case errors.As(err, &refused):
+		return refused.text
+	case errors.As(err, &slot) && slot.Assigned:
+		return errSlotBusy(slot.Slot)
+	case errors.As(err, &slot):
+		return errSlotUnassigned(slot.Slot)
+	case errors.Is(err, cluster.ErrNotAlone):
+		return errEpochNotAlone
+	case errors.Is(err, cluster.ErrEpochSet):
+		return errEpochSet
+	case errors.Is(err, cluster.ErrFollowSelf):
+		return errReplicateSelf
+	case errors.Is(err, cluster.ErrFollowReplica):
+		return errReplicateReplica
+	case errors.Is(err, cluster.ErrNotEmpty):
+		return errReplicateNotEmpty
 	case errors.Is(err, cluster.ErrForgetSelf):
 		return errForgetSelf
 	case errors.Is(err, cluster.ErrNotReplica):
@@ -235,11 +245,13 @@ func clusterReset(c *Ctx) {
 		c.W.Error(errSyntax)
 		return
 	}
-	if !c.d.role().replica && c.d.store.DBSize(0) > 0 {
+	routing := c.d.routing
+	// Copies of other nodes' slots, and what a node that was forgotten has left, are
+	// not its own keys.
+	if len(routing.Map().PrimaryOf(routing.ID())) > 0 && c.d.store.DBSize(0) > 0 {
 		c.W.Error(errResetKeys)
 		return
 	}
-	routing := c.d.routing
 	c.changeCluster(adminTimeout, "RESET", func(ctx context.Context) error { return routing.Reset(ctx, hard) })
 }
 
@@ -311,6 +323,9 @@ func clusterInfo(c *Ctx) {
 	}
 	var w infoWriter
 	w.str("cluster_state", state)
+	if !info.Map.Formed() {
+		info.SlotsAssigned = info.Given.Slots.Len()
+	}
 	w.int("cluster_slots_assigned", int64(info.SlotsAssigned))
 	w.int("cluster_slots_ok", int64(info.SlotsOK))
 	w.int("cluster_slots_pfail", int64(info.SlotsPFail))

@@ -237,7 +237,7 @@ func clusterNodes(c *Ctx) {
 	var text []byte
 	for i := range v.info.Members {
 		m := &v.info.Members[i]
-		text = append(v.appendNode(text, m, primaryFollowed(v.info.Map, m.ID), c.Client.TLS()), '\n')
+		text = append(v.appendNode(text, m, v.following(m), c.Client.TLS()), '\n')
 	}
 	c.W.Verbatim("txt", string(text))
 }
@@ -272,6 +272,16 @@ func clusterReplicas(c *Ctx) {
 		}
 	}
 	c.W.SetArray(list, n)
+}
+
+// following is whose replica a member is shown as: of whom it has all its slots, or
+// was told to follow before there is a cluster.
+func (v *clusterView) following(m *cluster.Member) slotmap.NodeID {
+	primary := primaryFollowed(v.info.Map, m.ID)
+	if m.Self && primary == "" {
+		primary = v.info.Given.Follows
+	}
+	return primary
 }
 
 // appendNode appends a node's line of CLUSTER NODES, without line break, with
@@ -315,7 +325,11 @@ func (v *clusterView) appendNode(dst []byte, m *cluster.Member, following slotma
 	if following != "" {
 		return dst
 	}
-	for _, r := range v.info.Map.PrimaryOf(m.ID) {
+	own := v.info.Map.PrimaryOf(m.ID)
+	if m.Self && !v.info.Map.Formed() {
+		own = v.info.Given.Slots
+	}
+	for _, r := range own {
 		dst = append(dst, ' ')
 		dst = append(dst, r.String()...)
 	}
@@ -326,7 +340,7 @@ func (v *clusterView) appendFlags(dst []byte, m *cluster.Member, following slotm
 	if m.Self {
 		dst = append(dst, "myself,"...)
 	}
-	if v.info.Map.Node(m.ID) == nil && !m.Self {
+	if v.info.Map.Formed() && v.info.Map.Node(m.ID) == nil && !m.Self {
 		dst = append(dst, "handshake"...) // met, not yet a member
 	} else if following != "" {
 		dst = append(dst, "slave"...)

@@ -8,9 +8,9 @@ import (
 	"respkv/cluster/slotmap"
 )
 
-// Slots by hand. A slot has an owner from the formation of the cluster on, and
-// moves as a whole: what Redis does in three steps and key by key is one move
-// here, so that `redis-cli --cluster reshard` and `rebalance` work.
+// Moving slots by hand. A slot moves as a whole: what Redis does in three steps
+// and key by key is one move here, so that `redis-cli --cluster reshard` and
+// `rebalance` work.
 
 // moveSlotTimeout is how long SETSLOT waits for a move: the copy of a slot
 // included.
@@ -63,40 +63,6 @@ func (c *Ctx) slotArgs(args [][]byte, ranges bool) (slots []uint16, ok bool) {
 		}
 	}
 	return slots, true
-}
-
-// clusterAddSlots: CLUSTER ADDSLOTS slot ..., ADDSLOTSRANGE first last ....
-func clusterAddSlots(c *Ctx) {
-	name := c.Cmd.BaseName()
-	slots, ok := c.slotArgs(c.Args[2:], name == "addslotsrange")
-	if !ok {
-		return
-	}
-	m := c.d.routing.Map()
-	for _, slot := range slots {
-		if m.Slot(slot).Primary != "" {
-			c.W.Error(errSlotBusy(slot))
-			return
-		}
-	}
-	c.W.Error(errClusterNotBuilt(name, "the cluster shares out the slots by itself once cluster.expect nodes have met"))
-}
-
-// clusterDelSlots: CLUSTER DELSLOTS slot ..., DELSLOTSRANGE first last ....
-func clusterDelSlots(c *Ctx) {
-	name := c.Cmd.BaseName()
-	slots, ok := c.slotArgs(c.Args[2:], name == "delslotsrange")
-	if !ok {
-		return
-	}
-	m := c.d.routing.Map()
-	for _, slot := range slots {
-		if m.Slot(slot).Primary == "" {
-			c.W.Error(errSlotUnassigned(slot))
-			return
-		}
-	}
-	c.W.Error(errClusterNotBuilt(name, "slots always have an owner here; SETSLOT slot NODE id moves one, CLUSTER LEAVE all of a node"))
 }
 
 // clusterSetSlot: CLUSTER SETSLOT slot MIGRATING|IMPORTING|NODE node, or STABLE.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"respkv/internal/beat"
 	"respkv/store"
 )
 
@@ -99,7 +100,7 @@ func (c *cron) run(d *Dispatcher) {
 			if !c.paused.Load() {
 				c.round(d, time.Now(), p)
 			}
-			timer.Reset(p)
+			timer.Reset(beat.UntilNext(p))
 		}
 	}
 }

@@ -36,6 +36,12 @@ type Routing interface {
 	// KeepSlots ends moves that have not come to their end.
 	MoveSlots(ctx context.Context, slots slotmap.Ranges, to slotmap.NodeID, wait bool) error
 	KeepSlots(ctx context.Context, slots slotmap.Ranges) error
+	// AddSlots, DropSlots, SetConfigEpoch and Replicate put a cluster together by
+	// hand; what comes before there is one is remembered.
+	AddSlots(ctx context.Context, slots slotmap.Ranges) error
+	DropSlots(slots slotmap.Ranges) error
+	SetConfigEpoch(epoch uint64) error
+	Replicate(ctx context.Context, primary slotmap.NodeID) error
 	Reset(ctx context.Context, hard bool) error
 	Failover(ctx context.Context, mode cluster.FailoverMode) error
 	Leave(ctx context.Context) error

@@ -24,7 +24,7 @@ const (
 	errReloadFailed = "ERR Error trying to load the RDB dump"
 
 	errSyncPending = "ERR SYNC and PSYNC are invalid with pending output"
-	errSyncCluster = "ERR SYNC and PSYNC of the stream of writes are for standalone nodes: in a cluster, replicas are placed by themselves (cluster.replicas). REPLCONF rdb-only 1 before SYNC gives the snapshot alone"
+	errSyncCluster = "ERR PSYNC is for standalone nodes: in a cluster, replicas are placed by themselves (cluster.replicas). SYNC gives a snapshot"
 	errRDBOnly     = "ERR value is out of range, value must between 0 and 1"
 )
 

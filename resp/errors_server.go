@@ -25,15 +25,21 @@ const (
 	errResetNormal     = "ERR can only reset normal client connections"
 
 	// Cluster.
-	errInvalidSlot      = "ERR Invalid slot"
-	errInvalidSlotCount = "ERR Invalid slot or number of keys"
-	errForgetSelf       = "ERR I tried hard but I can't forget myself..."
-	errNotReplica       = "ERR You should send CLUSTER FAILOVER to a replica"
-	errNotMaster        = "ERR The specified node is not a master"
-	errResetKeys        = "ERR CLUSTER RESET can't be called with master nodes containing keys"
-	errReplicaOfCluster = "ERR REPLICAOF not allowed in cluster mode."
-	errMasterPort       = "ERR Invalid master port"
-	errReplicaOf        = "ERR replication between standalone nodes is not supported: start the nodes with cluster.enabled, then replicas are placed by themselves (cluster.replicas)"
+	errInvalidSlot       = "ERR Invalid slot"
+	errInvalidSlotCount  = "ERR Invalid slot or number of keys"
+	errForgetSelf        = "ERR I tried hard but I can't forget myself..."
+	errNotReplica        = "ERR You should send CLUSTER FAILOVER to a replica"
+	errNotMaster         = "ERR The specified node is not a master"
+	errResetKeys         = "ERR CLUSTER RESET can't be called with master nodes containing keys"
+	errFlushSlotsKeys    = "ERR DB must be empty to perform CLUSTER FLUSHSLOTS."
+	errReplicateSelf     = "ERR Can't replicate myself"
+	errReplicateReplica  = "ERR I can only replicate a master, not a replica."
+	errReplicateNotEmpty = "ERR To set a master the node must be empty and without assigned slots."
+	errEpochNotAlone     = "ERR The user can assign a config epoch only when the node does not know any other node."
+	errEpochSet          = "ERR Node config epoch is already non-zero"
+	errReplicaOfCluster  = "ERR REPLICAOF not allowed in cluster mode."
+	errMasterPort        = "ERR Invalid master port"
+	errReplicaOf         = "ERR replication between standalone nodes is not supported: start the nodes with cluster.enabled, then replicas are placed by themselves (cluster.replicas)"
 
 	// Shutdown and DEBUG.
 	errNoShutdown       = "ERR No shutdown in progress."
@@ -82,6 +88,10 @@ func errHelloOption(arg []byte) string {
 }
 
 func errUnknownNode(arg []byte) string { return "ERR Unknown node " + cut(arg, shownArg) }
+
+func errConfigEpoch(epoch int64) string {
+	return "ERR Invalid config epoch specified: " + strconv.FormatInt(epoch, 10)
+}
 
 func errBasePort(arg []byte) string {
 	return "ERR Invalid TCP base port specified: " + cut(arg, shownArg)

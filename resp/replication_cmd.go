@@ -62,6 +62,9 @@ func primaryFollowed(m *slotmap.Map, id slotmap.NodeID) slotmap.NodeID {
 			best = s.Primary
 		}
 	}
+	if n := m.Node(id); n != nil && n.Follows != "" {
+		return n.Follows // its copies come
+	}
 	return best
 }
 

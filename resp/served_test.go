@@ -253,6 +253,16 @@ func (r *adminRouting) MoveSlots(_ context.Context, slots slotmap.Ranges, to slo
 func (r *adminRouting) KeepSlots(_ context.Context, slots slotmap.Ranges) error {
 	return r.act("keep " + slots.String())
 }
+func (r *adminRouting) AddSlots(_ context.Context, slots slotmap.Ranges) error {
+	return r.act("add " + slots.String())
+}
+func (r *adminRouting) DropSlots(slots slotmap.Ranges) error { return r.act("drop " + slots.String()) }
+func (r *adminRouting) SetConfigEpoch(epoch uint64) error {
+	return r.act("epoch " + itoa(int(epoch)))
+}
+func (r *adminRouting) Replicate(_ context.Context, primary slotmap.NodeID) error {
+	return r.act("replicate " + string(primary))
+}
 func (r *adminRouting) Reset(_ context.Context, hard bool) error {
 	if hard {
 		return r.act("reset hard")

@@ -3,6 +3,8 @@ package resp
 import (
 	"sync"
 	"time"
+
+	"respkv/internal/beat"
 )
 
 const (
@@ -32,7 +34,7 @@ func (s *Server) lookAgain(c *Client) {
 // cron is the server's clock: coarse time, second looks, idle clients and soft
 // output limits.
 func (s *Server) cron() {
-	ticker := time.NewTicker(tick)
+	ticker := beat.NewTicker(tick)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
 		select {

@@ -120,10 +120,14 @@ func syncReplica(c *Ctx, psync bool) {
 	case c.W.Len() > 0:
 		c.W.Error(errSyncPending)
 		return
-	case c.d.routing != nil && !o.rdbOnly:
+	case c.d.routing != nil && psync && !o.rdbOnly:
 		c.W.Error(errSyncCluster)
 		return
 	}
+	// SYNC of a cluster's node gives the snapshot, as redis-cli --cluster backup
+	// asks for it; who waits for a stream behind it sees the connection end.
+	ends := c.d.routing != nil && !o.rdbOnly
+	o.rdbOnly = o.rdbOnly || ends
 	c.Client.SetFlag(FlagReplica, true)
 	c.Client.Reply = ReplyOff // a replica reads the stream only
 	r := &feedReplica{client: c.Client, state: "wait_bgsave", port: o.port, rdbOnly: o.rdbOnly}
@@ -140,6 +144,9 @@ func syncReplica(c *Ctx, psync bool) {
 		}
 		if o.rdbOnly {
 			d.feed.remove(r.client)
+		}
+		if ends {
+			r.client.Close()
 		}
 	})
 }

@@ -36,6 +36,7 @@ type Agent struct {
 	env    AgentEnv
 	timing Timing
 	self   slotmap.Node
+	given  Given
 	m      *slotmap.Map // published: the data plane and the gates follow it
 
 	controller slotmap.NodeID
@@ -85,6 +86,9 @@ func (a *Agent) Describe(self slotmap.Node) {
 	}
 }
 
+// SetGiven tells the slots that operators have given to this node.
+func (a *Agent) SetGiven(g Given) { a.given, a.soon = g, true }
+
 // Controller is whom this agent asks for leases.
 func (a *Agent) Controller() slotmap.NodeID { return a.controller }
 
@@ -114,7 +118,7 @@ func (a *Agent) Tick() {
 	a.caughtUp, a.soon = status, false
 	a.lastSent, a.sentOnce = a.env.Now(), true
 	a.env.Send(a.controller, &LeaseRequest{
-		SentAt: a.lastSent, Node: a.self, MapVersion: a.m.Version(), Status: status,
+		SentAt: a.lastSent, Node: a.self, MapVersion: a.m.Version(), Status: status, Given: a.given,
 	})
 }
 

@@ -15,7 +15,8 @@ import (
 func (c *Controller) decide(now time.Duration) {
 	if !c.m.Formed() {
 		if founder, ok := c.env.Founder(); ok {
-			c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas, Founder: founder}, nil)
+			c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas, Founder: founder,
+				ByHand: c.policy.Expect == 0}, nil)
 		}
 		return
 	}
@@ -33,7 +34,7 @@ func (c *Controller) decide(now time.Duration) {
 			return
 		}
 	}
-	if c.decideMoves() || c.decideStates() || c.decideReplicas() || c.decideInSync() || c.decideWanted(now) {
+	if c.decideMoves() || c.decideStates() || c.decideReplicas() || c.decideInSync() || c.decideWanted(now) || c.decideGiven(now) {
 		return
 	}
 	c.decidePlacement(now)
@@ -210,10 +211,10 @@ func (c *Controller) members(now time.Duration) (list []placement.Member, rebala
 		}
 		return a.ClientPort - b.ClientPort
 	})
-	rebalance = !c.m.Pinned()
+	rebalance = !c.m.Pinned() && !c.m.ByHand()
 	for _, n := range nodes {
 		t := c.node(n.ID)
-		mem := placement.Member{ID: n.ID, Zone: n.Zone, Weight: n.Weight}
+		mem := placement.Member{ID: n.ID, Zone: n.Zone, Weight: n.Weight, Follows: n.Follows, Takes: c.takesOver(&n)}
 		switch n.State {
 		case slotmap.NodeLeaving:
 			continue
@@ -245,7 +246,7 @@ func (c *Controller) decidePlacement(now time.Duration) {
 		}
 	}
 	first := len(c.m.Where(func(a *slotmap.Assignment) bool { return a.Primary != "" })) == 0
-	if here == 0 || first && here < max(1, c.policy.Expect) {
+	if here == 0 || first && !c.m.ByHand() && here < max(1, c.policy.Expect) {
 		return
 	}
 	if p := &c.plan; p.targets == nil || p.version != c.m.Version() || p.rebalance != rebalance || !slices.Equal(p.members, members) {

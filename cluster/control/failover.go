@@ -338,7 +338,7 @@ func (c *Controller) decideRegister(id slotmap.NodeID, t *tracked) bool {
 	}
 	entry := &slotmap.Register{Node: node, PrevBoot: old.Boot}
 	if node.Boot == old.Boot {
-		node.State, node.Fence, node.PrevBoot = old.State, old.Fence, old.PrevBoot
+		node.State, node.Fence, node.PrevBoot, node.Follows = old.State, old.Fence, old.PrevBoot, old.Follows
 		if node == *old {
 			return false
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"respkv/cluster/hashslot"
 	"respkv/cluster/slotmap"
 )
 
@@ -44,6 +45,12 @@ import (
 // are in sight. Fresh nodes vote for a candidate that has bound others, whatever
 // its ID.
 //
+// By hand, as redis-cli makes a Redis Cluster, nobody says how many nodes there
+// will be: operators give slots to fresh nodes that expect nobody, and make them
+// meet. Then it is all the slots that are expected: a candidate has the votes of
+// nodes that were given them all. Nodes without slots vote, too, and are counted
+// in if they are there.
+//
 // What cannot be excluded: nodes that are twice as many as expected, cut in
 // halves that do not see each other, form two clusters. So do fewer, if after a
 // cluster was formed without a node that voted, its other unbound nodes vanish
@@ -51,6 +58,7 @@ import (
 type Formation struct {
 	self   slotmap.NodeID
 	expect int
+	slots  int // given to this node
 	lease  time.Duration
 	vote   slotmap.NodeID
 	lost   map[slotmap.NodeID]time.Duration // since when a candidate is not seen
@@ -75,6 +83,7 @@ type Seen struct {
 	Vote   slotmap.NodeID // of a member of a cluster: the cluster's founder
 	Bound  bool           // it has raft state of the cluster that its vote is for
 	Formed bool           // it belongs to a cluster
+	Slots  int            // given to it by operators, not in a cluster yet
 }
 
 // FormationStep is what a node in formation is to do, in this order: write down
@@ -92,13 +101,16 @@ type FormationStep struct {
 	Discard bool
 }
 
-// NewFormation returns the part of self in a formation of expect nodes; 0: it
-// never forms a cluster, only joins. vote is the one written down by an earlier
+// NewFormation returns the part of self in a formation of expect nodes; 0: of
+// nodes that were given all slots by hand, else it only joins. vote is the one written down by an earlier
 // process, if any.
 func NewFormation(self slotmap.NodeID, expect int, timing Timing, vote slotmap.NodeID) *Formation {
 	return &Formation{self: self, expect: expect, lease: timing.Lease, vote: vote,
 		lost: map[slotmap.NodeID]time.Duration{}}
 }
+
+// SetSlots tells how many slots operators have given to this node.
+func (f *Formation) SetSlots(n int) { f.slots = n }
 
 // Vote is whom this node votes for; empty: nobody.
 func (f *Formation) Vote() slotmap.NodeID { return f.vote }
@@ -134,7 +146,7 @@ func (f *Formation) Step(now time.Duration, group []slotmap.NodeID, seen []Seen)
 	if begun != "" {
 		lowest = begun // bound nodes vote for nobody else
 	}
-	if f.expect == 0 || len(votes)+1 < f.expect {
+	if !f.enough(seen) {
 		return step
 	}
 	theirs, there := votes[f.vote]
@@ -197,33 +209,51 @@ func (f *Formation) begun(now time.Duration, group []slotmap.NodeID, seen []Seen
 // since it voted, as many as are expected vote for this cluster and are in
 // sight.
 func (f *Formation) mayForm(now time.Duration, group []slotmap.NodeID, seen []Seen) bool {
-	bound, votes := map[slotmap.NodeID]bool{f.self: true}, 1
+	bound := map[slotmap.NodeID]bool{f.self: true}
+	var votes []Seen
 	for _, s := range seen {
 		if s.Vote == f.vote {
-			votes++
+			votes = append(votes, s)
 			bound[s.ID] = s.Bound || s.Formed
 		}
 	}
-	if now-f.since > unboundAfter*f.lease && votes >= f.expect {
+	if now-f.since > unboundAfter*f.lease && f.enough(votes) {
 		return true
 	}
 	return !slices.ContainsFunc(group, func(id slotmap.NodeID) bool { return !bound[id] })
+}
+
+// enough reports whether this node and others are those that form a cluster.
+func (f *Formation) enough(others []Seen) bool {
+	if f.expect > 0 {
+		return len(others)+1 >= f.expect
+	}
+	slots := f.slots
+	for _, s := range others {
+		slots += s.Slots
+	}
+	return slots >= hashslot.Count
 }
 
 // electorate are the expected number of nodes that vote for this one; none
 // while they are too few.
 func (f *Formation) electorate(seen []Seen) []slotmap.NodeID {
 	with := []slotmap.NodeID{f.self}
+	var votes []Seen
 	for _, s := range seen {
 		if s.Vote == f.self {
 			with = append(with, s.ID)
+			votes = append(votes, s)
 		}
 	}
-	if len(with) < f.expect {
+	if !f.enough(votes) {
 		return nil
 	}
 	slices.Sort(with[1:])
-	return with[:max(1, f.expect)]
+	if f.expect > 0 {
+		with = with[:f.expect]
+	}
+	return with
 }
 
 // Voters are those of with that are to vote in raft: an odd number up to five.

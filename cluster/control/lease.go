@@ -27,7 +27,7 @@ func (c *Controller) onLeaseRequest(from slotmap.NodeID, m *LeaseRequest) (news 
 	if n != nil && c.elsewhere(n, &m.Node) {
 		return false
 	}
-	news = t.request == nil || t.request.Node != m.Node || n == nil || n.Boot != m.Node.Boot || t.lease <= now ||
+	news = t.request == nil || t.request.Node != m.Node || !t.request.Given.equal(m.Given) || n == nil || n.Boot != m.Node.Boot || t.lease <= now ||
 		t.request.MapVersion < c.structural && m.MapVersion >= c.structural || !sameCopies(t.request.Status, m.Status)
 	t.request, t.heardAt, t.pending = m, now, true
 	if n != nil && n.Boot == m.Node.Boot {

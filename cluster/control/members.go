@@ -177,6 +177,15 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 			return
 		}
 		propose(&slotmap.Pin{})
+	case OpFollow:
+		switch why := c.mayFollow(n, c.m.Node(r.Primary)); {
+		case why != "":
+			answer(why)
+		case n.Follows == r.Primary:
+			answer("")
+		default:
+			propose(&slotmap.Follow{Node: n.ID, Primary: r.Primary})
+		}
 	case OpKeep:
 		c.unwish(r.Slots)
 		answer("")

@@ -39,6 +39,16 @@ type LeaseRequest struct {
 	Node       slotmap.Node          `json:"node"`
 	MapVersion uint64                `json:"map"`
 	Status     []slotmap.RangeStatus `json:"status"`
+	Given      Given                 `json:"given,omitzero"`
+}
+
+// Given is what operators have given to a node and the map does not know of yet:
+// slots, those of the lowest config epoch to get the first one of the cluster, or
+// whom it is to follow.
+type Given struct {
+	Slots   slotmap.Ranges `json:"slots,omitempty"`
+	Epoch   uint64         `json:"epoch,omitempty"`
+	Follows slotmap.NodeID `json:"follows,omitempty"`
 }
 
 // LeaseGrant answers a LeaseRequest: the lease runs from SentAt. It counts
@@ -120,6 +130,7 @@ const (
 	OpForce    Op = 5 // the same over a primary that may not answer
 	OpMove     Op = 6 // Node is to be primary of Slots
 	OpKeep     Op = 7 // no more of OpMove for Slots
+	OpFollow   Op = 8 // Node is to be a replica of Primary
 )
 
 // Request is an operation asked of the controller.
@@ -128,6 +139,8 @@ type Request struct {
 	Op    Op             `json:"op"`
 	Node  slotmap.NodeID `json:"node"`
 	Slots slotmap.Ranges `json:"slots,omitempty"`
+	// Primary is whom OpFollow names.
+	Primary slotmap.NodeID `json:"primary,omitempty"`
 }
 
 // Response answers Request: empty Err means accepted; what follows shows in
@@ -234,6 +247,7 @@ func validate(m Message) error {
 				return err
 			}
 		}
+		return m.Given.Validate()
 	case *LeaseGrant:
 		if m.Length < 0 || m.Length > time.Hour {
 			return fmt.Errorf("lease of %v", m.Length)
@@ -251,6 +265,11 @@ func validate(m Message) error {
 	case *Request:
 		if err := m.Node.Validate(); err != nil {
 			return err
+		}
+		if m.Primary != "" {
+			if err := m.Primary.Validate(); err != nil {
+				return err
+			}
 		}
 		return m.Slots.Validate()
 	case *Change:

@@ -21,7 +21,8 @@ func samples() []Message {
 	}
 	return []Message{
 		&Hello{ClusterID: string(id("c")), Term: 4},
-		&LeaseRequest{SentAt: 5, Node: node, MapVersion: 6, Status: []slotmap.RangeStatus{{Range: slotmap.Range{First: 1, Last: 4}, CaughtUp: true}}},
+		&LeaseRequest{SentAt: 5, Node: node, MapVersion: 6, Status: []slotmap.RangeStatus{{Range: slotmap.Range{First: 1, Last: 4}, CaughtUp: true}},
+			Given: Given{Slots: slotmap.Ranges{{First: 7, Last: 9}}, Epoch: 2}},
 		&LeaseGrant{SentAt: 5, Boot: 3, Length: 100, Fence: 7},
 		&Pause{Token: 1, Version: 2},
 		&PauseDone{Token: 1, Boot: 3, Positions: pos},
@@ -33,6 +34,7 @@ func samples() []Message {
 		&TermIs{ID: 9, Term: 10},
 		&LinkBroken{Node: id("b")},
 		&Request{ID: 11, Op: OpLeave, Node: id("b")},
+		&Request{ID: 11, Op: OpFollow, Node: id("b"), Primary: id("c")},
 		&Response{ID: 11, Err: "busy"},
 		&Change{ID: 12, Entry: entry},
 		&Changed{ID: 12, Version: 13, Refused: "too many"},

@@ -59,6 +59,9 @@ func (c *Controller) moveTo(n *slotmap.Node, slots slotmap.Ranges) string {
 	if n.State != slotmap.NodeActive || c.down(n.ID) {
 		return "the node is not there to take slots"
 	}
+	if n.Follows != "" {
+		return "the node is a replica: primaries have slots"
+	}
 	c.unwish(slots)
 	from := map[slotmap.NodeID]slotmap.Ranges{}
 	for _, s := range c.m.Within(slots.Normalize()) {

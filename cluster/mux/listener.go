@@ -2,11 +2,11 @@ package mux
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,14 +20,13 @@ const (
 	defaultConns     = 4096
 )
 
-// Mux owns the cluster port: a TCP listener and a UDP socket on the same
-// number. Its methods may be called by any goroutine.
+// Mux owns the cluster port: on each address a TCP listener and a UDP socket,
+// all of the same number. Its methods may be called by any goroutine.
 type Mux struct {
-	cfg  Config
-	keys atomic.Pointer[[][]byte] // the first is proved to others
-	tcp  net.Listener
-	udp  *net.UDPConn
-	log  *slog.Logger
+	cfg     Config
+	keys    atomic.Pointer[[][]byte] // the first is proved to others
+	sockets []*socket                // one at least
+	log     *slog.Logger
 
 	complaints throttle.Lines // about refused connections: strangers can cause any number
 
@@ -40,9 +39,9 @@ type Mux struct {
 	closed   bool
 }
 
-// Listen opens host:port for TCP and UDP; port 0 takes one that is free for
-// both. Accepting begins with Serve.
-func Listen(host string, port int, cfg Config, log *slog.Logger) (*Mux, error) {
+// Listen opens the port on addresses in the notation of server.bind; 0 takes one
+// that is free. Accepting begins with Serve.
+func Listen(addrs []string, port int, cfg Config, log *slog.Logger) (*Mux, error) {
 	if cfg.HandshakeTimeout <= 0 {
 		cfg.HandshakeTimeout = defaultHandshake
 	}
@@ -61,27 +60,33 @@ func Listen(host string, port int, cfg Config, log *slog.Logger) (*Mux, error) {
 	}
 	m.SetSecrets(cfg.Secret, cfg.SecretAccept)
 	var err error
-	for range 10 { // with port 0, the free TCP port may be taken for UDP
-		if m.tcp, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err != nil {
-			return nil, fmt.Errorf("mux: %w", err)
-		}
-		addr := m.tcp.Addr().(*net.TCPAddr)
-		if m.udp, err = net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: addr.Port, Zone: addr.Zone}); err == nil {
-			return m, nil
-		}
-		_ = m.tcp.Close()
-		if port != 0 {
-			break
-		}
+	m.sockets, err = bind(addrs, port)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("mux: %w", err)
+	return m, nil
 }
 
-// Addr is the TCP address bound.
-func (m *Mux) Addr() *net.TCPAddr { return m.tcp.Addr().(*net.TCPAddr) }
+// Addr is the first address bound.
+func (m *Mux) Addr() *net.TCPAddr { return m.sockets[0].tcp.Addr().(*net.TCPAddr) }
 
-// UDP is the socket of the same port. The mux closes it.
-func (m *Mux) UDP() *net.UDPConn { return m.udp }
+// Addrs are the IP addresses bound, in the order given.
+func (m *Mux) Addrs() []netip.Addr {
+	var out []netip.Addr
+	for _, s := range m.sockets {
+		out = append(out, s.addr())
+	}
+	return out
+}
+
+// UDP are the sockets of the same port. The mux closes them.
+func (m *Mux) UDP() []*net.UDPConn {
+	var out []*net.UDPConn
+	for _, s := range m.sockets {
+		out = append(out, s.udp)
+	}
+	return out
+}
 
 // Done is closed when Close begins.
 func (m *Mux) Done() <-chan struct{} { return m.done }
@@ -106,36 +111,42 @@ func (m *Mux) handler(p Protocol) Handler {
 
 // Serve accepts connections until Close. It returns at once.
 func (m *Mux) Serve() {
-	m.wg.Add(1)
-	go func() {
-		defer m.wg.Done()
-		delay := time.Duration(0)
-		for {
-			conn, err := m.tcp.Accept()
-			if err != nil {
-				if m.isClosed() {
-					return
-				}
-				// Out of file descriptors, most likely: give others time to
-				// close some.
-				delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-				m.log.Warn("cluster port: accept failed", "error", err, "again_in", delay)
-				time.Sleep(delay)
-				continue
+	for _, s := range m.sockets {
+		m.wg.Add(1)
+		go func() {
+			defer m.wg.Done()
+			m.acceptFrom(s.tcp)
+		}()
+	}
+}
+
+func (m *Mux) acceptFrom(tcp net.Listener) {
+	delay := time.Duration(0)
+	for {
+		conn, err := tcp.Accept()
+		if err != nil {
+			if m.isClosed() {
+				return
 			}
-			delay = 0
-			c := &trackedConn{Conn: m.secured(conn), raw: conn, mux: m, host: hostOf(conn)}
-			if !m.arrive(c) {
-				_ = conn.Close()
-				continue
-			}
-			m.wg.Add(1)
-			go func() {
-				defer m.wg.Done()
-				m.serve(c)
-			}()
+			// Out of file descriptors, most likely: give others time to
+			// close some.
+			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+			m.log.Warn("cluster port: accept failed", "error", err, "again_in", delay)
+			time.Sleep(delay)
+			continue
 		}
-	}()
+		delay = 0
+		c := &trackedConn{Conn: m.secured(conn), raw: conn, mux: m, host: hostOf(conn)}
+		if !m.arrive(c) {
+			_ = conn.Close()
+			continue
+		}
+		m.wg.Add(1)
+		go func() {
+			defer m.wg.Done()
+			m.serve(c)
+		}()
+	}
 }
 
 func (m *Mux) isClosed() bool {
@@ -233,8 +244,10 @@ func (m *Mux) Close() error {
 		_ = c.raw.Close()
 	}
 	m.mu.Unlock()
-	err := m.tcp.Close()
-	_ = m.udp.Close()
+	var errs []error
+	for _, s := range m.sockets {
+		errs = append(errs, s.close())
+	}
 	m.wg.Wait()
-	return err
+	return errors.Join(errs...)
 }

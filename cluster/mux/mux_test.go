@@ -20,7 +20,7 @@ func listen(t *testing.T, cfg Config) *Mux {
 	if cfg.HandshakeTimeout == 0 {
 		cfg.HandshakeTimeout = patience
 	}
-	m, err := Listen("127.0.0.1", 0, cfg, slog.New(slog.DiscardHandler))
+	m, err := Listen([]string{"127.0.0.1"}, 0, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func listenLogged(t *testing.T, cfg Config) (*Mux, *lockedBuffer) {
 	if cfg.HandshakeTimeout == 0 {
 		cfg.HandshakeTimeout = patience
 	}
-	m, err := Listen("127.0.0.1", 0, cfg, slog.New(slog.NewTextHandler(log, nil)))
+	m, err := Listen([]string{"127.0.0.1"}, 0, cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

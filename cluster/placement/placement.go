@@ -24,6 +24,12 @@ type Member struct {
 	Away bool
 	// NoPrimary says that primaries are to be handed to others, replicas stay.
 	NoPrimary bool
+	// Follows is the member whose slots this one is to replicate, and nothing
+	// else; empty: whatever fits.
+	Follows slotmap.NodeID
+	// Takes says that it is taking over from the one it follows, which stops, or
+	// since an operator wants it.
+	Takes bool
 }
 
 // Target is what a plan wants for a range of slots.
@@ -38,6 +44,9 @@ type Target struct {
 // Without rebalance, a primary that is a member in good standing keeps its
 // slots, however uneven that is: while a node is expected back, moving slots
 // to others would only have to be undone.
+//
+// In a cluster made by hand, slots without a primary are left alone, and nodes
+// that nobody has given anything get nothing.
 func Plan(members []Member, m *slotmap.Map, replicas int, rebalance bool) []Target {
 	p := newPlan(members, m)
 	p.primaries(rebalance)
@@ -52,13 +61,17 @@ const none = int16(-1)
 // quota is reached. There the run is split.
 type plan struct {
 	members []Member
+	follows []int16 // by member: whom it follows; none: nobody here
 	zone    []int
 	runs    []run
+	byHand  bool
+	unused  []bool // by member: it gets nothing
 }
 
 // run is a range of slots with one state.
 type run struct {
 	first, last int
+	idle        bool  // nobody has been given it
 	wasPrimary  int16 // none when it is no member
 	primary     int16
 	count       int // of copies
@@ -71,7 +84,7 @@ func (r *run) len() int { return r.last - r.first + 1 }
 func (r *run) replicas() []int16 { return r.copies[:r.count] }
 
 func newPlan(members []Member, m *slotmap.Map) *plan {
-	p := &plan{members: members, zone: make([]int, len(members))}
+	p := &plan{members: members, zone: make([]int, len(members)), byHand: m.ByHand()}
 	zones := map[string]int{}
 	index := make(map[slotmap.NodeID]int16, len(members))
 	for i, mem := range members {
@@ -85,9 +98,17 @@ func newPlan(members []Member, m *slotmap.Map) *plan {
 		}
 		p.zone[i] = zones[name]
 	}
+	for _, mem := range members {
+		to, ok := index[mem.Follows]
+		if !ok {
+			to = none
+		}
+		p.follows = append(p.follows, to)
+	}
 	p.runs = make([]run, 0, len(m.Spans())+len(members))
 	for _, s := range m.Spans() {
-		r := run{first: int(s.First), last: int(s.Last), wasPrimary: none, synced: make([]bool, len(members))}
+		r := run{first: int(s.First), last: int(s.Last), wasPrimary: none, synced: make([]bool, len(members)),
+			idle: p.byHand && s.Primary == ""}
 		if i, ok := index[s.Primary]; ok {
 			r.wasPrimary = i
 		}

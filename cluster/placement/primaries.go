@@ -7,7 +7,7 @@ import (
 // mayLead reports whether member i may be given primaries.
 func (p *plan) mayLead(i int16) bool {
 	m := &p.members[i]
-	return !m.Away && !m.NoPrimary && m.Weight > 0
+	return !m.Away && !m.NoPrimary && m.Weight > 0 && p.follows[i] == none
 }
 
 // primaries chooses the primary of every slot.
@@ -44,6 +44,8 @@ func (p *plan) primaries(rebalance bool) {
 		switch {
 		case weight[r.primary] > 0:
 			held[r.primary] += r.len()
+		case p.takes(r.primary):
+			waiting += r.len()
 		case m.Away && !m.NoPrimary:
 			// Failed without a copy elsewhere: the slots wait for it.
 			waiting += r.len()
@@ -52,7 +54,9 @@ func (p *plan) primaries(rebalance bool) {
 		}
 	}
 	if assigned == 0 {
-		p.share(weight)
+		if !p.byHand {
+			p.share(weight)
+		}
 		return
 	}
 	quota := quotas(hashslot.Count-waiting, weight, held)
@@ -89,21 +93,28 @@ func (p *plan) adopt(quota, held, weight []int) {
 	room := func(i int16) int { return quota[i] - held[i] }
 	last := none
 	p.ascending(func(r *run) int {
-		if r.primary != none {
+		if r.primary != none || r.idle {
 			return 0
 		}
 		best, bestRank := none, 0
 		for _, i := range r.replicas() {
-			if weight[i] == 0 {
+			if weight[i] == 0 && !p.takes(i) {
 				continue
 			}
 			rank := 1
 			if r.synced[i] {
 				rank = 2
 			}
+			if p.takes(i) {
+				rank += 2
+			}
 			if rank > bestRank || rank == bestRank && room(i) > room(best) {
 				best, bestRank = i, rank
 			}
+		}
+		if best == none && p.followed(r.wasPrimary) {
+			r.primary = r.wasPrimary // its own replicas are away: it is back when they are
+			return 0
 		}
 		if best == none {
 			// Stay with the receiver of the slots before while it has room:

@@ -15,6 +15,7 @@ func (p *plan) replicas(want int, rebalance bool) {
 		}
 	}
 	load := p.keep()
+	p.findUnused()
 	total := 0
 	for i := range p.runs {
 		r := &p.runs[i]
@@ -67,7 +68,7 @@ func (p *plan) wanted(r *run, want, holders int) int {
 			possible++
 		}
 	}
-	return min(want, possible)
+	return max(min(want, possible), p.followers(r))
 }
 
 // replicaWeights are the members' shares of replicas. One without primaries
@@ -101,15 +102,16 @@ func (p *plan) keep() (load []int) {
 		r := &p.runs[k]
 		n := 0
 		for _, i := range r.replicas() {
-			if i != r.primary {
+			if i != r.primary && !p.elsewhere(r, i) {
 				r.copies[n] = i
 				n++
 			}
 		}
-		if was := r.wasPrimary; was != none && was != r.primary && !slices.Contains(r.copies[:n], was) {
+		if was := r.wasPrimary; was != none && was != r.primary && !p.elsewhere(r, was) && !slices.Contains(r.copies[:n], was) {
 			r.copies[n] = was
 			n++
 		}
+		n = p.addFollowers(r, n)
 		r.count = n
 		for _, i := range r.replicas() {
 			load[i] += r.len()
@@ -140,6 +142,9 @@ func (p *plan) conflicts(r *run, i int16) int {
 func (p *plan) dropWorst(r *run, n int, load, quota []int) (int16, int) {
 	worst, worstConflicts, worstOver := 0, -1, 0
 	for k, i := range r.replicas() {
+		if p.follows[i] == r.primary && p.followers(r) < r.count {
+			continue
+		}
 		// Only whether a member is above its share counts, not by how much:
 		// else two members near theirs would take turns, slot by slot.
 		c, over := p.conflicts(r, i), 0
@@ -167,7 +172,7 @@ func (p *plan) fill(r *run, n int, load, quota []int) int {
 	best, bestConflicts, bestRoom := none, 0, 0
 	for step := 1; step < len(p.members); step++ {
 		i := int16((int(r.primary) + step) % len(p.members))
-		if p.members[i].Away || slices.Contains(r.replicas(), i) {
+		if p.members[i].Away || slices.Contains(r.replicas(), i) || p.elsewhere(r, i) || p.unused[i] {
 			continue
 		}
 		c, room := p.conflicts(r, i), 0
@@ -197,7 +202,7 @@ func (p *plan) spread(load, quota []int) {
 		for k, from := range before[:r.count] {
 			crowded := p.conflicts(r, from)
 			above := load[from] > tolerated(quota[from])
-			if crowded == 0 && !above || p.members[from].Away {
+			if crowded == 0 && !above || p.members[from].Away || p.follows[from] == r.primary {
 				continue
 			}
 			to, better := p.betterHome(r, k, last, crowded, above, load, quota)
@@ -227,7 +232,7 @@ func (p *plan) betterHome(r *run, k, first, crowded int, above bool, load, quota
 	for step := range p.members {
 		i := (first + step) % len(p.members)
 		to := int16(i)
-		if p.members[i].Away || to == r.primary || slices.Contains(r.replicas(), to) {
+		if p.members[i].Away || to == r.primary || slices.Contains(r.replicas(), to) || p.elsewhere(r, to) {
 			continue
 		}
 		r.copies[k] = to // counted as moved there

@@ -1,8 +1,14 @@
 package sim
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"respkv/cluster/control"
+	"respkv/cluster/hashslot"
+	"respkv/cluster/slotmap"
 )
 
 // TestFormation: fresh nodes start at different moments, crash and come back,
@@ -19,36 +25,7 @@ func TestFormation(t *testing.T) {
 		if w.policy.Expect > 1 && w.rng.IntN(2) == 0 {
 			nodes = 2*w.policy.Expect - 1
 		}
-		w.loss = w.rng.Float64() * 0.1
-		// The worst moment for a candidate: it has begun, and nobody knows.
-		misfortunes := w.rng.IntN(3)
-		w.onBegin = func(n *node) {
-			switch misfortunes--; {
-			case misfortunes < 0:
-			case w.rng.IntN(2) == 0:
-				n.do(w.between(0, 300*ms), func() { n.crashFor(w.between(35*time.Second, 70*time.Second)) })
-			default:
-				w.after(w.between(0, 500*ms), func() {
-					if w.onBegin != nil {
-						w.misfortune(n)
-					}
-				})
-			}
-		}
-		for range nodes {
-			w.add()
-			w.run(w.now + w.between(0, 3*time.Second))
-		}
-		for range w.rng.IntN(6) {
-			w.run(w.now + w.between(0, 4*time.Second))
-			w.misfortune(w.nodes[w.rng.IntN(len(w.nodes))])
-		}
-		if w.rng.IntN(2) == 0 {
-			w.run(w.now + w.between(20*time.Second, 60*time.Second)) // candidates are given up
-		}
-		w.onBegin = nil
-		w.heal()
-		w.settleFormation(150 * time.Second)
+		w.struggle(nodes)
 		return w
 	}, func(w *world) {
 		begun += len(w.groups)
@@ -58,6 +35,107 @@ func TestFormation(t *testing.T) {
 	if *seedFlag == 0 && count >= 100 && discarded == 0 {
 		t.Fatal("no candidate came back too late: the test does not test")
 	}
+}
+
+// TestFormationByHand: nobody says how many nodes there will be; some were given
+// slots, all of them together. Each gets what it was given.
+func TestFormationByHand(t *testing.T) {
+	quiet := 0
+	simulate(t, 60, func(seed uint64) *world {
+		w := emptyWorld(seed, 5*ms)
+		w.policy.Expect = 0
+		primaries := 1 + w.rng.IntN(4)
+		given := make([]control.Given, primaries+w.rng.IntN(4))
+		for i := range primaries {
+			given[i] = control.Given{Epoch: uint64(i + 1), Slots: slotmap.Ranges{{
+				First: uint16(i * hashslot.Count / primaries), Last: uint16((i+1)*hashslot.Count/primaries - 1)}}}
+		}
+		for i := primaries; i < len(given); i++ {
+			given[i].Follows = slotmap.NodeID(fmt.Sprintf("%040x", 1+w.rng.IntN(primaries)))
+		}
+		w.given = given
+		w.struggle(len(given))
+		w.run(w.now + 20*time.Second) // replicas are named, copies made
+		calm := w.kinds[control.EventFailover]+w.kinds[control.EventSlotsLost] == 0
+		if calm {
+			quiet++
+		}
+		for i, g := range given {
+			n := w.nodes[i]
+			now := w.raft.last().Node(n.id)
+			switch {
+			case w.failure != "" || now == nil:
+			case g.Follows != now.Follows && calm:
+				w.failf("node %d follows %q, it was given to %q", i, now.Follows, g.Follows)
+			case now.Follows != "" && len(w.raft.last().PrimaryOf(n.id)) > 0:
+				w.failf("node %d has slots, and follows %q", i, now.Follows)
+			case calm && !slices.Equal(w.raft.last().PrimaryOf(n.id), g.Slots):
+				w.failf("node %d has %v, it was given %v", i, w.raft.last().PrimaryOf(n.id), g.Slots)
+			}
+		}
+		return w
+	}, func(*world) {})
+	if *seedFlag == 0 && quiet == 0 {
+		t.Fatal("no cluster was left as it was made: the test does not test")
+	}
+}
+
+// givenTo is what operators give to a node before it starts.
+func (w *world) givenTo(index int) control.Given {
+	if index < len(w.given) {
+		return w.given[index]
+	}
+	return control.Given{}
+}
+
+// settleGiven forgets what the map knows, as cluster.Node does.
+func (n *node) settleGiven(m *slotmap.Map) {
+	self := m.Node(n.id)
+	if self == nil {
+		return
+	}
+	n.given.Slots = n.given.Slots.Intersect(m.Where(func(a *slotmap.Assignment) bool { return a.Primary == "" }))
+	if n.given.Follows == self.Follows {
+		n.given.Follows = ""
+	}
+	if given := n.given; n.agent != nil {
+		n.agent.SetGiven(given)
+	}
+}
+
+// struggle adds nodes while they, and the network, meet with misfortune, and heals
+// all of it in the end.
+func (w *world) struggle(nodes int) {
+	w.loss = w.rng.Float64() * 0.1
+	// The worst moment for a candidate: it has begun, and nobody knows.
+	misfortunes := w.rng.IntN(3)
+	w.onBegin = func(n *node) {
+		switch misfortunes--; {
+		case misfortunes < 0:
+		case w.rng.IntN(2) == 0:
+			n.do(w.between(0, 300*ms), func() { n.crashFor(w.between(35*time.Second, 70*time.Second)) })
+		default:
+			w.after(w.between(0, 500*ms), func() {
+				if w.onBegin != nil {
+					w.misfortune(n)
+				}
+			})
+		}
+	}
+	for range nodes {
+		w.add()
+		w.run(w.now + w.between(0, 3*time.Second))
+	}
+	for range w.rng.IntN(6) {
+		w.run(w.now + w.between(0, 4*time.Second))
+		w.misfortune(w.nodes[w.rng.IntN(len(w.nodes))])
+	}
+	if w.rng.IntN(2) == 0 {
+		w.run(w.now + w.between(20*time.Second, 60*time.Second)) // candidates are given up
+	}
+	w.onBegin = nil
+	w.heal()
+	w.settleFormation(150 * time.Second)
 }
 
 // settleFormation waits until all living nodes are in one cluster that serves.

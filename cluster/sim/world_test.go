@@ -27,6 +27,7 @@ type world struct {
 	groups []*raftModel // all that were begun
 	timing control.Timing
 	policy control.Policy
+	given  []control.Given // by hand, by index of the node
 
 	acked     [len(probed)][]uint64 // writes that clients got an answer for
 	writes    uint64
@@ -193,6 +194,7 @@ type node struct {
 	port    int // the index, or that of a node whose place this one takes
 	id      slotmap.NodeID
 	weight  int
+	given   control.Given // by hand
 	up      bool
 	frozen  time.Duration // until then
 	gen     int           // of the process: what an earlier one scheduled is void
@@ -235,7 +237,7 @@ func (w *world) add() *node { return w.addAt(len(w.nodes)) }
 // addAt adds a node with the address of another one.
 func (w *world) addAt(port int) *node {
 	i := len(w.nodes)
-	n := &node{w: w, index: i, port: port, id: slotmap.NodeID(fmt.Sprintf("%040x", i+1)), weight: 100,
+	n := &node{w: w, index: i, port: port, given: w.givenTo(i), id: slotmap.NodeID(fmt.Sprintf("%040x", i+1)), weight: 100,
 		offset: w.between(time.Second, time.Hour), drift: 1 + (w.rng.Float64()-0.5)/100}
 	w.nodes = append(w.nodes, n)
 	w.byID[n.id] = n
@@ -257,10 +259,12 @@ func (n *node) boots() {
 	n.plane = plane{node: n}
 	n.values = shared.New()
 	n.formation = control.NewFormation(n.id, n.w.policy.Expect, n.w.timing, n.vote)
+	n.formation.SetSlots(n.given.Slots.Len())
 	n.mayForm = n.vote == "" // worlds without a formation
 	n.running = n.group == nil || n.member || n.vote == ""
 	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1 + n.port, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
 	n.agent = control.NewAgent(agentEnv{n, n.gen}, n.w.timing, self, n.opened)
+	n.agent.SetGiven(n.given)
 	n.ctl = control.NewController(ctlEnv{n, n.gen}, n.w.timing, n.w.policy, n.id, slotmap.New())
 	n.publish()
 	n.loop(n.w.timing.Tick, func() { n.agent.Tick(); n.ctl.Tick() })
@@ -313,7 +317,7 @@ func (n *node) gossipRound() {
 				n.gossip[other.id] = c
 			}
 			c.last = n.w.now
-			c.seen = control.Seen{ID: other.id, Vote: other.vote, Bound: other.bound(), Formed: other.member}
+			c.seen = control.Seen{ID: other.id, Vote: other.vote, Bound: other.bound(), Formed: other.member, Slots: other.given.Slots.Len()}
 		}
 		if c == nil {
 			continue
@@ -413,6 +417,7 @@ func (n *node) publish() {
 	}
 	if m.Formed() {
 		n.member, n.vote = true, m.Founder()
+		n.settleGiven(m)
 	}
 	n.closing = m
 	n.gates()

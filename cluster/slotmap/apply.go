@@ -155,7 +155,7 @@ func (f *Form) apply(e *edit) string {
 	if e.clusterID != "" {
 		return "the cluster is formed already"
 	}
-	e.clusterID, e.replicas, e.founder = f.ClusterID, f.Replicas, f.Founder
+	e.clusterID, e.replicas, e.founder, e.byHand = f.ClusterID, f.Replicas, f.Founder, f.ByHand
 	e.nextToken = 1
 	return ""
 }
@@ -196,7 +196,7 @@ func (r *Register) apply(e *edit) string {
 		if len(e.nodes) >= maxNodes {
 			return "too many nodes"
 		}
-		n.State, n.Fence, n.PrevBoot = NodeActive, e.version, 0
+		n.State, n.Fence, n.PrevBoot, n.Follows = NodeActive, e.version, 0, ""
 		e.setNode(n)
 		e.pinned = false
 		return ""
@@ -208,7 +208,7 @@ func (r *Register) apply(e *edit) string {
 	if old.State == NodeLeaving {
 		n.State = NodeLeaving
 	}
-	n.Fence, n.PrevBoot = old.Fence, old.PrevBoot
+	n.Fence, n.PrevBoot, n.Follows = old.Fence, old.PrevBoot, old.Follows
 	if n.Boot == old.Boot {
 		n.State = old.State
 		if n == *old {
@@ -221,6 +221,7 @@ func (r *Register) apply(e *edit) string {
 	e.setNode(n)
 	e.pinned = false
 	e.promoteAll(n.ID, r.Promote)
+	e.changePlaces(n.ID)
 	e.reborn(n.ID)
 	return ""
 }
@@ -269,6 +270,9 @@ func (p *Promote) apply(e *edit) string {
 		failed.Fence = e.version
 	}
 	e.setNode(failed)
+	if len(e.slots) > 0 {
+		e.changePlaces(p.From)
+	}
 	// What the failed node was receiving does not matter any more, and it is
 	// behind from now on.
 	e.each(e.ReplicaOf(p.From), func(_ Range, a *Assignment) *Assignment {
@@ -430,6 +434,7 @@ func (c *CommitMove) apply(e *edit) string {
 	}
 	e.currentEpoch = epoch
 	e.fence(from)
+	e.changePlaces(from)
 	return ""
 }
 
@@ -465,6 +470,7 @@ func (f *Forget) apply(e *edit) string {
 	})
 	i := e.nodeIndex(f.Node)
 	e.nodes = slices.Delete(slices.Clone(e.nodes), i, i+1)
+	e.unfollow(f.Node)
 	forgotten := append(slices.Clone(e.forgotten), f.Node)
 	e.forgotten = forgotten[max(0, len(forgotten)-maxForgotten):]
 	e.pinned = false

@@ -37,6 +37,7 @@ const (
 	TypeReplicas   EntryType = 12
 	TypePin        EntryType = 13
 	TypeShared     EntryType = 14 // package shared's: no change of the map
+	TypeFollow     EntryType = 15
 )
 
 // entryVersion is the second byte of an encoded entry.
@@ -57,6 +58,8 @@ type Form struct {
 	ClusterID string `json:"id"`
 	Replicas  int    `json:"replicas"`
 	Founder   NodeID `json:"founder,omitempty"`
+	// ByHand: slots go to the nodes that operators gave them to, and stay there.
+	ByHand bool `json:"hand,omitempty"`
 }
 
 // Register adds a node, or updates its addresses and its process. A new Boot
@@ -194,6 +197,7 @@ var newEntry = map[EntryType]func() Entry{
 	TypeForget:     func() Entry { return new(Forget) },
 	TypeReplicas:   func() Entry { return new(Replicas) },
 	TypePin:        func() Entry { return new(Pin) },
+	TypeFollow:     func() Entry { return new(Follow) },
 }
 
 // Encode gives the log form of an entry: type byte, version byte, JSON body.

@@ -92,6 +92,9 @@ type Node struct {
 	// Acks is how many replicas hold a write before this node, as primary,
 	// answers it; AcksQuorum: as many as make a majority of the copies wanted.
 	Acks int `json:"acks,omitempty"`
+	// Follows is the node whose replica this one is to be, and nothing else: an
+	// operator said so. Empty: placement decides.
+	Follows NodeID `json:"follows,omitempty"`
 }
 
 // AcksQuorum is the value of Node.Acks for a majority.
@@ -186,6 +189,7 @@ type Map struct {
 	clusterID    string
 	founder      NodeID
 	pinned       bool // an operator placed primaries
+	byHand       bool // operators place all primaries
 	currentEpoch uint64
 	nextToken    uint64
 	replicas     int      // replication factor wanted: copies beside the primary

@@ -151,9 +151,14 @@ func randomEntry(r *rand.Rand, m *Map) Entry {
 		return out
 	}
 	n := node()
-	switch r.IntN(12) {
+	switch r.IntN(13) {
 	case 0:
-		return &Form{ClusterID: string(id(99)), Replicas: r.IntN(3)}
+		return &Form{ClusterID: string(id(99)), Replicas: r.IntN(3), ByHand: r.IntN(2) == 0}
+	case 12:
+		if r.IntN(3) == 0 {
+			return &Follow{Node: n}
+		}
+		return &Follow{Node: n, Primary: node()}
 	case 1, 2:
 		k := 1 + r.IntN(5)
 		nd := testNode(k, 1+uint64(r.IntN(4)))

@@ -36,13 +36,14 @@ type image struct {
 	Nodes        []Node   `json:"nodes"`
 	Spans        []Span   `json:"spans"`
 	Forgotten    []NodeID `json:"forgotten"`
+	ByHand       bool     `json:"hand,omitempty"`
 }
 
 // EncodeSnapshot gives the whole map as bytes; equal maps give equal bytes.
 func (m *Map) EncodeSnapshot() ([]byte, error) {
 	body, err := json.Marshal(image{
 		m.version, m.clusterID, m.founder, m.pinned, m.currentEpoch, m.nextToken, m.replicas, m.lostSlots,
-		m.nodes, m.spans, m.forgotten,
+		m.nodes, m.spans, m.forgotten, m.byHand,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrSnapshot, err)
@@ -71,7 +72,7 @@ func DecodeSnapshot(data []byte) (*Map, error) {
 	m := &Map{
 		version: im.Version, clusterID: im.ClusterID, founder: im.Founder, pinned: im.Pinned, currentEpoch: im.CurrentEpoch,
 		nextToken: im.NextToken, replicas: im.Replicas, lostSlots: im.LostSlots,
-		nodes: im.Nodes, spans: im.Spans, forgotten: im.Forgotten,
+		nodes: im.Nodes, spans: im.Spans, forgotten: im.Forgotten, byHand: im.ByHand,
 	}
 	if err := m.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)

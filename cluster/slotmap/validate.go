@@ -42,6 +42,11 @@ func (n *Node) Validate() error {
 	if n.Weight < 0 || n.Weight > 1000 || n.Boot == 0 || n.State > NodeStopped || n.Endpoint > EndpointUnknown {
 		return fmt.Errorf("%w: node %s: weight %d boot %d state %d", ErrBadEntry, n.ID, n.Weight, n.Boot, n.State)
 	}
+	if n.Follows != "" {
+		if err := n.Follows.Validate(); err != nil {
+			return bad(err)
+		}
+	}
 	if n.Acks < AcksQuorum || n.Acks > maxReplicas {
 		return fmt.Errorf("%w: node %s: %d acknowledgements", ErrBadEntry, n.ID, n.Acks)
 	}

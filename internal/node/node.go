@@ -290,15 +290,12 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 }
 
 func (n *Node) startCluster() error {
-	if cfg := n.live.Config(); cfg.Cluster.Secret == "" && !loopback(bindHost(cfg.Server.Bind)) {
-		n.log.Warn("cluster.secret is empty: whoever reaches the cluster port can join and read and change everything")
-	}
 	n.observeCluster()
 	n.live.Observe(func(_, next *config.Config) error {
 		return n.cluster.SetSecrets(next.Cluster.Secret, next.Cluster.SecretAccept)
 	}, "cluster.secret", "cluster.secret_accept")
 	if n.live.Config().Cluster.Secret == "" {
-		n.log.Warn("cluster.secret is not set: whoever reaches the cluster port can join the cluster and change it")
+		n.log.Warn("cluster.secret is not set: whoever reaches the cluster port can join the cluster and read and change everything")
 	}
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
@@ -382,7 +379,10 @@ func announced(cfg *config.Config) cluster.Announced {
 func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	c := cluster.DefaultConfig()
 	c.DataDir = cfg.DataDir
-	c.BindHost = bindHost(cfg.Server.Bind)
+	c.Bind = cfg.Server.Bind
+	if len(c.Bind) == 0 {
+		c.Bind = []string{"*"}
+	}
 	c.BindPort = cfg.ClusterPort()
 	c.AnnounceHost = cfg.Cluster.AnnounceIP
 	c.AnnouncePort = cfg.Cluster.AnnounceClusterPort
@@ -406,14 +406,8 @@ func (n *Node) clusterConfig(cfg *config.Config) cluster.Config {
 	return c
 }
 
-// loopback says whether only this host can reach an address.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-// bindHost is the first address of server.bind without its "may be missing"
-// mark, as the cluster port listens on one address.
+// bindHost is the first address of server.bind, without its "may be missing"
+// mark.
 func bindHost(bind []string) string {
 	for _, host := range bind {
 		if len(host) > 1 && host[0] == '-' {

@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"respkv/internal/beat"
 )
 
 // Period is how often a Scaler is asked.
@@ -64,7 +66,7 @@ func Govern(ctx context.Context, commands func() int64, log *slog.Logger) {
 	}
 	runtime.GOMAXPROCS(s.Threads())
 	defer runtime.GOMAXPROCS(most)
-	ticker := time.NewTicker(Period)
+	ticker := beat.NewTicker(Period)
 	defer ticker.Stop()
 	for {
 		select {

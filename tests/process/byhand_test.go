@@ -111,8 +111,8 @@ func TestClusterByHand(t *testing.T) {
 		"CLUSTER ADDSLOTS 5":      "ERR Slot 5 is already busy",
 		"CLUSTER DELSLOTS 5":      "ERR CLUSTER DELSLOTS is not supported: ",
 		"CLUSTER BUMPEPOCH":       "ERR CLUSTER BUMPEPOCH is not supported: ",
-		"CLUSTER FLUSHSLOTS":      "ERR CLUSTER FLUSHSLOTS is not supported: ",
-		"CLUSTER REPLICATE " + id: "ERR CLUSTER REPLICATE is not supported: ",
+		"CLUSTER FLUSHSLOTS":      "ERR DB must be empty to perform CLUSTER FLUSHSLOTS.",
+		"CLUSTER REPLICATE " + id: "ERR Unknown node " + id,
 	} {
 		var words []any
 		for _, w := range strings.Fields(command) {

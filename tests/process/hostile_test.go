@@ -54,7 +54,7 @@ func TestHostileClusterPort(t *testing.T) {
 // attack does everything at once for attackTime, to all nodes.
 func attack(t *testing.T, c *harness.Cluster, seed uint64) {
 	// A port of its own: the handshake without a secret is known to everybody.
-	stranger, err := mux.Listen("127.0.0.1", 0, mux.Config{}, slog.New(slog.DiscardHandler))
+	stranger, err := mux.Listen([]string{"127.0.0.1"}, 0, mux.Config{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ type Cluster struct {
 	Nodes    []*Node
 	Replicas int
 	t        testing.TB
+	seeds    []string // empty: the addresses of the nodes
 	args     []string
 }
 
@@ -59,7 +61,15 @@ func StartCluster(t testing.TB, size, replicas int, args ...string) *Cluster {
 // JoinCluster gives nodes that were not started yet the settings of one
 // cluster.
 func JoinCluster(t testing.TB, nodes []*Node, replicas int, args ...string) *Cluster {
-	c := &Cluster{Nodes: nodes, Replicas: replicas, t: t, args: args}
+	return JoinSeeds(t, nodes, nil, replicas, args...)
+}
+
+// Gather is a cluster of nodes that are put together by the test.
+func Gather(t testing.TB) *Cluster { return &Cluster{t: t} }
+
+// JoinSeeds is JoinCluster with other seeds than the nodes' addresses.
+func JoinSeeds(t testing.TB, nodes []*Node, seeds []string, replicas int, args ...string) *Cluster {
+	c := &Cluster{Nodes: nodes, Replicas: replicas, t: t, seeds: seeds, args: args}
 	for _, n := range nodes {
 		c.configure(n, len(nodes))
 	}
@@ -67,9 +77,11 @@ func JoinCluster(t testing.TB, nodes []*Node, replicas int, args ...string) *Clu
 }
 
 func (c *Cluster) configure(n *Node, expect int) {
-	var seeds []string
+	seeds := slices.Clone(c.seeds)
 	for _, other := range c.Nodes {
-		seeds = append(seeds, other.ClusterAddr())
+		if len(c.seeds) == 0 {
+			seeds = append(seeds, other.ClusterAddr())
+		}
 	}
 	n.args = append(n.args, "--cluster.enabled=true", "--cluster.seeds="+strings.Join(seeds, ","),
 		"--cluster.expect="+strconv.Itoa(expect), "--cluster.replicas="+strconv.Itoa(c.Replicas))
@@ -142,6 +154,19 @@ func (c *Cluster) WaitComplete(within time.Duration) {
 			}
 			if err := n.complete(min(c.Replicas, running-1), running); err != nil {
 				return fmt.Errorf("node %s: %w", n.Addr(), err)
+			}
+		}
+		return nil
+	})
+}
+
+// WaitServing waits until every node sees all slots served.
+func (c *Cluster) WaitServing(within time.Duration) {
+	c.t.Helper()
+	Eventually(c.t, within, func() error {
+		for _, n := range c.Nodes {
+			if info, err := n.Client().ClusterInfo(context.Background()).Result(); err != nil || !strings.Contains(info, "cluster_state:ok") {
+				return fmt.Errorf("node %s: %v\n%s", n.Addr(), err, info)
 			}
 		}
 		return nil

@@ -1,0 +1,238 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"respkv/cluster/control"
+	"respkv/cluster/slotmap"
+)
+
+// Clusters made by hand, as redis-cli --cluster create does: nodes that expect
+// nobody are given slots (ADDSLOTS), meet (MEET), and are made replicas
+// (REPLICATE), in any order. What a node is given before there is a cluster it
+// remembers, on disk, and tells the controller once there is one (see
+// control.Formation).
+
+// Errors of what is done by hand.
+var (
+	ErrFormsByItself = errors.New("the cluster shares out the slots by itself")
+	ErrForming       = errors.New("the cluster is forming with the slots that its nodes were given: try again when it has")
+	ErrEpochSet      = errors.New("node config epoch is already non-zero")
+	ErrNotAlone      = errors.New("the node knows other nodes")
+	ErrFollowSelf    = errors.New("a node cannot replicate itself")
+	ErrFollowReplica = errors.New("a replica cannot be replicated")
+	ErrNotEmpty      = errors.New("the node has slots")
+)
+
+// SlotError names a slot that is assigned already, or is not.
+type SlotError struct {
+	Slot     uint16
+	Assigned bool
+}
+
+// Error says which slot it is.
+func (e *SlotError) Error() string {
+	if e.Assigned {
+		return fmt.Sprintf("slot %d is assigned", e.Slot)
+	}
+	return fmt.Sprintf("slot %d is not assigned", e.Slot)
+}
+
+// givenFile holds what this node was given and the map does not know of.
+const givenFile = "given-by-hand"
+
+// byHand is what operators have given to this node; see control.Given.
+type byHand struct {
+	mu    sync.Mutex // guards given and its file
+	given control.Given
+}
+
+func loadGiven(dir string) (g control.Given, err error) {
+	path := filepath.Join(dir, givenFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return g, nil
+	}
+	if err == nil {
+		if err = json.Unmarshal(data, &g); err == nil {
+			err = g.Validate()
+		}
+	}
+	if err != nil {
+		return g, fmt.Errorf("%s: %w", path, err)
+	}
+	return g, nil
+}
+
+// Given is what this node was given by hand before the map knew of it.
+func (n *Node) Given() control.Given {
+	n.hand.mu.Lock()
+	defer n.hand.mu.Unlock()
+	return n.hand.given
+}
+
+// changeGiven changes what this node was given: on disk first.
+func (n *Node) changeGiven(change func(*control.Given) error) error {
+	n.hand.mu.Lock()
+	defer n.hand.mu.Unlock()
+	next := n.hand.given
+	if err := change(&next); err != nil {
+		return err
+	}
+	path := filepath.Join(n.cfg.DataDir, givenFile)
+	if len(next.Slots) == 0 && next.Epoch == 0 && next.Follows == "" {
+		if err := removeIfThere(path); err != nil {
+			return err
+		}
+	} else {
+		data, err := json.Marshal(next)
+		if err == nil {
+			err = writeDurable(path, append(data, '\n'))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	n.hand.given = next
+	n.post(func() { n.agent.SetGiven(next) })
+	return nil
+}
+
+// AddSlots gives slots that nobody has to this node. Before there is a cluster they are
+// remembered; in one that was made by hand it returns when they are this node's.
+func (n *Node) AddSlots(ctx context.Context, slots slotmap.Ranges) error {
+	m := n.Map()
+	if m.Formed() && !m.ByHand() || !m.Formed() && n.cfg.Expect > 0 {
+		return ErrFormsByItself
+	}
+	err := n.changeGiven(func(g *control.Given) error {
+		if slot, some := first(slots.Intersect(g.Slots)); some {
+			return &SlotError{slot, true}
+		}
+		g.Slots = append(g.Slots.Normalize(), slots...).Normalize()
+		return nil
+	})
+	if err != nil || !m.Formed() {
+		return err
+	}
+	if err := n.waitMap(ctx, func(m *slotmap.Map) bool { return len(slots.Intersect(free(m))) == 0 }); err != nil {
+		return err
+	}
+	if slot, some := first(slots.Subtract(n.Map().PrimaryOf(n.id))); some {
+		return &SlotError{slot, true}
+	}
+	return nil
+}
+
+// DropSlots takes back slots that this node was given, before there is a
+// cluster; none named: all.
+func (n *Node) DropSlots(slots slotmap.Ranges) error {
+	if n.Map().Formed() || n.cfg.Expect > 0 {
+		return ErrFormsByItself
+	}
+	n.gossipMu.Lock()
+	voted := n.myMeta.Vote != ""
+	n.gossipMu.Unlock()
+	if voted {
+		return ErrForming
+	}
+	return n.changeGiven(func(g *control.Given) error {
+		if len(slots) == 0 {
+			g.Slots = nil
+			return nil
+		}
+		if slot, some := first(slots.Subtract(g.Slots)); some {
+			return &SlotError{slot, false}
+		}
+		g.Slots = g.Slots.Subtract(slots)
+		return nil
+	})
+}
+
+// SetConfigEpoch says in which order nodes get their first config epoch, while
+// this one is alone.
+func (n *Node) SetConfigEpoch(epoch uint64) error {
+	if n.Map().Formed() || len(n.members()) > 0 {
+		return ErrNotAlone
+	}
+	return n.changeGiven(func(g *control.Given) error {
+		if g.Epoch != 0 {
+			return ErrEpochSet
+		}
+		g.Epoch = epoch
+		return nil
+	})
+}
+
+// Replicate makes this node a replica of another and of nobody else. Before there
+// is a cluster it is remembered.
+func (n *Node) Replicate(ctx context.Context, primary slotmap.NodeID) error {
+	if primary == n.id {
+		return ErrFollowSelf
+	}
+	m := n.Map()
+	if !m.Formed() {
+		return n.changeGiven(func(g *control.Given) error {
+			if len(g.Slots) > 0 {
+				return ErrNotEmpty
+			}
+			g.Follows = primary
+			return nil
+		})
+	}
+	switch err := n.ask(ctx, &control.Request{Op: control.OpFollow, Node: n.id, Primary: primary}); {
+	case err == nil:
+	case errors.Is(err, ErrRefused) && err.Error() == refusal(control.OnlyPrimaryText).Error():
+		return ErrFollowReplica
+	case errors.Is(err, ErrRefused) && err.Error() == refusal(control.NotEmptyText).Error():
+		return ErrNotEmpty
+	default:
+		return err
+	}
+	return n.waitMap(ctx, func(m *slotmap.Map) bool {
+		self := m.Node(n.id)
+		return self == nil || self.Follows == primary
+	})
+}
+
+// settleGiven forgets what has become true, or cannot. That comes after the vote
+// of this node has been forgotten: with the vote left and nothing given, its next
+// process would not know that the nodes it voted with are enough.
+func (n *Node) settleGiven(m *slotmap.Map) error {
+	self := m.Node(n.id)
+	if given := n.Given(); self == nil || len(given.Slots) == 0 && given.Epoch == 0 && given.Follows == "" {
+		return nil
+	}
+	return n.changeGiven(func(g *control.Given) error {
+		g.Slots = g.Slots.Intersect(free(m))
+		if !m.ByHand() {
+			*g = control.Given{}
+		}
+		if to := m.Node(g.Follows); self.Follows == g.Follows || to != nil && to.Follows != "" || len(m.PrimaryOf(n.id)) > 0 {
+			g.Follows = ""
+		}
+		if len(g.Slots) == 0 && g.Follows == "" {
+			g.Epoch = 0
+		}
+		return nil
+	})
+}
+
+// free are the slots without a primary.
+func free(m *slotmap.Map) slotmap.Ranges {
+	return m.Where(func(a *slotmap.Assignment) bool { return a.Primary == "" })
+}
+
+func first(slots slotmap.Ranges) (slot uint16, some bool) {
+	if len(slots) == 0 {
+		return 0, false
+	}
+	return slots[0].First, true
+}

@@ -1,0 +1,250 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"respkv/tests/process/harness"
+)
+
+// fresh are running nodes in cluster mode that know nobody and expect nobody.
+func fresh(t *testing.T, count int) *harness.Cluster {
+	t.Helper()
+	c := harness.Gather(t)
+	for range count {
+		n := harness.NewNode(t, "--cluster.enabled=true")
+		n.Start()
+		c.Nodes = append(c.Nodes, n)
+	}
+	for _, n := range c.Nodes {
+		n.WaitReady()
+	}
+	return c
+}
+
+// roles is CLUSTER NODES as a node shows it: who has which slots, or follows whom,
+// by ID.
+func roles(t *testing.T, n *harness.Node) (slots, follows map[string]string) {
+	t.Helper()
+	slots, follows = make(map[string]string), make(map[string]string)
+	for _, line := range strings.Split(strings.TrimSpace(n.CLI("", "cluster", "nodes")), "\n") {
+		words := strings.Fields(line)
+		if len(words) > 8 {
+			slots[words[0]] = strings.Join(words[8:], " ")
+		}
+		if words[3] != "-" {
+			follows[words[0]] = words[3]
+		}
+	}
+	return slots, follows
+}
+
+// waitRoles waits until every node that runs shows those roles.
+func waitRoles(t *testing.T, c *harness.Cluster, slots, follows map[string]string) {
+	t.Helper()
+	harness.Eventually(t, harness.Patience, func() error {
+		for _, n := range c.Nodes {
+			if !n.Running() {
+				continue
+			}
+			if s, f := roles(t, n); !maps.Equal(s, slots) || !maps.Equal(f, follows) {
+				return fmt.Errorf("node %s shows\n%v\n%v\nwant\n%v\n%v", n.Addr(), s, f, slots, follows)
+			}
+		}
+		return nil
+	})
+}
+
+// TestCreate has redis-cli make a cluster of six nodes, three of them replicas. A
+// replica takes the place of its primary when that is killed or stopped, and has
+// the primary, when it is back, as its replica; nothing moves by itself. All of
+// them restarted are the same cluster.
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	c := fresh(t, 6)
+	requireCluster(t, "create", append(c.Addrs(), "--cluster-replicas", "1", "--cluster-yes")...)
+	slots, follows := roles(t, c.Nodes[0])
+	given := map[string]string{c.Nodes[0].ID(): "0-5460", c.Nodes[1].ID(): "5461-10922", c.Nodes[2].ID(): "10923-16383"}
+	if !maps.Equal(slots, given) || len(follows) != 3 {
+		t.Fatalf("after create: %v, %v", slots, follows)
+	}
+	c.Replicas = 1
+	c.WaitComplete(harness.FormLimit)
+	waitRoles(t, c, slots, follows)
+	client := c.Client(nil)
+	load(t, client)
+
+	// A full resynchronization's worth of time is what the copies had.
+	swap := func(primary *harness.Node) {
+		t.Helper()
+		id := primary.ID()
+		for replica, of := range follows {
+			if of == id {
+				slots[replica] = slots[id]
+				follows[id] = replica
+				delete(slots, id)
+				delete(follows, replica)
+				return
+			}
+		}
+		t.Fatalf("nobody follows %s", primary.Addr())
+	}
+	swap(c.Nodes[1])
+	writers := harness.StartWriters(t, client, 4)
+	writers.WaitFor(t, 500, harness.Patience)
+	c.Nodes[1].Terminate(harness.Patience)
+	waitRoles(t, c, slots, follows)
+	c.Nodes[1].Start()
+	c.WaitComplete(harness.FormLimit)
+	waitRoles(t, c, slots, follows)
+	writers.WaitFor(t, 500, harness.Patience)
+	writers.RequireNothingLost(t)
+	eventuallyLoaded(t, client)
+
+	swap(c.Nodes[0])
+	c.Nodes[0].Kill()
+	waitRoles(t, c, slots, follows)
+	c.Nodes[0].Start()
+	c.WaitComplete(harness.FormLimit)
+	waitRoles(t, c, slots, follows)
+	eventuallyLoaded(t, client)
+
+	for replica, of := range follows { // back to where it was
+		if replica == c.Nodes[0].ID() {
+			follows[of] = replica
+			slots[replica] = slots[of]
+			delete(follows, replica)
+			delete(slots, of)
+			break
+		}
+	}
+	if err := c.Nodes[0].Client().Do(context.Background(), "CLUSTER", "FAILOVER").Err(); err != nil {
+		t.Fatal(err)
+	}
+	waitRoles(t, c, slots, follows)
+
+	for _, n := range c.Nodes {
+		n.Kill()
+	}
+	for _, n := range c.Nodes {
+		n.Start()
+	}
+	c.WaitComplete(harness.FormLimit)
+	waitRoles(t, c, slots, follows)
+}
+
+// TestMadeByHand gives slots after the nodes have met, from one node to the
+// others, and names a replica before there is a cluster; then adds a primary and a
+// replica with redis-cli, and takes a backup.
+func TestMadeByHand(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	c := fresh(t, 4)
+	do := func(n *harness.Node, want string, args ...any) {
+		t.Helper()
+		got, err := n.Client().Do(ctx, append([]any{"CLUSTER"}, args...)...).Text()
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Fatalf("CLUSTER %v of %s: %s, want %s", args, n.Addr(), got, want)
+		}
+	}
+	a, b, r := c.Nodes[0], c.Nodes[1], c.Nodes[2]
+	do(r, "ERR Unknown node "+a.ID(), "REPLICATE", a.ID())
+	do(b, "OK", "ADDSLOTSRANGE", 9000, 16383)
+	do(b, "ERR Slot 9000 is already busy", "ADDSLOTS", 9000)
+	do(b, "OK", "DELSLOTS", 16383, 9000)
+	do(b, "ERR Slot 9000 is already unassigned", "DELSLOTS", 9000)
+	do(b, "OK", "FLUSHSLOTS")
+	do(b, "OK", "SET-CONFIG-EPOCH", 1)
+	do(b, "ERR Node config epoch is already non-zero", "SET-CONFIG-EPOCH", 2)
+	do(a, "OK", "SET-CONFIG-EPOCH", 2)
+	for _, n := range c.Nodes[1:] {
+		do(a, "OK", "MEET", n.Host, n.Port)
+	}
+	harness.Eventually(t, harness.Patience, func() error {
+		if known := strings.Count(r.CLI("", "cluster", "nodes"), "connected"); known != 4 {
+			return fmt.Errorf("%d nodes know each other", known)
+		}
+		return nil
+	})
+	do(r, "ERR The user can assign a config epoch only when the node does not know any other node.", "SET-CONFIG-EPOCH", 3)
+	do(r, "OK", "REPLICATE", a.ID())
+	do(r, "ERR Can't replicate myself", "REPLICATE", r.ID())
+	do(a, "OK", "ADDSLOTSRANGE", 0, 7999)
+	do(b, "OK", "ADDSLOTSRANGE", 8000, 16382)
+	for _, n := range c.Nodes { // what was given outlives the process
+		n.Kill()
+		n.Start()
+		n.WaitReady()
+		if n != a {
+			do(n, "OK", "MEET", a.Host, a.Port)
+		}
+	}
+	do(b, "OK", "ADDSLOTS", 16383)
+	slots := map[string]string{a.ID(): "0-7999", b.ID(): "8000-16383"}
+	follows := map[string]string{r.ID(): a.ID()}
+	waitRoles(t, c, slots, follows)
+	c.WaitServing(harness.FormLimit)
+	if epoch := b.CLI("", "cluster", "info"); !strings.Contains(epoch, "cluster_my_epoch:1\r") {
+		t.Errorf("the first config epoch was for this node:\n%s", epoch)
+	}
+	do(a, "ERR To set a master the node must be empty and without assigned slots.", "REPLICATE", b.ID())
+	do(c.Nodes[3], "ERR I can only replicate a master, not a replica.", "REPLICATE", r.ID())
+	do(a, "ERR Slot 5 is already busy", "ADDSLOTS", 5)
+	load(t, c.Client(nil))
+
+	// The fourth node has been given nothing, and gets nothing by itself.
+	added := harness.NewNode(t, "--cluster.enabled=true")
+	added.Start()
+	added.WaitReady()
+	requireCluster(t, "add-node", added.Addr(), a.Addr(), "--cluster-slave", "--cluster-master-id", b.ID())
+	c.Nodes = append(c.Nodes, added)
+	follows[added.ID()] = b.ID()
+	waitRoles(t, c, slots, follows)
+	requireCluster(t, "reshard", a.Addr(), "--cluster-from", b.ID(), "--cluster-to", c.Nodes[3].ID(), "--cluster-slots", "3", "--cluster-yes")
+	slots[b.ID()], slots[c.Nodes[3].ID()] = "8003-16383", "8000-8002"
+	waitRoles(t, c, slots, follows)
+	dir := t.TempDir()
+	requireCluster(t, "backup", a.Addr(), dir)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := 0
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), ".rdb") {
+			rdb++
+		}
+	}
+	if rdb != 3 {
+		t.Errorf("backup wrote %v", files)
+	}
+	requireCluster(t, "del-node", a.Addr(), added.ID())
+	delete(follows, added.ID())
+	added.Kill()
+	c.Nodes = slices.Delete(c.Nodes, 4, 5)
+	waitRoles(t, c, slots, follows)
+	eventuallyLoaded(t, c.Client(nil))
+}
+
+// TestAloneByHand gives one node all slots.
+func TestAloneByHand(t *testing.T) {
+	t.Parallel()
+	c := fresh(t, 1)
+	n := c.Nodes[0]
+	if out := n.CLI("", "cluster", "addslotsrange", "0", "16383"); out != "OK\n\n" && out != "OK\n" {
+		t.Fatal(out)
+	}
+	c.WaitComplete(harness.FormLimit)
+	n.Kill()
+	n.Start()
+	c.WaitComplete(harness.FormLimit)
+	waitRoles(t, c, map[string]string{n.ID(): "0-16383"}, nil)
+}
