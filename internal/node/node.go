@@ -108,7 +108,12 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 			return nil, err
 		}
 	}
-	n.dispatcher.Attach(n.server)
+	if n.cluster != nil {
+		if err := n.buildSource(); err != nil {
+			return nil, err
+		}
+	}
+	n.dispatcher.Attach(n.server) // its cron looks at what has been built so far
 	if n.cluster != nil {
 		if err := n.startCluster(); err != nil {
 			return nil, err
@@ -289,14 +294,8 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 	return nil
 }
 
-func (n *Node) startCluster() error {
-	n.observeCluster()
-	n.live.Observe(func(_, next *config.Config) error {
-		return n.cluster.SetSecrets(next.Cluster.Secret, next.Cluster.SecretAccept)
-	}, "cluster.secret", "cluster.secret_accept")
-	if n.live.Config().Cluster.Secret == "" {
-		n.log.Warn("cluster.secret is not set: whoever reaches the cluster port can join the cluster and read and change everything")
-	}
+// buildSource makes what serves the links of replicas.
+func (n *Node) buildSource() error {
 	var err error
 	n.source, err = replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
@@ -305,6 +304,17 @@ func (n *Node) startCluster() error {
 	})
 	if err != nil {
 		return fmt.Errorf("replication: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) startCluster() error {
+	n.observeCluster()
+	n.live.Observe(func(_, next *config.Config) error {
+		return n.cluster.SetSecrets(next.Cluster.Secret, next.Cluster.SecretAccept)
+	}, "cluster.secret", "cluster.secret_accept")
+	if n.live.Config().Cluster.Secret == "" {
+		n.log.Warn("cluster.secret is not set: whoever reaches the cluster port can join the cluster and read and change everything")
 	}
 	if err := n.cluster.Start(); err != nil {
 		return fmt.Errorf("cluster: %w", err)
