@@ -12,12 +12,15 @@ import (
 	"respkv/tests/process/harness"
 )
 
+// patient makes a node of a busy machine keep its lease.
+const patient = "--cluster.node_timeout=3s"
+
 // fresh are running nodes in cluster mode that know nobody and expect nobody.
 func fresh(t *testing.T, count int) *harness.Cluster {
 	t.Helper()
 	c := harness.Gather(t)
 	for range count {
-		n := harness.NewNode(t, "--cluster.enabled=true")
+		n := harness.NewNode(t, "--cluster.enabled=true", patient)
 		n.Start()
 		c.Nodes = append(c.Nodes, n)
 	}
@@ -201,7 +204,7 @@ func TestMadeByHand(t *testing.T) {
 	load(t, c.Client(nil))
 
 	// The fourth node has been given nothing, and gets nothing by itself.
-	added := harness.NewNode(t, "--cluster.enabled=true")
+	added := harness.NewNode(t, "--cluster.enabled=true", patient)
 	added.Start()
 	added.WaitReady()
 	requireCluster(t, "add-node", added.Addr(), a.Addr(), "--cluster-slave", "--cluster-master-id", b.ID())
