@@ -117,6 +117,42 @@ func TestClientPause(t *testing.T) {
 	reader.check("get a", "$1\r\nb\r\n")
 }
 
+// TestPauseOfScripts holds scripts back by what they say of themselves, in
+// transactions too.
+func TestPauseOfScripts(t *testing.T) {
+	n := serveNode(t, servedOptions{})
+	admin, c := n.dial(t), n.dial(t)
+	const library = "#!lua name=l\nredis.register_function{function_name='r', callback=function() return 1 end, flags={'no-writes'}}\n" +
+		"redis.register_function('w', function() return 1 end)"
+	admin.send(wireCommand("function", "load", library))
+	admin.expect("$1\r\nl\r\n")
+	admin.check("client pause 100000 write", "+OK\r\n")
+	reads := [][]string{
+		{"eval", "#!lua flags=no-writes\nreturn 1", "0"}, {"fcall", "r", "0"}, {"fcall_ro", "r", "0"}, {"eval_ro", "return 1", "0"},
+	}
+	for _, args := range reads {
+		c.send(wireCommand(args...))
+		c.expect(":1\r\n")
+	}
+	transaction := func(args []string) string {
+		return wireCommand("multi") + wireCommand(args...) + wireCommand("exec")
+	}
+	for _, args := range reads {
+		c.send(transaction(args))
+		c.expect("+OK\r\n+QUEUED\r\n*1\r\n:1\r\n")
+	}
+	for i, args := range [][]string{{"eval", "return 1", "0"}, {"eval", "#!lua\nreturn 1", "0"}, {"fcall", "w", "0"}} {
+		for _, text := range []string{wireCommand(args...), transaction(args)} {
+			w := n.dial(t)
+			w.send(text)
+			eventually(t, fmt.Sprintf("script %d waits", i), func() bool { return n.d.server.Stats().BlockedClients == 1 })
+			w.Close()
+			eventually(t, "it is gone", func() bool { return n.d.server.Stats().BlockedClients == 0 })
+		}
+	}
+	admin.check("client unpause", "+OK\r\n")
+}
+
 // writerID finds the number of a connection that can't be asked.
 func writerID(n *servedNode, c *testConn) uint64 {
 	for _, client := range n.d.server.Clients().All() {

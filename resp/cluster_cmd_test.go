@@ -160,11 +160,12 @@ func TestClusterAdministration(t *testing.T) {
 	}
 	c.check("set key value", "+OK\r\n")
 	c.check("cluster reset", "-ERR CLUSTER RESET can't be called with master nodes containing keys\r\n")
-	all := r.m
-	r.m, _ = all.Apply(&slotmap.Assign{From: self, List: []slotmap.Assigned{{Slots: slotmap.Ranges{slotmap.All()}, To: other}}})
+	all := r.Map()
+	moved, _ := all.Apply(&slotmap.Assign{From: self, List: []slotmap.Assigned{{Slots: slotmap.Ranges{slotmap.All()}, To: other}}})
+	r.setMap(moved)
 	c.check("cluster reset", "+OK\r\n") // as one that was forgotten: what it has is not its own
 	<-r.did
-	r.m = all
+	r.setMap(all)
 
 	// Whoever waits for LEAVE and goes away stops waiting.
 	c.send(wireCommand("cluster", "leave"))
@@ -304,7 +305,7 @@ func TestKeysOfReplicatedSlot(t *testing.T) {
 	n := newTestNode(t, routing, nil)
 	n.expect("set a x", "+OK\r\n")
 	n.expect("cluster countkeysinslot 15495", ":1\r\n")
-	routing.m = newRouting(t, firstHalf).m
+	routing.setMap(newRouting(t, firstHalf).Map())
 	n.expect("cluster countkeysinslot 15495", ":0\r\n")
 	n.expect("cluster getkeysinslot 15495 10", "*0\r\n")
 }

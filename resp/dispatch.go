@@ -347,7 +347,7 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 		c.reject(e, errSubscribed(e.cmd.Name))
 		return true
 	}
-	if d.heldBack(client, e) {
+	if d.heldBack(client, e, args) {
 		return false
 	}
 	if e.in.script {

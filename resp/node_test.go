@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"respkv/cluster"
@@ -231,7 +232,7 @@ var (
 // testRouting is a cluster of self and other with a fixed map.
 type testRouting struct {
 	Routing // what is not overridden is not called
-	m       *slotmap.Map
+	shown   atomic.Pointer[slotmap.Map]
 	lost    bool // the lease
 
 	mu     sync.Mutex
@@ -258,7 +259,9 @@ func newRouting(t testing.TB, primary func(slot uint16) bool) *testRouting {
 		}
 		spans = append(spans, slotmap.Span{Range: slotmap.Range{First: slot, Last: slot}, Assignment: a})
 	}
-	return &testRouting{m: testMap(t, spans)}
+	r := &testRouting{}
+	r.setMap(testMap(t, spans))
+	return r
 }
 
 func testMap(t testing.TB, spans []slotmap.Span) *slotmap.Map {
@@ -292,25 +295,27 @@ func newRoutingEpoch(t testing.TB, epoch uint64, primary, replica slotmap.NodeID
 	if replica != "" {
 		a.Replicas = []slotmap.NodeID{replica}
 	}
-	r.m = testMap(t, []slotmap.Span{{Range: slotmap.Range{First: 0, Last: hashslot.Count - 1}, Assignment: a}})
+	r.setMap(testMap(t, []slotmap.Span{{Range: slotmap.Range{First: 0, Last: hashslot.Count - 1}, Assignment: a}}))
 	return r
 }
 
 func everySlot(uint16) bool { return true }
 
-func (r *testRouting) Map() *slotmap.Map  { return r.m }
+func (r *testRouting) setMap(m *slotmap.Map) { r.shown.Store(m) }
+
+func (r *testRouting) Map() *slotmap.Map  { return r.shown.Load() }
 func (r *testRouting) ID() slotmap.NodeID { return self }
 func (r *testRouting) Serving() bool      { return !r.lost }
 
 func (r *testRouting) Route(slot uint16, readonly, _, write bool) cluster.Decision {
-	a := r.m.Slot(slot)
+	a := r.Map().Slot(slot)
 	if a.Primary == self || readonly && !write && a.HasReplica(self) {
 		return cluster.Decision{Verdict: cluster.Here}
 	}
-	return cluster.Decision{Verdict: cluster.Moved, Node: r.m.Node(a.Primary)}
+	return cluster.Decision{Verdict: cluster.Moved, Node: r.Map().Node(a.Primary)}
 }
 
-func (r *testRouting) Mine(slot uint16) bool { return r.m.Slot(slot).Primary == self }
+func (r *testRouting) Mine(slot uint16) bool { return r.Map().Slot(slot).Primary == self }
 
 func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 	r.mu.Lock()
@@ -328,10 +333,10 @@ func (r *testRouting) Admit(slot uint16, write bool) cluster.Admission {
 		}
 		r.admits[slot] = left - 1
 	}
-	if write && (r.lost || r.m.Slot(slot).Primary != self) {
+	if write && (r.lost || r.Map().Slot(slot).Primary != self) {
 		return cluster.Admission{Gate: cluster.Reroute}
 	}
-	owner := !r.lost && r.m.Slot(slot).Primary == self
+	owner := !r.lost && r.Map().Slot(slot).Primary == self
 	return cluster.Admission{Gate: cluster.Run, Owner: owner}
 }
 

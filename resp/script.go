@@ -66,7 +66,7 @@ func evalScript(c *Ctx) {
 	run := c.script
 	p := c.prepared
 	if p == nil {
-		fresh := c.prepare()
+		fresh := c.d.prepare(c.Cmd, c.Args)
 		p = &fresh
 	}
 	if !p.shown && c.d.monitors.used() {

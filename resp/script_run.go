@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"respkv/internal/lua"
+	"respkv/resp/command"
 	"respkv/resp/proto"
 )
 
@@ -108,11 +109,11 @@ func (d *Dispatcher) looksAtAll(name string) bool {
 }
 
 // prepare finds the script or function of a command, and looks at its arguments.
-func (c *Ctx) prepare() (p prepared) {
-	e := c.d.engine
-	fcall := strings.HasPrefix(c.Cmd.Name, "fcall")
-	n, numeric := parseLong(c.Args[2])
-	switch name := c.Args[1]; {
+func (d *Dispatcher) prepare(cmd *command.Command, args [][]byte) (p prepared) {
+	e := d.engine
+	fcall := strings.HasPrefix(cmd.Name, "fcall")
+	n, numeric := parseLong(args[2])
+	switch name := args[1]; {
 	case fcall:
 		if p.function = e.Libraries().Function(string(name)); p.function == nil {
 			p.refused = errNoFunction
@@ -121,7 +122,7 @@ func (c *Ctx) prepare() (p prepared) {
 		if !numeric {
 			p.refused = errBadNumKeys
 		}
-	case strings.HasPrefix(c.Cmd.Name, "evalsha"):
+	case strings.HasPrefix(cmd.Name, "evalsha"):
 		if len(name) == 40 {
 			p.script = e.Script(name)
 			if p.script == nil {
@@ -139,7 +140,7 @@ func (c *Ctx) prepare() (p prepared) {
 	switch {
 	case p.refused != "":
 		return p
-	case n > int64(len(c.Args)-3):
+	case n > int64(len(args)-3):
 		p.refused = errNumKeysArgs
 		return p
 	case n < 0:
@@ -150,12 +151,12 @@ func (c *Ctx) prepare() (p prepared) {
 	if p.script != nil || fcall {
 		return p
 	}
-	if strings.HasPrefix(c.Cmd.Name, "evalsha") {
+	if strings.HasPrefix(cmd.Name, "evalsha") {
 		p.refused = errNoScript
 		return p
 	}
 	var err error
-	if p.script, err = e.Load(c.Args[1]); err != nil {
+	if p.script, err = e.Load(args[1]); err != nil {
 		p.refused = "ERR " + err.Error()
 	}
 	return p
@@ -168,7 +169,7 @@ func (c *Ctx) readOnlyCommand() bool { return strings.HasSuffix(c.Cmd.Name, "_ro
 // locks, and has the handler run the script.
 func (d *Dispatcher) runScript(c *Ctx, b *batch) {
 	p := &b.script
-	*p = c.prepare()
+	*p = d.prepare(c.Cmd, c.Args)
 	c.prepared = p
 	defer func() { c.prepared, *p = nil, prepared{} }()
 	if p.refused != "" {

@@ -198,9 +198,9 @@ type adminRouting struct {
 
 func newAdminRouting(t testing.TB, primary func(slot uint16) bool) *adminRouting {
 	r := &adminRouting{testRouting: newRouting(t, primary), did: make(chan string, 8)}
-	r.info = cluster.Info{Map: r.m, Self: self, OK: true, Lease: true, Controller: other,
+	r.info = cluster.Info{Map: r.Map(), Self: self, OK: true, Lease: true, Controller: other,
 		SlotsAssigned: 16384, SlotsOK: 16384, MyEpoch: 1}
-	for _, n := range r.m.Nodes() {
+	for _, n := range r.Map().Nodes() {
 		r.info.Members = append(r.info.Members, cluster.Member{Node: n, Self: n.ID == self, PongMillis: 1234})
 	}
 	return r
@@ -216,7 +216,7 @@ func (r *adminRouting) Info() cluster.Info {
 
 // inSync makes all copies complete. Call it before the node serves.
 func (r *adminRouting) inSync() {
-	spans := r.m.Spans()
+	spans := r.Map().Spans()
 	for i := range spans {
 		a := *spans[i].Assignment
 		a.InSync = a.Replicas

@@ -358,10 +358,8 @@ func TestStepsRefused(t *testing.T) {
 	}
 	slot := n0slot("{b}set")
 	run("moved", fmt.Sprintf("-MOVED %d 127.0.0.1:7001\r\n", slot), func(_ *testNode, r *testRouting) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.m = testMap(t, []slotmap.Span{{Range: slotmap.Range{First: 0, Last: 16383},
-			Assignment: &slotmap.Assignment{Primary: other, Epoch: 2, Replicas: []slotmap.NodeID{self}}}})
+		r.setMap(testMap(t, []slotmap.Span{{Range: slotmap.Range{First: 0, Last: 16383},
+			Assignment: &slotmap.Assignment{Primary: other, Epoch: 2, Replicas: []slotmap.NodeID{self}}}}))
 	})
 	run("memory", "-"+errOOM+"\r\n", func(n *testNode, _ *testRouting) { n.limited("noeviction", -1) })
 	run("killed", "", func(n *testNode, _ *testRouting) { n.client.state.Store(stateKilled) })

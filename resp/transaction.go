@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"slices"
 	"unsafe"
 
 	"respkv/resp/command"
@@ -22,7 +23,6 @@ type transaction struct {
 	commands []queued
 	size     int  // bytes that commands occupy
 	spoiled  bool // a command was refused: EXEC will not run any
-	writes   bool // one of them is a write, or replicates
 	stores   bool // one of them is a write
 	denyOOM  bool // one of them needs memory
 }
@@ -39,7 +39,9 @@ type queued struct {
 func (m *transaction) needsMemory() bool { return m != nil && m.denyOOM }
 
 // mayWrite says whether CLIENT PAUSE WRITE holds EXEC back. m may be nil.
-func (m *transaction) mayWrite() bool { return m != nil && m.writes }
+func (m *transaction) mayWrite(d *Dispatcher) bool {
+	return m != nil && slices.ContainsFunc(m.commands, func(q queued) bool { return d.mayWrite(q.entry, q.args) })
+}
 
 // specialOf looks up what is special about a command.
 func specialOf(cmd *command.Command) (s special) {
@@ -134,7 +136,7 @@ func (d *Dispatcher) enqueue(c *Ctx, b *batch) (consumed bool) {
 		c.reject(e, errSubscribed(e.cmd.Name))
 		return true
 	}
-	if d.heldBack(client, e) {
+	if d.heldBack(client, e, c.Args) {
 		return false
 	}
 	m := c.session().multi
@@ -168,7 +170,6 @@ func (m *transaction) add(e *entry, args [][]byte) {
 	}
 	m.commands = append(m.commands, queued{e, copies})
 	m.size += total + len(args)*int(unsafe.Sizeof(text)) + int(unsafe.Sizeof(queued{}))
-	m.writes = m.writes || e.pausedByWrites()
 	m.stores = m.stores || e.write
 	m.denyOOM = m.denyOOM || e.cmd.Has(command.DenyOOM)
 }

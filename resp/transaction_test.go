@@ -86,7 +86,7 @@ func TestTransactionInCluster(t *testing.T) {
 	// The slot moves between queueing and EXEC.
 	n.expect("multi", "+OK\r\n")
 	n.expect("incr b", "+QUEUED\r\n")
-	routing.m = newRouting(t, func(uint16) bool { return false }).m
+	routing.setMap(newRouting(t, func(uint16) bool { return false }).Map())
 	n.expect("exec", "-MOVED 3300 127.0.0.1:7001\r\n")
 	n.expect("exec", "-ERR EXEC without MULTI\r\n")
 	if n.client.Has(FlagMulti) {
@@ -99,14 +99,14 @@ func TestTransactionInCluster(t *testing.T) {
 func TestWatchedSlotMoves(t *testing.T) {
 	routing := newRouting(t, everySlot)
 	n := newTestNode(t, routing, nil)
-	there, null := routing.m, "*-1\r\n"
+	there, null := routing.Map(), "*-1\r\n"
 	for name, change := range map[string]func(){
-		"lost":  func() { routing.m = newRoutingEpoch(t, 2, other, slotmap.NodeID("")).m },
-		"back":  func() { routing.m = newRoutingEpoch(t, 3, self, other).m },
+		"lost":  func() { routing.setMap(newRoutingEpoch(t, 2, other, slotmap.NodeID("")).Map()) },
+		"back":  func() { routing.setMap(newRoutingEpoch(t, 3, self, other).Map()) },
 		"copy":  func() { n.d.SlotReplaced(3300) },
 		"other": func() { n.d.SlotReplaced(3301) },
 	} {
-		routing.m = there
+		routing.setMap(there)
 		n.run(n.client, "watch b")
 		change()
 		want := null
