@@ -222,15 +222,15 @@ func (run *scriptRun) takeMore(shards *shardSet) (refused string) {
 		if refused != "" || run.locks.held.has(shard) {
 			return
 		}
-		if busy := d.lockShard(shard); busy != nil {
+		if busy := d.lockShardFor(shard, run.signal); busy != nil {
 			if !run.acted {
 				refused = "-" + busy.busyText()
 				return
 			}
 			d.store.LockShard(shard)
+			d.scripts.holders[shard].Store(run.signal)
 		}
 		run.locks.held.add(shard)
-		d.scripts.holders[shard].Store(run.signal)
 	})
 	return refused
 }

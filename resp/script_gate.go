@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -57,48 +58,109 @@ type scriptGate struct {
 	several   sync.RWMutex // before shard locks; see above
 	exclusive atomic.Pointer[scriptSignal]
 	holders   [store.Shards]atomic.Pointer[scriptSignal]
-	debug     atomic.Bool                  // scripts may call DEBUG
-	slow      atomic.Pointer[scriptSignal] // the first in busy, on a standalone node
+	// Scripts that are about to take the lock of a shard, or several exclusively: they
+	// show as holders a moment after they have it.
+	coming      [store.Shards]atomic.Int32
+	comingAlone atomic.Int32
+
+	debug atomic.Bool                  // scripts may call DEBUG
+	slow  atomic.Pointer[scriptSignal] // the first in busy, on a standalone node
 
 	mu   sync.Mutex      // guards the rest; before scriptSignal.mu
 	busy []*scriptRun    // that run longer than the limit
 	free []*scriptSignal // that began without a lock
 }
 
-// lockShard takes the lock of a shard. Not ok: a script that holds it is busy.
+// lockShard takes the lock of a shard. Not nil: a script that holds it is busy.
 func (d *Dispatcher) lockShard(shard int) (busy *scriptSignal) {
 	if d.store.TryLockShard(shard) {
 		return nil
 	}
-	if script := d.scripts.holders[shard].Load(); script != nil && !script.await() {
-		return script
+	if busy, free := awaitScripts(&d.scripts.holders[shard], &d.scripts.coming[shard], 0, func() bool {
+		return d.store.TryLockShard(shard)
+	}); busy != nil || !free {
+		return busy
 	}
 	d.store.LockShard(shard)
 	return nil
 }
 
+// lockShardFor is lockShard for a script, which shows as the holder.
+func (d *Dispatcher) lockShardFor(shard int, script *scriptSignal) (busy *scriptSignal) {
+	holder, coming := &d.scripts.holders[shard], &d.scripts.coming[shard]
+	coming.Add(1)
+	defer coming.Add(-1)
+	if !d.store.TryLockShard(shard) {
+		busy, free := awaitScripts(holder, coming, 1, func() bool { return d.store.TryLockShard(shard) })
+		if busy != nil {
+			return busy
+		}
+		if free {
+			d.store.LockShard(shard)
+		}
+	}
+	holder.Store(script)
+	return nil
+}
+
+// awaitScripts waits for the end of the script that has a lock, or is about to have it:
+// who waited for the lock itself would not learn that the script that has it is busy.
+// busy: the script that is; else free says whether the lock is to be waited for, or was
+// taken with try meanwhile. mine is how many of those that are coming the caller is.
+//
+// coming is read before holder, as scripts change them the other way round.
+func awaitScripts(holder *atomic.Pointer[scriptSignal], coming *atomic.Int32, mine int32, try func() bool) (busy *scriptSignal, free bool) {
+	// A script that has the lock shows as its holder some nanoseconds later; others that
+	// are coming may have to wait for longer, and then so does the caller.
+	const looks = 16
+	for range looks {
+		expected := coming.Load() > mine
+		if script := holder.Load(); script != nil {
+			if !script.await() {
+				return script, false
+			}
+			return nil, true
+		}
+		if !expected {
+			return nil, true
+		}
+		if try() {
+			return nil, false
+		}
+		runtime.Gosched()
+	}
+	return nil, true
+}
+
 // lockSeveral says that the caller takes the locks of several shards, in ascending
 // order.
 func (d *Dispatcher) lockSeveral() (busy *scriptSignal) {
-	if d.scripts.several.TryRLock() {
+	g := &d.scripts
+	if g.several.TryRLock() {
 		return nil
 	}
-	if script := d.scripts.exclusive.Load(); script != nil && !script.await() {
-		return script
+	if busy, free := awaitScripts(&g.exclusive, &g.comingAlone, 0, g.several.TryRLock); busy != nil || !free {
+		return busy
 	}
-	d.scripts.several.RLock()
+	g.several.RLock()
 	return nil
 }
 
 // lockExclusive says that a script takes locks in any order.
 func (d *Dispatcher) lockExclusive(script *scriptSignal) (busy *scriptSignal) {
-	if !d.scripts.several.TryLock() {
-		if other := d.scripts.exclusive.Load(); other != nil && !other.await() {
-			return other
+	g := &d.scripts
+	g.comingAlone.Add(1)
+	defer g.comingAlone.Add(-1)
+	if !g.several.TryLock() {
+		busy, free := awaitScripts(&g.exclusive, &g.comingAlone, 1, g.several.TryLock)
+		if busy != nil {
+			return busy
 		}
-		d.scripts.several.Lock()
+		if free {
+			g.several.Lock()
+		}
 	}
-	d.scripts.exclusive.Store(script)
+	g.exclusive.Store(script)
 	return nil
 }
 

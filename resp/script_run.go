@@ -338,11 +338,10 @@ func (run *scriptRun) lock(shards *shardSet) (busy *scriptSignal) {
 
 // take takes the lock of one shard.
 func (run *scriptRun) take(shard int) (busy *scriptSignal) {
-	if busy = run.d.lockShard(shard); busy != nil {
+	if busy = run.d.lockShardFor(shard, run.signal); busy != nil {
 		return busy
 	}
 	run.locks.held.add(shard)
-	run.d.scripts.holders[shard].Store(run.signal)
 	return nil
 }
 
@@ -353,6 +352,8 @@ func (run *scriptRun) becomeAlone() bool {
 	if d.routing != nil || locks.exclusive || run.declared {
 		return true
 	}
+	d.scripts.comingAlone.Add(1)
+	defer d.scripts.comingAlone.Add(-1)
 	if locks.several || !d.scripts.several.TryLock() {
 		return false
 	}
