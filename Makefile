@@ -30,7 +30,7 @@ run: build ## Build and run a cluster of three nodes on this machine
 
 dev: run ## The same as run
 
-test: deps lint build ## Everything that CI runs, in about 12 minutes on two cores
+test: deps lint build ## Everything that CI runs, in about 14 minutes on two cores
 	$(MAKE) unit
 	$(MAKE) race
 	$(MAKE) process

@@ -25,11 +25,7 @@ func frozenNodes(t *testing.T, tx *Tx, k Key) (nodes []bool) {
 // whatever changed the list, and take less memory; without one they expand as they are
 // changed. The value stays the same.
 func TestListCompression(t *testing.T) {
-	s, err := Open(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openStore(t, Options{})
 	tx := &Tx{Store: s, Now: 1000, AllLocked: true}
 	k, plain := MakeKey([]byte("{k}")), MakeKey([]byte("{k}plain"))
 	limits := DefaultLimits()
@@ -154,11 +150,7 @@ func TestListCompression(t *testing.T) {
 
 // TestListPackedThreshold: elements of that size have nodes of their own.
 func TestListPackedThreshold(t *testing.T) {
-	s, err := Open(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openStore(t, Options{})
 	tx := &Tx{Store: s, Now: 1000, AllLocked: true}
 	k := MakeKey([]byte("k"))
 	s.SetPackedThreshold(10)
