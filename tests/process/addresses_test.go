@@ -103,9 +103,7 @@ func TestNodesThatMove(t *testing.T) {
 				n.WaitEnd(harness.Patience)
 			}
 		}
-		for _, n := range m.Nodes {
-			n.Kill()
-		}
+		harness.Kill(m.Nodes)
 		m.move(3, order...) // all new, then each other's
 		for _, n := range m.Nodes {
 			n.Start()

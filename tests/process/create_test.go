@@ -131,9 +131,7 @@ func TestCreate(t *testing.T) {
 	}
 	waitRoles(t, c, slots, follows)
 
-	for _, n := range c.Nodes {
-		n.Kill()
-	}
+	harness.Kill(c.Nodes)
 	for _, n := range c.Nodes {
 		n.Start()
 	}

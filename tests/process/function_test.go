@@ -98,9 +98,7 @@ func TestFunctionsInCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	for _, n := range c.Nodes[:3] {
-		n.Kill()
-	}
+	harness.Kill(c.Nodes[:3])
 	for _, n := range c.Nodes {
 		n.Start()
 	}

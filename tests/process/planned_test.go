@@ -101,9 +101,7 @@ func TestRestartOfAll(t *testing.T) {
 				n.WaitEnd(harness.Patience)
 			}
 		} else {
-			for _, n := range c.Nodes {
-				n.Kill()
-			}
+			harness.Kill(c.Nodes)
 		}
 		for _, n := range c.Nodes {
 			n.Start()

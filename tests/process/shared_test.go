@@ -66,9 +66,7 @@ func TestSharedSettings(t *testing.T) {
 	c.Replicas = 2
 	c.WaitComplete(harness.FormLimit)
 
-	for _, n := range c.Nodes {
-		n.Kill()
-	}
+	harness.Kill(c.Nodes)
 	for _, n := range c.Nodes {
 		n.Start()
 	}
@@ -113,9 +111,7 @@ func TestSharedPassword(t *testing.T) {
 	}
 	victim := c.Nodes[2]
 	harness.Eventually(t, harness.Patience, func() error { return saved(victim, "server.requirepass") })
-	for _, n := range c.Nodes {
-		n.Kill()
-	}
+	harness.Kill(c.Nodes)
 	victim.Start()
 	client := victim.Client()
 	harness.Eventually(t, harness.Patience, func() error {

@@ -118,12 +118,21 @@ func (n *Node) Signal(sig syscall.Signal) {
 }
 
 // Kill ends the process with SIGKILL, if it runs, and waits for its end.
-func (n *Node) Kill() {
-	n.mayEnd = true
-	if n.Running() {
-		_ = n.cmd.Process.Signal(syscall.SIGCONT) // a stopped one is not waited for either
-		_ = n.cmd.Process.Kill()
-		<-n.ended
+func (n *Node) Kill() { Kill([]*Node{n}) }
+
+// Kill kills nodes at once: none is there to take the place of another.
+func Kill(nodes []*Node) {
+	for _, n := range nodes {
+		n.mayEnd = true
+		if n.Running() {
+			_ = n.cmd.Process.Signal(syscall.SIGCONT) // a stopped one is not waited for either
+			_ = n.cmd.Process.Kill()
+		}
+	}
+	for _, n := range nodes {
+		if n.cmd != nil {
+			<-n.ended
+		}
 	}
 }
 
