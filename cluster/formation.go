@@ -91,7 +91,7 @@ func (n *Node) runMembership() {
 	tick := beat.NewTicker(max(n.cfg.NodeTimeout/4, 50*time.Millisecond))
 	defer tick.Stop()
 	for {
-		if err := n.form(); err != nil {
+		if err := n.form(); err != nil && n.ctx.Err() == nil {
 			n.log.Error("forming the cluster", "error", err)
 		}
 		select {
