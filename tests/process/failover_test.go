@@ -71,8 +71,9 @@ func loadedErr(client *redis.ClusterClient) error {
 	return nil
 }
 
-// waitReplicated waits until each node's replicas hold all that was written
-// before the call.
+// waitReplicated waits until the replicas of each node that has any slots hold
+// all that was written before the call: who kills a node next can expect it of
+// the others.
 func waitReplicated(t *testing.T, c *harness.Cluster) {
 	t.Helper()
 	for _, n := range c.Nodes {
@@ -81,7 +82,7 @@ func waitReplicated(t *testing.T, c *harness.Cluster) {
 		// this node.
 		slots := n.PrimarySlots(n)
 		if len(slots) == 0 {
-			t.Fatalf("node %s is primary of nothing", n.Addr())
+			continue
 		}
 		ctx := context.Background()
 		if err := conn.Set(ctx, keyIn(slots[0]), 1, 0).Err(); err != nil {
