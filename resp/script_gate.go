@@ -20,8 +20,8 @@ import (
 //
 //	beside others   It takes the locks of the keys that it declares, in ascending
 //	                order, and no more. It can be begun again until it writes, and
-//	                writes only if its text shows that it touches no other key
-//	                (script_declared.go).
+//	                writes only if its text, or that of its library, shows that it
+//	                touches no other key (script_declared.go).
 //	alone           It holds several exclusively. It takes the lock of a shard when it
 //	                first touches one of its keys, and keeps it until it ends.
 //

@@ -91,7 +91,12 @@ func (p *prepared) whole() bool {
 }
 
 // declared says whether the text shows that it touches declared keys only.
-func (p *prepared) declared() bool { return p.script != nil && p.script.Declared }
+func (p *prepared) declared() bool {
+	if p.script != nil {
+		return p.script.Declared
+	}
+	return p.function.Declared
+}
 
 func (p *prepared) conduct() *atomic.Int32 {
 	if p.script != nil {
