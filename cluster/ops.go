@@ -66,6 +66,17 @@ func (n *Node) LinkBroken(id slotmap.NodeID) {
 	})
 }
 
+// CopiesChanged tells that copies of this node became complete, or ceased to be:
+// whoever waits for that is to hear of it. It does not wait.
+func (n *Node) CopiesChanged() {
+	if n.copiesTold.CompareAndSwap(false, true) {
+		time.AfterFunc(n.timing.Soon, func() {
+			n.copiesTold.Store(false)
+			n.post(n.agent.Tick)
+		})
+	}
+}
+
 // EffectsLost tells that this node dropped acknowledged effects of a slot,
 // because a failover had gone on without them. Losses are told as one event for
 // all slots of about a second.
@@ -88,7 +99,7 @@ func (n *Node) tellLoss() {
 		Reason: "acknowledged here, not on the history of the new primary"})
 }
 
-// request asks the controller, again while there is none or it is busy.
+// request asks the controller, again while it does not answer.
 func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID, slots ...slotmap.Range) error {
 	return n.ask(ctx, &control.Request{Op: op, Node: about, Slots: slots})
 }
@@ -119,14 +130,10 @@ func (n *Node) ask(ctx context.Context, r *control.Request) error {
 		case <-n.ctx.Done():
 			return ErrClosed
 		case text := <-answer:
-			switch text {
-			case "":
-				return nil
-			case control.BusyText:
-				again.Reset(n.timing.Tick / 5)
-			default:
+			if text != "" {
 				return refusal(text)
 			}
+			return nil
 		case <-again.C:
 			n.post(func() {
 				if to := n.agent.Controller(); to != "" {

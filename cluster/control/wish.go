@@ -75,7 +75,49 @@ func (c *Controller) moveTo(n *slotmap.Node, slots slotmap.Ranges) string {
 	return ""
 }
 
+// settle is how many ticks after the last move by hand surplus copies are removed:
+// who moves slot by slot has the next one by then, and all are removed in one
+// entry. In any case they are after settleAtLast of them.
+const (
+	settle       = 10
+	settleAtLast = 40
+)
+
+// maySettle reports whether surplus copies are to be removed now.
+func (c *Controller) maySettle(now time.Duration) bool {
+	if c.wishedAt == 0 || now-c.wishedAt >= settle*c.timing.Tick {
+		c.surplusAt = 0
+		return true
+	}
+	if c.surplusAt == 0 {
+		c.surplusAt = now
+	}
+	if now-c.surplusAt < settleAtLast*c.timing.Tick {
+		return false
+	}
+	c.surplusAt = 0
+	return true
+}
+
+// wishedOf is the move that was asked for and can begin since copies of id have
+// become complete, and which slots of it. Nothing if others became complete, too:
+// the map is to know of those first.
+func (c *Controller) wishedOf(id slotmap.NodeID, complete slotmap.Ranges) (*wish, slotmap.Ranges) {
+	for _, w := range c.wanted {
+		if w.to != id || !w.copies {
+			continue
+		}
+		slots, _ := complete.Intersect(w.slots).Take(c.policy.MoveSlots)
+		ready := c.m.Where(func(a *slotmap.Assignment) bool { return a.Primary == w.from && a.Move == nil })
+		if len(slots) > 0 && len(complete.Subtract(slots)) == 0 && len(slots.Subtract(ready)) == 0 {
+			return w, slots
+		}
+	}
+	return nil, nil
+}
+
 func (c *Controller) wish(w *wish) {
+	c.wishedAt = c.env.Now()
 	w.until = c.env.Now() + c.policy.MoveTimeout
 	c.wanted = append(c.wanted, w)
 	c.plan = planCache{}
@@ -134,7 +176,7 @@ func (c *Controller) decideWanted(now time.Duration) bool {
 			return true
 		}
 		left, _ = left.Normalize().Take(c.policy.MoveSlots)
-		if len(left) > 0 && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, w.from, w.to, left) {
+		if len(left) > 0 && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, w.from, w.to, left, 0) {
 			return true
 		}
 		i++

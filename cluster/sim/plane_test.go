@@ -96,6 +96,7 @@ func (p *plane) replicate() {
 		}
 		if w.now >= c.ready {
 			c.complete, c.ready, c.epoch, c.log = true, 0, from.epoch, slices.Clone(from.log)
+			p.node.do(w.timing.Soon, p.node.agent.Tick)
 		}
 	}
 }
