@@ -346,16 +346,16 @@ const (
 	insistFor   = 30
 )
 
-// insist asks again for a take-over that does not come about: a controller
-// remembers nothing of the one before, and a forced take-over of what the
-// controller itself has ends its term. Slots that this node was primary of once
+// insist asks again for a take-over that does not come about, and at once where
+// there is another controller: it remembers nothing of the one before, and a
+// forced take-over of what the controller itself has ends its term. Slots that this node was primary of once
 // are not asked for again.
 func (n *Node) insist(op control.Op, slots slotmap.Ranges) {
 	ctx, cancel := context.WithTimeout(n.ctx, insistFor*n.cfg.NodeTimeout)
 	defer cancel()
 	tick := time.NewTicker(n.timing.Renew)
 	defer tick.Stop()
-	asked := time.Now()
+	asked, by := time.Now(), *n.controller.Load()
 	for {
 		select {
 		case <-ctx.Done():
@@ -365,9 +365,11 @@ func (n *Node) insist(op control.Op, slots slotmap.Ranges) {
 		if slots = slots.Intersect(n.Map().ReplicaOf(n.id)); len(slots) == 0 {
 			return
 		}
-		if time.Since(asked) < insistEvery*n.cfg.NodeTimeout {
+		now := *n.controller.Load()
+		if time.Since(asked) < insistEvery*n.cfg.NodeTimeout && now == by {
 			continue
 		}
+		by = now
 		if err := n.request(ctx, op, n.id, slots...); err != nil {
 			n.log.Debug("take-over asked for again", "error", err)
 		}

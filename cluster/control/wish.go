@@ -12,26 +12,33 @@ type wish struct {
 	from, to slotmap.NodeID
 	slots    slotmap.Ranges
 	// copies: to gets a copy first where it has none. Without, only slots that it
-	// replicates are handed over.
+	// replicates are handed over, as they are complete.
 	copies bool
 	until  time.Duration
 }
 
+// takeOverFor is how many leases a take-over is waited for, once accepted: under
+// load a copy may cease to be complete for a while.
+const takeOverFor = 30
+
 // takeOver plans the handoff of what id replicates to it; with force, over
 // primaries that do not take part. It is asked again for slots for which it has
-// not come about; none named: all.
+// not come about; none named: all. A copy that is complete now makes it be
+// accepted, those that are not yet follow.
 func (c *Controller) takeOver(id slotmap.NodeID, force bool, slots slotmap.Ranges) string {
 	if slots = slots.Normalize(); len(slots) == 0 {
 		slots = slotmap.Ranges{slotmap.All()}
 	}
 	c.wanted = slices.DeleteFunc(c.wanted, func(w *wish) bool { return !w.copies && w.to == id })
 	from := map[slotmap.NodeID]slotmap.Ranges{}
+	complete := false
 	for _, s := range c.m.Within(slots) {
-		if s.HasReplica(id) && s.Move == nil && (force || s.IsInSync(id) && !c.down(s.Primary)) {
+		if s.HasReplica(id) && (force || !c.down(s.Primary)) {
+			complete = complete || s.IsInSync(id)
 			from[s.Primary] = append(from[s.Primary], s.Range)
 		}
 	}
-	if len(from) == 0 {
+	if len(from) == 0 || !force && !complete {
 		return "the node has no replica that is in sync with a living primary"
 	}
 	for _, primary := range sortedKeys(from) {
@@ -119,6 +126,9 @@ func (c *Controller) wishedOf(id slotmap.NodeID, complete slotmap.Ranges) (*wish
 func (c *Controller) wish(w *wish) {
 	c.wishedAt = c.env.Now()
 	w.until = c.env.Now() + c.policy.MoveTimeout
+	if !w.copies {
+		w.until = c.env.Now() + takeOverFor*c.timing.Lease
+	}
 	c.wanted = append(c.wanted, w)
 	c.plan = planCache{}
 }
@@ -159,9 +169,9 @@ func (c *Controller) decideWanted(now time.Duration) bool {
 				waits = true // it may fail yet
 			case s.IsInSync(w.to):
 				left = append(left, s.Range)
-			case !w.copies:
 			case s.HasReplica(w.to):
-				waits = true
+				waits = true // it is complete soon, or again
+			case !w.copies:
 			default:
 				missing = append(missing, s.Range)
 			}

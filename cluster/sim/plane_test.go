@@ -20,6 +20,7 @@ type plane struct {
 	m      *slotmap.Map
 	copies [len(probed)]*slotCopy
 	from   [len(probed)]*node // primaries of the slots held as a replica
+	behind bool               // says that no copy is complete
 }
 
 type slotCopy struct {
@@ -180,7 +181,7 @@ func (p *plane) status() []slotmap.RangeStatus {
 				}
 			}
 		}
-		out = append(out, slotmap.RangeStatus{Range: s.Range, Primary: s.Primary == p.node.id, CaughtUp: caught, Seqs: seqs})
+		out = append(out, slotmap.RangeStatus{Range: s.Range, Primary: s.Primary == p.node.id, CaughtUp: caught && !p.behind, Seqs: seqs})
 	}
 	return out
 }

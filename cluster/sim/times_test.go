@@ -125,3 +125,26 @@ func TestMovesOneByOne(t *testing.T) {
 		t.Fatalf("a slot takes %v, %d slots %d entries of the log", median, slots, most)
 	}
 }
+
+// TestTakeOverWaits accepts a take-over whose copies cease to be complete before it
+// has begun: it comes about when they are again.
+func TestTakeOverWaits(t *testing.T) {
+	simulate(t, 20, func(seed uint64) *world {
+		w := newWorld(seed, 3)
+		w.settle(10 * time.Second)
+		n := w.nodes[w.rng.IntN(3)]
+		slots := w.raft.last().ReplicaOf(n.id)
+		n.plane.behind = true
+		w.run(w.now + w.between(0, 20*ms))
+		n.request(control.OpTakeover, n.id)
+		w.run(w.now + w.between(time.Second, 5*time.Second))
+		n.plane.behind = false
+		for asked := w.now; w.failure == "" && len(slots.Subtract(w.raft.last().PrimaryOf(n.id))) > 0; {
+			w.run(w.now + 10*ms)
+			if w.now-asked > 5*time.Second {
+				w.failf("node %d was to be primary of %v", n.index, slots)
+			}
+		}
+		return w
+	}, nil)
+}
