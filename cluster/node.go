@@ -86,7 +86,8 @@ type Node struct {
 	slotsLost  atomic.Uint64
 	counters   atomic.Pointer[Counters]
 	controller atomic.Pointer[slotmap.NodeID]
-	hasLease   bool // loop only: as last told
+	hasLease   bool        // loop only: as last told
+	copiesTold atomic.Bool // the agent is about to look at its copies
 	fatal      atomic.Pointer[error]
 
 	ctx    context.Context
