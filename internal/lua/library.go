@@ -10,6 +10,8 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"respkv/internal/lua/syntax"
 )
 
 // Library is a function library.
@@ -27,6 +29,7 @@ type Function struct {
 	Flags       Flags
 	Library     *Library
 	Whole       bool         // see Script.Whole
+	Declared    bool         // see Script.Declared
 	Conduct     atomic.Int32 // see Script.Conduct
 }
 
@@ -305,7 +308,7 @@ type loaded struct {
 
 // loadLibrary runs the source of a library.
 func (vm *VM) loadLibrary(library *Library, body string) (*loading, error) {
-	_, proto, err := compile(body, libraryChunk)
+	tree, proto, err := compile(body, libraryChunk)
 	if err != nil {
 		return nil, fmt.Errorf("Error compiling function: %w", err)
 	}
@@ -337,6 +340,7 @@ func (vm *VM) loadLibrary(library *Library, body string) (*loading, error) {
 	for _, f := range l.registered {
 		f.Whole = whole
 	}
+	declareStays(l.registered, syntax.Chunk(tree), vm.engine.options.Stays)
 	return l, nil
 }
 
