@@ -54,6 +54,15 @@ type byHand struct {
 	given control.Given
 }
 
+// shownRanges is how many ranges of slots a node tells the others, before there is
+// a cluster: gossip has no room for more.
+const shownRanges = 8
+
+// shownGiven is what others are told of the slots that a node was given.
+func shownGiven(slots slotmap.Ranges) string {
+	return slots[:min(len(slots), shownRanges)].String()
+}
+
 func loadGiven(dir string) (g control.Given, err error) {
 	path := filepath.Join(dir, givenFile)
 	data, err := os.ReadFile(path)

@@ -27,6 +27,7 @@ type meta struct {
 	Vote    slotmap.NodeID `json:"v,omitempty"` // who it wants to form the cluster; formed: who did
 	Bound   bool           `json:"b,omitempty"` // it has raft state of the cluster that its vote is for
 	Slots   int            `json:"s,omitempty"` // how many it was given by hand, not in a cluster yet
+	Given   string         `json:"g,omitempty"` // which; the first of them, if they are scattered
 	// ClientPort and TLSPort are for CLUSTER NODES while there is no cluster.
 	ClientPort int `json:"k,omitempty"`
 	TLSPort    int `json:"t,omitempty"`
@@ -37,7 +38,11 @@ var errMeta = errors.New("bad gossip metadata")
 func (m meta) encode() []byte {
 	data, err := json.Marshal(m)
 	if err != nil {
-		return nil // two strings and two numbers: cannot happen
+		return nil // strings and numbers: cannot happen
+	}
+	if m.Given != "" && len(data) > memberlist.MetaMaxSize { // a host name of 255 bytes
+		m.Given = ""
+		return m.encode()
 	}
 	return data
 }
@@ -55,6 +60,9 @@ func decodeMeta(data []byte) (meta, error) {
 	}
 	if m.Slots < 0 || m.Slots > hashslot.Count || m.ClientPort < 0 || m.ClientPort > 65535 || m.TLSPort < 0 || m.TLSPort > 65535 {
 		return m, fmt.Errorf("%w: number", errMeta)
+	}
+	if _, err := slotmap.ParseRanges(m.Given); err != nil {
+		return m, fmt.Errorf("%w: %v", errMeta, err)
 	}
 	if m.Cluster != "" && slotmap.NodeID(m.Cluster).Validate() != nil || m.Vote != "" && m.Vote.Validate() != nil {
 		return m, fmt.Errorf("%w: ID", errMeta)

@@ -64,6 +64,9 @@ type Member struct {
 	PingSentMillis int64 // Unix milliseconds since when probes are known to be unanswered; 0: they are answered
 	PongMillis     int64 // Unix milliseconds of the last answer or message; 0: none, and for this node itself
 	Failures       int   // members that report it as failed
+	// Given are the slots that it was given by hand and are not in the map yet, as
+	// far as gossip tells of them.
+	Given slotmap.Ranges
 }
 
 // Info is a consistent picture for CLUSTER INFO, NODES, SLOTS, SHARDS and for

@@ -180,6 +180,15 @@ func TestMadeByHand(t *testing.T) {
 	do(r, "OK", "REPLICATE", a.ID())
 	do(r, "ERR Can't replicate myself", "REPLICATE", r.ID())
 	do(a, "OK", "ADDSLOTSRANGE", 0, 7999)
+	harness.Eventually(t, harness.Patience, func() error { // programs wait for that before they name a replica
+		for _, command := range []string{"slots", "shards"} {
+			out := strings.Join(strings.Fields(r.CLI("", "cluster", command)), " ")
+			if !strings.Contains(out, "0 7999 ") || !strings.Contains(out, a.ID()) {
+				return fmt.Errorf("CLUSTER %s of a node that knows one with slots: %q", command, out)
+			}
+		}
+		return nil
+	})
 	do(b, "OK", "ADDSLOTSRANGE", 8000, 16382)
 	for _, n := range c.Nodes { // what was given outlives the process
 		n.Kill()
