@@ -125,7 +125,10 @@ func hmget(c *Ctx) {
 		return
 	}
 	c.W.Array(len(c.Args) - 2)
-	for _, field := range c.Args[2:] {
+	for i, field := range c.Args[2:] {
+		if i%store.ExpectMost == 0 {
+			h.Expect(c.Args[2+i:])
+		}
 		c.replyField(&h, field)
 	}
 }
@@ -200,7 +203,10 @@ func hdel(c *Ctx) {
 	}
 	n := int64(0)
 	var changes fieldChanges
-	for _, field := range c.Args[2:] {
+	for i, field := range c.Args[2:] {
+		if i%store.ExpectMost == 0 {
+			h.Expect(c.Args[2+i:])
+		}
 		found, stored, err := h.Delete(field)
 		if err != nil {
 			changes.log(c, &h, 0)

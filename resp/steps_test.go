@@ -622,6 +622,26 @@ func TestStepsOfChance(t *testing.T) {
 		t.Errorf("SPOP of all: %d of %s with %d pauses", got, have, rests)
 	}
 	n.expect("EXISTS {b}set", ":0\r\n")
+
+	// Some of them are drawn in steps, and drawn again if the set changes meanwhile.
+	rests = 0
+	n.d.stepping.rest = func(int) {
+		if rests++; rests == 2 {
+			n.doAs(n.newClient(2), "SREM", "{b}set2", "m0", "m2", "m4")
+		}
+	}
+	drawn := bulks(t, n.do("SPOP", "{b}set2", "900"))
+	slices.Sort(drawn)
+	if len(slices.Compact(drawn)) != 900 || rests < 3 {
+		t.Errorf("SPOP of 900: %d with %d pauses", len(drawn), rests)
+	}
+	n.expect("SCARD {b}set2", fmt.Sprintf(":%d\r\n", bigElements-3-900))
+	for _, m := range drawn {
+		n.expect("SISMEMBER {b}set2 "+m, ":0\r\n")
+		if m == "m0" || m == "m2" || m == "m4" {
+			t.Errorf("drew %s, which was gone", m)
+		}
+	}
 	n.checkNoSteps()
 }
 
