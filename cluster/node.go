@@ -86,7 +86,8 @@ type Node struct {
 	slotsLost  atomic.Uint64
 	counters   atomic.Pointer[Counters]
 	controller atomic.Pointer[slotmap.NodeID]
-	hasLease   bool // loop only: as last told
+	hasLease   bool        // loop only: as last told
+	copiesTold atomic.Bool // the agent is about to look at its copies
 	fatal      atomic.Pointer[error]
 
 	ctx    context.Context
@@ -130,7 +131,7 @@ func New(opts Options) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.router = newRouter(id, boot, &cfg)
 	n.replicaMaxLag.Store(cfg.ReplicaMaxLag.Milliseconds())
-	n.pub = newPublisher(cfg.NodeTimeout, func(ctx context.Context, to slotmap.NodeID) (net.Conn, error) {
+	n.pub = newPublisher(publishSource{node: id, boot: boot}, cfg.NodeTimeout, func(ctx context.Context, to slotmap.NodeID) (net.Conn, error) {
 		return n.dial(ctx, to, mux.Publish)
 	})
 	n.counters.Store(&Counters{})

@@ -66,6 +66,17 @@ func (n *Node) LinkBroken(id slotmap.NodeID) {
 	})
 }
 
+// CopiesChanged tells that copies of this node became complete, or ceased to be:
+// whoever waits for that is to hear of it. It does not wait.
+func (n *Node) CopiesChanged() {
+	if n.copiesTold.CompareAndSwap(false, true) {
+		time.AfterFunc(n.timing.Soon, func() {
+			n.copiesTold.Store(false)
+			n.post(n.agent.Tick)
+		})
+	}
+}
+
 // EffectsLost tells that this node dropped acknowledged effects of a slot,
 // because a failover had gone on without them. Losses are told as one event for
 // all slots of about a second.
@@ -88,7 +99,7 @@ func (n *Node) tellLoss() {
 		Reason: "acknowledged here, not on the history of the new primary"})
 }
 
-// request asks the controller, again while there is none or it is busy.
+// request asks the controller, again while it does not answer.
 func (n *Node) request(ctx context.Context, op control.Op, about slotmap.NodeID, slots ...slotmap.Range) error {
 	return n.ask(ctx, &control.Request{Op: op, Node: about, Slots: slots})
 }
@@ -119,14 +130,10 @@ func (n *Node) ask(ctx context.Context, r *control.Request) error {
 		case <-n.ctx.Done():
 			return ErrClosed
 		case text := <-answer:
-			switch text {
-			case "":
-				return nil
-			case control.BusyText:
-				again.Reset(n.timing.Tick / 5)
-			default:
+			if text != "" {
 				return refusal(text)
 			}
+			return nil
 		case <-again.C:
 			n.post(func() {
 				if to := n.agent.Controller(); to != "" {
@@ -339,16 +346,16 @@ const (
 	insistFor   = 30
 )
 
-// insist asks again for a take-over that does not come about: a controller
-// remembers nothing of the one before, and a forced take-over of what the
-// controller itself has ends its term. Slots that this node was primary of once
+// insist asks again for a take-over that does not come about, and at once where
+// there is another controller: it remembers nothing of the one before, and a
+// forced take-over of what the controller itself has ends its term. Slots that this node was primary of once
 // are not asked for again.
 func (n *Node) insist(op control.Op, slots slotmap.Ranges) {
 	ctx, cancel := context.WithTimeout(n.ctx, insistFor*n.cfg.NodeTimeout)
 	defer cancel()
 	tick := time.NewTicker(n.timing.Renew)
 	defer tick.Stop()
-	asked := time.Now()
+	asked, by := time.Now(), *n.controller.Load()
 	for {
 		select {
 		case <-ctx.Done():
@@ -358,9 +365,11 @@ func (n *Node) insist(op control.Op, slots slotmap.Ranges) {
 		if slots = slots.Intersect(n.Map().ReplicaOf(n.id)); len(slots) == 0 {
 			return
 		}
-		if time.Since(asked) < insistEvery*n.cfg.NodeTimeout {
+		now := *n.controller.Load()
+		if time.Since(asked) < insistEvery*n.cfg.NodeTimeout && now == by {
 			continue
 		}
+		by = now
 		if err := n.request(ctx, op, n.id, slots...); err != nil {
 			n.log.Debug("take-over asked for again", "error", err)
 		}

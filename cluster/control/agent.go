@@ -44,8 +44,9 @@ type Agent struct {
 	sentOnce   bool
 	soon       bool // something changed: do not wait for the next renewal
 
-	lease    time.Duration // as published
-	early    []LeaseGrant  // grants for a map version not applied yet
+	lease    time.Duration    // as published
+	early    []LeaseGrant     // grants for a map version not applied yet
+	ahead    map[uint64]asked // pauses of moves that the map applied so far does not have
 	paused   map[uint64]*pause
 	confirms map[uint64]bool // tokens being confirmed; true: applied
 	caughtUp []slotmap.RangeStatus
@@ -58,14 +59,24 @@ type pause struct {
 	positions []slotmap.SlotPosition
 }
 
-// maxConfirms bounds tokens remembered as target.
-const maxConfirms = 256
+// asked is a Pause and who sent it.
+type asked struct {
+	from slotmap.NodeID
+	Pause
+}
+
+// maxConfirms bounds tokens remembered as target, maxAhead those that wait for
+// the map to have their move.
+const (
+	maxConfirms = 256
+	maxAhead    = 64
+)
 
 // NewAgent returns the agent of a node described by self, with the map it
 // starts from.
 func NewAgent(env AgentEnv, timing Timing, self slotmap.Node, m *slotmap.Map) *Agent {
 	return &Agent{env: env, timing: timing, self: self, m: m,
-		paused: map[uint64]*pause{}, confirms: map[uint64]bool{}, changes: map[uint64]*change{}}
+		ahead: map[uint64]asked{}, paused: map[uint64]*pause{}, confirms: map[uint64]bool{}, changes: map[uint64]*change{}}
 }
 
 // SetController tells who leads raft; empty: nobody known.
@@ -98,6 +109,11 @@ func (a *Agent) Registered() bool {
 	return n != nil && n.Boot == a.self.Boot
 }
 
+// shortStatus is how many ranges a status has that may be sent at once, rather
+// than with the next tick: while many slots are copied it is long, and changes
+// all the time.
+const shortStatus = 64
+
 // Tick asks for a lease when it is time to.
 func (a *Agent) Tick() {
 	if a.controller == "" {
@@ -109,7 +125,10 @@ func (a *Agent) Tick() {
 		a.soon = true
 	}
 	every := a.timing.Renew
-	if a.lease <= a.env.Now() || a.soon {
+	switch {
+	case a.soon && len(status) <= shortStatus:
+		every = a.timing.Soon
+	case a.soon, a.lease <= a.env.Now():
 		every = a.timing.Tick
 	}
 	if a.sentOnce && a.env.Now()-a.lastSent < every {
@@ -144,6 +163,12 @@ func (a *Agent) MapApplied(m *slotmap.Map) {
 	a.early = nil
 	for i := range early {
 		a.granted(&early[i])
+	}
+	for _, token := range sortedKeys(a.ahead) {
+		if p := a.ahead[token]; p.Version <= m.Version() {
+			delete(a.ahead, token)
+			a.pause(p.from, &p.Pause)
+		}
 	}
 	a.soon = true
 	a.Tick()
@@ -198,7 +223,11 @@ func (a *Agent) pause(from slotmap.NodeID, m *Pause) {
 		return
 	}
 	if a.m.Version() < m.Version {
-		return // asked again until this node knows of the move
+		// Clients are not waiting yet, but whoever asked for the move is.
+		if len(a.ahead) < maxAhead {
+			a.ahead[m.Token] = asked{from, *m}
+		}
+		return
 	}
 	slots := a.m.Moving(m.Token).Intersect(a.m.PrimaryOf(a.self.ID))
 	if len(slots) == 0 || !a.Registered() {

@@ -105,6 +105,9 @@ type Controller struct {
 	failovers map[slotmap.NodeID]*failover
 	copying   map[slotmap.NodeID]time.Duration // since when copies for moves to a node make no progress
 	wanted    []*wish                          // handoffs that operators asked for
+	wishedAt  time.Duration                    // when the last of them was
+	surplusAt time.Duration                    // since when surplus copies wait for more moves by hand
+	waiting   []waiting                        // requests that wait for the proposal under way
 	asks      uint64
 	plan      planCache
 	changing  map[uint64]bool // entries of shared values on their way into the log
@@ -132,6 +135,7 @@ type tracked struct {
 	away      time.Duration // since when it is failed or stopped; 0: it is not
 	gone      time.Duration // since when the map does not have it
 	forcedBy  slotmap.NodeID
+	behind    time.Duration // since when copies that the map calls in sync are not complete
 }
 
 // NewController returns an inactive controller of node self.
@@ -149,7 +153,8 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 	c.structural = m.Version()
 	c.busy, c.onDone, c.raftOp, c.round = nil, nil, nil, 0
 	c.moves, c.failovers = map[uint64]*move{}, map[slotmap.NodeID]*failover{}
-	c.wanted, c.plan = nil, planCache{}
+	c.wanted, c.waiting, c.plan = nil, nil, planCache{}
+	c.wishedAt, c.surplusAt = 0, 0
 	c.changing = map[uint64]bool{}
 	c.copying = map[slotmap.NodeID]time.Duration{}
 	for id, t := range c.nodes {
@@ -270,6 +275,7 @@ func (c *Controller) Proposed(e slotmap.Entry, res slotmap.Result, err error) {
 	if done != nil {
 		done(res, err)
 	}
+	c.takeWaiting()
 	// After a proposal that did nothing, look again at the next tick only: the
 	// same decision made at once would fill the log.
 	if err == nil && res.Stale == "" {

@@ -34,7 +34,7 @@ func (c *Controller) decide(now time.Duration) {
 			return
 		}
 	}
-	if c.decideMoves() || c.decideStates() || c.decideReplicas() || c.decideInSync() || c.decideWanted(now) || c.decideGiven(now) {
+	if c.decideMoves() || c.decideStates() || c.decideReplicas() || c.decideInSync(now) || c.decideWanted(now) || c.decideGiven(now) {
 		return
 	}
 	c.decidePlacement(now)
@@ -126,28 +126,44 @@ func (c *Controller) decideReplicas() bool {
 	return true
 }
 
+// complete are the slots of which a status says that the copies are complete.
+func complete(status []slotmap.RangeStatus) (slots slotmap.Ranges) {
+	for _, s := range status {
+		if !s.Primary && s.CaughtUp {
+			slots = append(slots, s.Range)
+		}
+	}
+	return slots.Normalize()
+}
+
 // decideInSync records which copies are complete, from statuses that know who
 // the primaries are now.
-func (c *Controller) decideInSync() bool {
+func (c *Controller) decideInSync(now time.Duration) bool {
 	for _, n := range c.m.Nodes() {
 		t := c.node(n.ID)
 		if t.request == nil || t.request.Node.Boot != n.Boot || t.request.MapVersion < c.structural {
 			continue
 		}
-		var told slotmap.Ranges
-		for _, s := range t.request.Status {
-			if !s.Primary && s.CaughtUp {
-				told = append(told, s.Range)
-			}
-		}
-		told = told.Normalize()
+		told := complete(t.request.Status)
 		known := c.m.Where(func(a *slotmap.Assignment) bool { return a.IsInSync(n.ID) })
 		add := told.Intersect(c.m.ReplicaOf(n.ID)).Subtract(known)
 		remove := known.Subtract(told)
 		// The target of a handoff counts until the handoff is decided.
 		remove = remove.Subtract(c.m.Where(func(a *slotmap.Assignment) bool { return a.Move != nil && a.Move.Target == n.ID }))
+		// A node that was primary until now follows within moments: that is not told.
+		if len(remove) == 0 {
+			t.behind = 0
+		} else if t.behind == 0 {
+			t.behind = now
+		}
+		if now-t.behind < c.timing.Renew {
+			remove = nil
+		}
 		if len(add)+len(remove) > 0 {
 			delete(c.copying, n.ID) // progress
+			if w, slots := c.wishedOf(n.ID, add); w != nil && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, w.from, w.to, slots, n.Boot) {
+				return true
+			}
 			c.propose(&slotmap.InSync{Node: n.ID, Boot: n.Boot, Add: add, Remove: remove}, nil)
 			return true
 		}
@@ -155,13 +171,19 @@ func (c *Controller) decideInSync() bool {
 	return false
 }
 
-func (c *Controller) beginMove(now time.Duration, from, to slotmap.NodeID, slots slotmap.Ranges) bool {
+// beginMove begins a handoff of slots that to has in sync, or, with told not 0,
+// of which that process of it has told that they are complete.
+func (c *Controller) beginMove(now time.Duration, from, to slotmap.NodeID, slots slotmap.Ranges, told uint64) bool {
 	source, target := c.m.Node(from), c.m.Node(to)
-	if source == nil || target == nil || c.down(from) || c.down(to) {
+	if source == nil || target == nil || c.down(from) || c.down(to) || c.node(to).statusOf != target.Boot {
+		return false
+	}
+	// Clients would wait for what is not complete any more.
+	if slots = slots.Normalize().Intersect(complete(c.node(to).status)); len(slots) == 0 {
 		return false
 	}
 	mv := &move{from: from, to: to, fromBoot: source.Boot, toBoot: target.Boot, began: now}
-	c.propose(&slotmap.BeginMove{Slots: slots, From: from, To: to}, func(res slotmap.Result, err error) {
+	c.propose(&slotmap.BeginMove{Slots: slots, From: from, To: to, Boot: told}, func(res slotmap.Result, err error) {
 		if err != nil || res.Stale != "" {
 			return
 		}
@@ -190,9 +212,10 @@ const crashPatience = 5
 
 // patienceFor is how long the slots of a node that is away keep its place. The
 // copies of a process that is known to be gone went with it: waiting for its
-// return would save no copy, only leave its slots without one.
+// return would save no copy, only leave its slots without one. One in whose place
+// another node answers is gone, too: its port refuses nothing any more.
 func (c *Controller) patienceFor(n *slotmap.Node, t *tracked) time.Duration {
-	if n.State == slotmap.NodeFailed && t.deadBoot == n.Boot {
+	if n.State == slotmap.NodeFailed && (t.deadBoot == n.Boot || c.replaced(*n)) {
 		return min(c.policy.ReturnTimeout, crashPatience*c.timing.Lease)
 	}
 	return c.policy.ReturnTimeout
@@ -275,8 +298,8 @@ func (c *Controller) decidePlacement(now time.Duration) {
 		})
 	case len(d.place) > 0:
 		c.propose(&slotmap.Place{List: d.place}, nil)
-	case d.move != nil && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, d.move.From, d.move.To, d.move.Slots):
-	case len(d.remove) > 0:
+	case d.move != nil && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, d.move.From, d.move.To, d.move.Slots, 0):
+	case len(d.remove) > 0 && c.maySettle(now):
 		c.propose(&slotmap.Place{List: d.remove}, nil)
 	default:
 		c.decideForget()

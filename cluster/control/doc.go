@@ -35,6 +35,8 @@ type Timing struct {
 	Handoff time.Duration
 	// Tick is how often Tick is to be called.
 	Tick time.Duration
+	// Soon is how long news wait for others to go with them.
+	Soon time.Duration
 }
 
 // TimingFor returns the timings of a node timeout.
@@ -42,7 +44,7 @@ func TimingFor(nodeTimeout time.Duration) Timing {
 	t := nodeTimeout
 	return Timing{
 		Lease: t, Renew: t / 3, Margin: t / 20, Grace: t / 2, Probe: t / 10,
-		Collect: t / 4, Handoff: 2 * t, Tick: t / 20,
+		Collect: t / 4, Handoff: 2 * t, Tick: t / 20, Soon: t / 200,
 	}
 }
 

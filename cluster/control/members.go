@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"time"
 
 	"respkv/cluster/slotmap"
@@ -117,7 +118,7 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 		return
 	}
 	if c.busy != nil {
-		answer(BusyText)
+		c.later(from, r)
 		return
 	}
 	propose := func(e slotmap.Entry) {
@@ -194,5 +195,29 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 	}
 }
 
-// BusyText is the answer to a request that should be repeated at once.
-const BusyText = "busy"
+// waiting is a request that came while a proposal was under way.
+type waiting struct {
+	from slotmap.NodeID
+	*Request
+}
+
+// maxWaiting bounds the requests that wait. Who is turned away asks again.
+const maxWaiting = 64
+
+// later keeps a request until the proposal that is under way is decided; once,
+// however often it is sent.
+func (c *Controller) later(from slotmap.NodeID, r *Request) {
+	known := slices.ContainsFunc(c.waiting, func(w waiting) bool { return w.from == from && w.ID == r.ID })
+	if !known && len(c.waiting) < maxWaiting {
+		c.waiting = append(c.waiting, waiting{from, r})
+	}
+}
+
+// takeWaiting goes on with the requests that wait, until one of them proposes.
+func (c *Controller) takeWaiting() {
+	for len(c.waiting) > 0 && c.busy == nil {
+		w := c.waiting[0]
+		c.waiting = slices.Delete(c.waiting, 0, 1)
+		c.onRequest(w.from, w.Request)
+	}
+}

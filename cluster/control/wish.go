@@ -12,26 +12,33 @@ type wish struct {
 	from, to slotmap.NodeID
 	slots    slotmap.Ranges
 	// copies: to gets a copy first where it has none. Without, only slots that it
-	// replicates are handed over.
+	// replicates are handed over, as they are complete.
 	copies bool
 	until  time.Duration
 }
 
+// takeOverFor is how many leases a take-over is waited for, once accepted: under
+// load a copy may cease to be complete for a while.
+const takeOverFor = 30
+
 // takeOver plans the handoff of what id replicates to it; with force, over
 // primaries that do not take part. It is asked again for slots for which it has
-// not come about; none named: all.
+// not come about; none named: all. A copy that is complete now makes it be
+// accepted, those that are not yet follow.
 func (c *Controller) takeOver(id slotmap.NodeID, force bool, slots slotmap.Ranges) string {
 	if slots = slots.Normalize(); len(slots) == 0 {
 		slots = slotmap.Ranges{slotmap.All()}
 	}
 	c.wanted = slices.DeleteFunc(c.wanted, func(w *wish) bool { return !w.copies && w.to == id })
 	from := map[slotmap.NodeID]slotmap.Ranges{}
+	complete := false
 	for _, s := range c.m.Within(slots) {
-		if s.HasReplica(id) && s.Move == nil && (force || s.IsInSync(id) && !c.down(s.Primary)) {
+		if s.HasReplica(id) && (force || !c.down(s.Primary)) {
+			complete = complete || s.IsInSync(id)
 			from[s.Primary] = append(from[s.Primary], s.Range)
 		}
 	}
-	if len(from) == 0 {
+	if len(from) == 0 || !force && !complete {
 		return "the node has no replica that is in sync with a living primary"
 	}
 	for _, primary := range sortedKeys(from) {
@@ -75,8 +82,53 @@ func (c *Controller) moveTo(n *slotmap.Node, slots slotmap.Ranges) string {
 	return ""
 }
 
+// settle is how many ticks after the last move by hand surplus copies are removed:
+// who moves slot by slot has the next one by then, and all are removed in one
+// entry. In any case they are after settleAtLast of them.
+const (
+	settle       = 10
+	settleAtLast = 40
+)
+
+// maySettle reports whether surplus copies are to be removed now.
+func (c *Controller) maySettle(now time.Duration) bool {
+	if c.wishedAt == 0 || now-c.wishedAt >= settle*c.timing.Tick {
+		c.surplusAt = 0
+		return true
+	}
+	if c.surplusAt == 0 {
+		c.surplusAt = now
+	}
+	if now-c.surplusAt < settleAtLast*c.timing.Tick {
+		return false
+	}
+	c.surplusAt = 0
+	return true
+}
+
+// wishedOf is the move that was asked for and can begin since copies of id have
+// become complete, and which slots of it. Nothing if others became complete, too:
+// the map is to know of those first.
+func (c *Controller) wishedOf(id slotmap.NodeID, complete slotmap.Ranges) (*wish, slotmap.Ranges) {
+	for _, w := range c.wanted {
+		if w.to != id || !w.copies {
+			continue
+		}
+		slots, _ := complete.Intersect(w.slots).Take(c.policy.MoveSlots)
+		ready := c.m.Where(func(a *slotmap.Assignment) bool { return a.Primary == w.from && a.Move == nil })
+		if len(slots) > 0 && len(complete.Subtract(slots)) == 0 && len(slots.Subtract(ready)) == 0 {
+			return w, slots
+		}
+	}
+	return nil, nil
+}
+
 func (c *Controller) wish(w *wish) {
+	c.wishedAt = c.env.Now()
 	w.until = c.env.Now() + c.policy.MoveTimeout
+	if !w.copies {
+		w.until = c.env.Now() + takeOverFor*c.timing.Lease
+	}
 	c.wanted = append(c.wanted, w)
 	c.plan = planCache{}
 }
@@ -117,9 +169,9 @@ func (c *Controller) decideWanted(now time.Duration) bool {
 				waits = true // it may fail yet
 			case s.IsInSync(w.to):
 				left = append(left, s.Range)
-			case !w.copies:
 			case s.HasReplica(w.to):
-				waits = true
+				waits = true // it is complete soon, or again
+			case !w.copies:
 			default:
 				missing = append(missing, s.Range)
 			}
@@ -134,7 +186,7 @@ func (c *Controller) decideWanted(now time.Duration) bool {
 			return true
 		}
 		left, _ = left.Normalize().Take(c.policy.MoveSlots)
-		if len(left) > 0 && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, w.from, w.to, left) {
+		if len(left) > 0 && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, w.from, w.to, left, 0) {
 			return true
 		}
 		i++

@@ -20,6 +20,7 @@ type plane struct {
 	m      *slotmap.Map
 	copies [len(probed)]*slotCopy
 	from   [len(probed)]*node // primaries of the slots held as a replica
+	behind bool               // says that no copy is complete
 }
 
 type slotCopy struct {
@@ -96,6 +97,7 @@ func (p *plane) replicate() {
 		}
 		if w.now >= c.ready {
 			c.complete, c.ready, c.epoch, c.log = true, 0, from.epoch, slices.Clone(from.log)
+			p.node.do(w.timing.Soon, p.node.agent.Tick)
 		}
 	}
 }
@@ -179,7 +181,7 @@ func (p *plane) status() []slotmap.RangeStatus {
 				}
 			}
 		}
-		out = append(out, slotmap.RangeStatus{Range: s.Range, Primary: s.Primary == p.node.id, CaughtUp: caught, Seqs: seqs})
+		out = append(out, slotmap.RangeStatus{Range: s.Range, Primary: s.Primary == p.node.id, CaughtUp: caught && !p.behind, Seqs: seqs})
 	}
 	return out
 }

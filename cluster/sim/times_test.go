@@ -5,6 +5,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"respkv/cluster/control"
+	"respkv/cluster/slotmap"
 )
 
 // outage does harm to one node of three, once they have settled, and returns
@@ -77,4 +80,71 @@ func TestServiceBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMovesOneByOne moves slots as redis-cli --cluster reshard does, the next one
+// when the one before has moved. Nothing of that waits for a timer.
+func TestMovesOneByOne(t *testing.T) {
+	const slots = 40
+	var mu sync.Mutex
+	var took []time.Duration
+	most := uint64(0)
+	simulate(t, 20, func(seed uint64) *world {
+		w := newWorld(seed, 4)
+		w.settle(10 * time.Second)
+		before := w.raft.last()
+		from := before.Slot(3000).Primary
+		var to *node
+		for _, n := range w.nodes {
+			if !before.Slot(3000).Holds(n.id) {
+				to = n // the copy is part of it
+			}
+		}
+		began := w.now
+		for i := range uint16(slots) {
+			slot := slotmap.Range{First: 3000 + i, Last: 3000 + i}
+			asked := w.now
+			to.request(control.OpMove, to.id, slot)
+			for w.failure == "" && w.byID[from].opened.Slot(slot.First).Primary != to.id {
+				if w.now-asked > 5*time.Second {
+					w.failf("slot %d has not moved", slot.First)
+				}
+				w.run(w.now + ms)
+			}
+		}
+		mu.Lock()
+		took = append(took, (w.now-began)/slots)
+		most = max(most, w.raft.last().Version()-before.Version())
+		mu.Unlock()
+		w.settle(10 * time.Second) // surplus copies go
+		return w
+	}, nil)
+	median := percentile(took, 50)
+	t.Logf("a slot takes %v; %d entries of the log for %d slots", median, most, slots)
+	if median > 70*ms || most > 4*slots {
+		t.Fatalf("a slot takes %v, %d slots %d entries of the log", median, slots, most)
+	}
+}
+
+// TestTakeOverWaits accepts a take-over whose copies cease to be complete before it
+// has begun: it comes about when they are again.
+func TestTakeOverWaits(t *testing.T) {
+	simulate(t, 20, func(seed uint64) *world {
+		w := newWorld(seed, 3)
+		w.settle(10 * time.Second)
+		n := w.nodes[w.rng.IntN(3)]
+		slots := w.raft.last().ReplicaOf(n.id)
+		n.plane.behind = true
+		w.run(w.now + w.between(0, 20*ms))
+		n.request(control.OpTakeover, n.id)
+		w.run(w.now + w.between(time.Second, 5*time.Second))
+		n.plane.behind = false
+		for asked := w.now; w.failure == "" && len(slots.Subtract(w.raft.last().PrimaryOf(n.id))) > 0; {
+			w.run(w.now + 10*ms)
+			if w.now-asked > 5*time.Second {
+				w.failf("node %d was to be primary of %v", n.index, slots)
+			}
+		}
+		return w
+	}, nil)
 }

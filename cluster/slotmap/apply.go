@@ -400,17 +400,21 @@ func (i *InSync) apply(e *edit) string {
 }
 
 func (b *BeginMove) apply(e *edit) string {
-	if e.Node(b.To) == nil {
+	n := e.Node(b.To)
+	switch {
+	case n == nil:
 		return "the target is no member"
+	case b.Boot != 0 && b.Boot != n.Boot:
+		return "the target has another process"
 	}
 	move := &Move{Target: b.To, Token: e.nextToken}
 	e.each(b.Slots, func(r Range, a *Assignment) *Assignment {
-		if a.Primary != b.From || a.Move != nil || !a.IsInSync(b.To) {
+		if a.Primary != b.From || a.Move != nil || !a.IsInSync(b.To) && (b.Boot == 0 || !a.HasReplica(b.To)) {
 			return a
 		}
 		e.slots = append(e.slots, r)
 		moving := *a
-		moving.Move = move
+		moving.Move, moving.InSync = move, with(a.InSync, b.To)
 		return &moving
 	})
 	if len(e.slots) == 0 {

@@ -139,6 +139,9 @@ type BeginMove struct {
 	Slots Ranges `json:"slots"`
 	From  NodeID `json:"from"`
 	To    NodeID `json:"to"`
+	// Boot, if not 0, says that this process of To has complete copies of Slots: the
+	// entry is InSync for them as well.
+	Boot uint64 `json:"boot,omitempty"`
 }
 
 // CommitMove makes the target of the move with that token the primary; the old

@@ -246,7 +246,10 @@ func (p *plane) open(primary slotmap.NodeID) (*link, error) {
 			p.status.changed.Store(true)
 			p.node.cluster.LinkBroken(primary)
 		},
-		OnCaughtUp: func(uint16) { p.status.changed.Store(true) },
+		OnCaughtUp: func(uint16) {
+			p.status.changed.Store(true)
+			p.node.cluster.CopiesChanged()
+		},
 		OnLoss: func(l replication.Loss) {
 			p.lost.add(l)
 			p.node.cluster.EffectsLost(l.Slot, l.Effects)
