@@ -126,11 +126,15 @@ func hmget(c *Ctx) {
 	}
 	c.W.Array(len(c.Args) - 2)
 	missing := false
-	for _, field := range c.Args[2:] {
+	for i, field := range c.Args[2:] {
+		if i%store.ExpectMost == 0 {
+			h.Expect(c.Args[2+i:])
+		}
 		missing = !c.replyField(&h, field) || missing
 	}
 	if missing {
 		h.Expire(c.Args[2:])
+	}
 	}
 }
 
@@ -210,7 +214,10 @@ func hdel(c *Ctx) {
 	}
 	n := int64(0)
 	var changes fieldChanges
-	for _, field := range c.Args[2:] {
+	for i, field := range c.Args[2:] {
+		if i%store.ExpectMost == 0 {
+			h.Expect(c.Args[2+i:])
+		}
 		found, stored, err := h.Delete(field)
 		if err != nil {
 			changes.log(c, &h, 0)
