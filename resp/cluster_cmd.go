@@ -183,6 +183,8 @@ func clusterErrorText(err error) string {
 		return errReplicateReplica
 	case errors.Is(err, cluster.ErrNotEmpty):
 		return errReplicateNotEmpty
+	case errors.Is(err, cluster.ErrPrimaryOfKeys):
+		return errResetKeys
 	case errors.Is(err, cluster.ErrForgetSelf):
 		return errForgetSelf
 	case errors.Is(err, cluster.ErrNotReplica):
