@@ -3,9 +3,11 @@ package cluster
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"respkv/cluster/shared"
+	"respkv/cluster/slotmap"
 )
 
 // CLUSTER RESET. A Node is a member of one cluster at most; what goes on in the
@@ -33,15 +35,16 @@ func (n *Node) Depart(ctx context.Context) error {
 	return n.leave(ctx)
 }
 
-// holdToken is no move's: those count up from 1.
-const holdToken = 0
-
 // Hold closes the gates of all slots that this node is primary of: whoever writes
 // waits. Release opens them again.
 func (n *Node) Hold(ctx context.Context) (release func(), err error) {
-	slots := n.Map().PrimaryOf(n.id)
-	n.router.pause(holdToken, slots)
-	release = func() { n.router.resume(holdToken) }
+	return n.hold(ctx, n.Map().PrimaryOf(n.id))
+}
+
+func (n *Node) hold(ctx context.Context, slots slotmap.Ranges) (release func(), err error) {
+	token := rand.Uint64() | 1<<63 // no move's: those count up from 1
+	n.router.pause(token, slots)
+	release = func() { n.router.resume(token) }
 	if _, err = n.plane.Pause(ctx, slots); err != nil {
 		release()
 		return nil, err

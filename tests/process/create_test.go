@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"respkv/cluster/hashslot"
 	"respkv/tests/process/harness"
 )
 
@@ -201,7 +202,25 @@ func TestMadeByHand(t *testing.T) {
 	do(a, "ERR To set a master the node must be empty and without assigned slots.", "REPLICATE", b.ID())
 	do(c.Nodes[3], "ERR I can only replicate a master, not a replica.", "REPLICATE", r.ID())
 	do(a, "ERR Slot 5 is already busy", "ADDSLOTS", 5)
+	// A slot is given up and taken back; one with keys is not given up.
+	do(a, "OK", "DELSLOTS", 5)
+	do(a, "ERR Slot 5 is already unassigned", "DELSLOTS", 5)
+	do(a, "ERR another node has the slot, and gives it up only itself", "DELSLOTSRANGE", 6, 8000)
+	slots[a.ID()] = "0-4 6-7999"
+	waitRoles(t, c, slots, follows)
+	if err := b.Client().Get(ctx, "any").Err(); err == nil || !strings.HasPrefix(err.Error(), "CLUSTERDOWN") {
+		t.Fatalf("with a slot that nobody has: %v", err)
+	}
+	do(a, "OK", "ADDSLOTS", 5)
+	slots[a.ID()] = "0-7999"
+	waitRoles(t, c, slots, follows)
+	c.WaitServing(harness.FormLimit)
 	load(t, c.Client(nil))
+	holder, slot := a, hashslot.Slot([]byte("loaded:0"))
+	if slot >= 8000 {
+		holder = b
+	}
+	do(holder, "ERR the slot has keys, which would be lost", "DELSLOTS", slot)
 
 	// The fourth node has been given nothing, and gets nothing by itself.
 	added := harness.NewNode(t, "--cluster.enabled=true", patient)
