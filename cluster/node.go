@@ -132,7 +132,7 @@ func New(opts Options) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.router = newRouter(id, boot, &cfg)
 	n.replicaMaxLag.Store(cfg.ReplicaMaxLag.Milliseconds())
-	n.pub = newPublisher(cfg.NodeTimeout, func(ctx context.Context, to slotmap.NodeID) (net.Conn, error) {
+	n.pub = newPublisher(publishSource{node: id, boot: boot}, cfg.NodeTimeout, func(ctx context.Context, to slotmap.NodeID) (net.Conn, error) {
 		return n.dial(ctx, to, mux.Publish)
 	})
 	n.counters.Store(&Counters{})

@@ -20,10 +20,11 @@ import (
 // published on to one that may have subscribers. Integers are big endian:
 //
 //	size     u32   of what follows
-//	kind     u8    publishChannel or publishShard
+//	kind     u8    publishHello, publishChannel or publishShard
 //	channel  u32   its length, then its bytes
 //	text           the rest
 //
+// The first one is a hello: who sends (publishorder.go), in place of a channel.
 // Nothing is acknowledged: pub/sub promises no delivery.
 const (
 	publishHeader = 4 + 1 + 4
@@ -31,6 +32,7 @@ const (
 	// Kinds. Append only: they go over the wire.
 	publishChannel = 1
 	publishShard   = 2
+	publishHello   = 3
 
 	// publishQueue bounds the bytes that wait for one peer; past it the oldest
 	// messages are dropped, and a larger message is not sent at all. It is
@@ -48,6 +50,7 @@ var errPublishFrame = errors.New("cluster: malformed pub/sub message")
 
 // publisher sends messages to other nodes over one connection each.
 type publisher struct {
+	self    publishSource // of the newest connection
 	dial    func(ctx context.Context, to slotmap.NodeID) (net.Conn, error)
 	timeout time.Duration // of one write
 
@@ -56,7 +59,7 @@ type publisher struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	mu     sync.Mutex // guards peers; held for no I/O. Before a queue's own
+	mu     sync.Mutex // guards peers and self; held for no I/O. Before a queue's own
 	peers  map[slotmap.NodeID]*publishPeer
 }
 
@@ -68,8 +71,8 @@ type publishPeer struct {
 	wake   chan struct{} // capacity 1: there are frames
 }
 
-func newPublisher(timeout time.Duration, dial func(ctx context.Context, to slotmap.NodeID) (net.Conn, error)) *publisher {
-	p := &publisher{dial: dial, timeout: timeout, peers: map[slotmap.NodeID]*publishPeer{}}
+func newPublisher(self publishSource, timeout time.Duration, dial func(ctx context.Context, to slotmap.NodeID) (net.Conn, error)) *publisher {
+	p := &publisher{self: self, dial: dial, timeout: timeout, peers: map[slotmap.NodeID]*publishPeer{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -209,7 +212,21 @@ func (p *publisher) retire(to slotmap.NodeID, peer *publishPeer) bool {
 func (p *publisher) connect(to slotmap.NodeID) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
 	defer cancel()
-	return p.dial(ctx, to)
+	conn, err := p.dial(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	p.self.connection++
+	hello := p.self.frame()
+	p.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	if _, err := conn.Write(hello); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // write sends what is queued. A peer that takes a chunk in time may be slow.
@@ -249,38 +266,44 @@ func (p *publisher) close() {
 	p.wg.Wait()
 }
 
-// readPublished reads the messages of one connection until it ends. Memory grows
-// with what arrives, not with what is announced.
-func readPublished(conn io.Reader, deliver func(shard bool, channel, text []byte)) error {
-	r := bufio.NewReader(conn)
-	var data []byte
-	for {
-		var head [4]byte
-		if _, err := io.ReadFull(r, head[:]); err != nil {
-			return err
-		}
-		size := int(binary.BigEndian.Uint32(head[:]))
-		if size < 5 || size > publishQueue {
-			return fmt.Errorf("%w: %d bytes", errPublishFrame, size)
-		}
-		data = data[:0]
-		for len(data) < size {
-			have := len(data)
-			step := min(size-have, max(have, 64<<10))
-			data = append(data, make([]byte, step)...)
-			if _, err := io.ReadFull(r, data[have:]); err != nil {
-				return err
-			}
-		}
-		kind, length, rest := data[0], binary.BigEndian.Uint32(data[1:]), data[5:]
-		if kind != publishChannel && kind != publishShard || uint64(length) > uint64(len(rest)) {
-			return fmt.Errorf("%w: kind %d, channel of %d bytes", errPublishFrame, kind, length)
-		}
-		deliver(kind == publishShard, rest[:length:length], rest[length:])
-		if cap(data) > 1<<20 {
-			data = nil // one large message is not kept for ever
+// publishReader reads the messages of one connection. Memory grows with what
+// arrives, not with what is announced.
+type publishReader struct {
+	r    *bufio.Reader
+	data []byte
+}
+
+func newPublishReader(conn io.Reader) *publishReader {
+	return &publishReader{r: bufio.NewReader(conn)}
+}
+
+// next returns one message; its bytes are valid until the next call.
+func (p *publishReader) next() (kind byte, channel, text []byte, err error) {
+	if cap(p.data) > 1<<20 {
+		p.data = nil // one large message is not kept for ever
+	}
+	var head [4]byte
+	if _, err := io.ReadFull(p.r, head[:]); err != nil {
+		return 0, nil, nil, err
+	}
+	size := int(binary.BigEndian.Uint32(head[:]))
+	if size < 5 || size > publishQueue {
+		return 0, nil, nil, fmt.Errorf("%w: %d bytes", errPublishFrame, size)
+	}
+	p.data = p.data[:0]
+	for len(p.data) < size {
+		have := len(p.data)
+		step := min(size-have, max(have, 64<<10))
+		p.data = append(p.data, make([]byte, step)...)
+		if _, err := io.ReadFull(p.r, p.data[have:]); err != nil {
+			return 0, nil, nil, err
 		}
 	}
+	kind, length, rest := p.data[0], binary.BigEndian.Uint32(p.data[1:]), p.data[5:]
+	if kind < publishChannel || kind > publishHello || uint64(length) > uint64(len(rest)) {
+		return 0, nil, nil, fmt.Errorf("%w: kind %d, channel of %d bytes", errPublishFrame, kind, length)
+	}
+	return kind, rest[:length:length], rest[length:], nil
 }
 
 // Publish sends a pub/sub message to all other nodes. It never waits: what a
@@ -320,11 +343,12 @@ func (n *Node) PublishDropped() uint64 { return n.pub.dropped.Load() }
 
 // HandlePublished has deliver called for each message published on another node;
 // shard says that its channel is a shard channel. The bytes are only valid during
-// the call. It is called from one goroutine per node.
+// the call. It is called from one goroutine per node at a time.
 func (n *Node) HandlePublished(deliver func(shard bool, channel, text []byte)) {
+	order := newPublishOrder(func(id slotmap.NodeID) bool { return n.router.current.Load().m.Node(id) != nil })
 	n.mux.Handle(mux.Publish, func(conn net.Conn) {
 		defer func() { _ = conn.Close() }()
-		if err := readPublished(conn, deliver); err != nil && !errors.Is(err, io.EOF) && n.ctx.Err() == nil {
+		if err := order.read(conn, deliver); err != nil && !errors.Is(err, io.EOF) && n.ctx.Err() == nil {
 			n.log.Debug("a pub/sub connection ended", "peer", conn.RemoteAddr(), "error", err)
 		}
 	})

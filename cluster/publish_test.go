@@ -20,10 +20,21 @@ type published struct {
 }
 
 func readAll(r io.Reader) (got []published, err error) {
-	err = readPublished(r, func(shard bool, channel, text []byte) {
-		got = append(got, published{shard, string(channel), string(text)})
-	})
-	return got, err
+	reader := newPublishReader(r)
+	for {
+		kind, channel, text, err := reader.next()
+		if err != nil {
+			return got, err
+		}
+		got = append(got, published{kind == publishShard, string(channel), string(text)})
+	}
+}
+
+// testSource is a process that publishes, testOrder a node that takes what it sends.
+var testSource = publishSource{node: slotmap.NodeID(strings.Repeat("a", slotmap.NodeIDLen)), boot: 1}
+
+func testOrder() *publishOrder {
+	return newPublishOrder(func(id slotmap.NodeID) bool { return id == testSource.node })
 }
 
 func TestPublishFrames(t *testing.T) {
@@ -44,7 +55,7 @@ func TestPublishFrames(t *testing.T) {
 	for name, bad := range map[string]string{
 		"too long":       "\xff\xff\xff\xff\x01",
 		"too short":      "\x00\x00\x00\x04\x01\x00\x00\x00",
-		"unknown kind":   "\x00\x00\x00\x05\x03\x00\x00\x00\x00",
+		"unknown kind":   "\x00\x00\x00\x05\x04\x00\x00\x00\x00",
 		"channel beyond": "\x00\x00\x00\x06\x01\x00\x00\x00\x02a",
 	} {
 		if got, err := readAll(strings.NewReader(bad)); !errors.Is(err, errPublishFrame) || len(got) > 0 {
@@ -58,7 +69,7 @@ func TestPublishFrames(t *testing.T) {
 func TestPublisherNeverWaits(t *testing.T) {
 	conns := make(chan net.Conn)
 	up := make(chan struct{})
-	p := newPublisher(20*time.Second, func(ctx context.Context, _ slotmap.NodeID) (net.Conn, error) {
+	p := newPublisher(testSource, 20*time.Second, func(ctx context.Context, _ slotmap.NodeID) (net.Conn, error) {
 		select {
 		case <-up:
 		default:
@@ -90,7 +101,8 @@ func TestPublisherNeverWaits(t *testing.T) {
 	conn := <-conns
 	next := dropped
 	done := make(chan struct{})
-	_ = readPublished(conn, func(_ bool, channel, _ []byte) {
+	order := testOrder()
+	_ = order.read(conn, func(_ bool, channel, _ []byte) {
 		if string(channel) != fmt.Sprint(next) {
 			t.Errorf("message %s, want %d", channel, next)
 		}
@@ -119,7 +131,7 @@ func TestPublisherNeverWaits(t *testing.T) {
 	conn = <-conns
 	defer conn.Close()
 	got := make(chan bool, 1)
-	go readPublished(conn, func(shard bool, _, _ []byte) {
+	go order.read(conn, func(shard bool, _, _ []byte) {
 		select {
 		case got <- shard:
 		default:
@@ -127,5 +139,90 @@ func TestPublisherNeverWaits(t *testing.T) {
 	})
 	if !<-got {
 		t.Error("not a shard channel")
+	}
+}
+
+// TestPublishOrder: what was sent on a connection whose sender has made another one
+// is not delivered after what came on that, in whatever order the two arrive.
+func TestPublishOrder(t *testing.T) {
+	order := testOrder()
+	got := make(chan string, 10)
+	type end struct {
+		net.Conn
+		ended chan error
+	}
+	connect := func(number uint64) end {
+		here, there := net.Pipe()
+		t.Cleanup(func() { here.Close() })
+		e := end{here, make(chan error, 1)}
+		go func() {
+			e.ended <- order.read(there, func(_ bool, channel, _ []byte) { got <- string(channel) })
+			there.Close()
+		}()
+		from := testSource
+		from.connection = number
+		_, _ = e.Write(from.frame())
+		return e
+	}
+	publish := func(e end, text string) error {
+		_, err := e.Write(publishFrame(publishChannel, []byte(text), nil))
+		return err
+	}
+	expect := func(want string) {
+		t.Helper()
+		if text := <-got; text != want {
+			t.Fatalf("%s was delivered, want %s", text, want)
+		}
+	}
+	refused := func(e end, when string) {
+		t.Helper()
+		_ = publish(e, "stale")
+		if err := <-e.ended; err == nil {
+			t.Errorf("%s: a stale connection ended without an error", when)
+		}
+		select {
+		case text := <-got:
+			t.Fatalf("%s: %s was delivered", when, text)
+		default:
+		}
+	}
+	first := connect(1)
+	if err := publish(first, "one"); err != nil {
+		t.Fatal(err)
+	}
+	expect("one")
+	second := connect(3)
+	if err := publish(second, "two"); err != nil {
+		t.Fatal(err)
+	}
+	expect("two")
+	refused(first, "the one before")
+	refused(connect(2), "an older one that arrives late")
+	second.Close()
+	<-second.ended
+	refused(connect(2), "an older one after the newest has ended")
+	third := connect(4)
+	if err := publish(third, "three"); err != nil {
+		t.Fatal(err)
+	}
+	expect("three")
+
+	// Strangers are forgotten with their connections.
+	here, there := net.Pipe()
+	stranger := publishSource{node: slotmap.NodeID(strings.Repeat("b", slotmap.NodeIDLen)), boot: 1, connection: 1}
+	ended := make(chan error, 1)
+	go func() { ended <- order.read(there, func(bool, []byte, []byte) {}) }()
+	if _, err := here.Write(stranger.frame()); err != nil {
+		t.Fatal(err)
+	}
+	here.Close()
+	<-ended
+	order.mu.Lock()
+	defer order.mu.Unlock()
+	if len(order.newest) != 1 {
+		t.Errorf("%d senders are remembered, want the member only", len(order.newest))
+	}
+	if order.newest[testSource.node].from.connection != 4 {
+		t.Error("the member's newest connection is another one")
 	}
 }

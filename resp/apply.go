@@ -104,7 +104,7 @@ func (d *Dispatcher) apply(b *batch, slot uint16, db int, args [][]byte, alone b
 	if alone && d.inSteps(c, pos, shards) {
 		c.absent = c.absent[:0] // see runMulti
 	} else {
-		c.mayPause = alone && !e.steps
+		c.mayPause, c.held = alone && !e.steps, shards
 		e.handler(c)
 		if c.putOff {
 			reply.Truncate(0)

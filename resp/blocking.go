@@ -375,10 +375,6 @@ func (d *Dispatcher) settle(c *Ctx) {
 
 func (d *Dispatcher) resumeServed(s *servedClient) {
 	s.w.forget()
-	if len(s.reply) > 0 && s.reply[0] == '-' {
-		d.stats.countError(s.reply[1:])
-		s.w.call.entry.stats.failed.Add(1)
-	}
 	if s.durable.replicas == 0 || s.w.muted {
 		s.w.resumeWith(s.reply, s.trailer)
 		return
@@ -440,6 +436,7 @@ func (d *Dispatcher) redirectBlocked() {
 	for shard := range r.shards {
 		for _, s := range d.claimMoved(shard) {
 			s.w.forget()
+			d.stats.countError(s.reply[1:])
 			s.w.resume(s.reply)
 		}
 	}

@@ -11,7 +11,9 @@ import (
 
 // lose is the reply to a waiter, claimed, whose key is gone.
 func (w *waiter) lose() servedClient {
-	return servedClient{w: w, reply: []byte("-" + w.lost + "\r\n")}
+	s := servedClient{w: w, reply: []byte("-" + w.lost + "\r\n")}
+	w.call.answered(0, s.reply)
+	return s
 }
 
 // abandon tells those who wait for a key that was removed. The lock of its shard is

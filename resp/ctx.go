@@ -36,6 +36,9 @@ type Ctx struct {
 	inExec   bool      // run by EXEC
 	mayPause bool      // the handler may put its work off (steps.go)
 	putOff   bool      // it has, and did nothing
+	manyKeys bool      // so that none of its keys is watched from the beginning
+	step     *stepper  // runs the handler in steps, or nil
+	held     shardSet  // locked while the handler may put its work off
 	ahead    int       // bytes of the reply that are known to follow; 0 if not, or room was made
 	ran      bool      // the handler was called: the command was not refused before
 	waits    bool      // it left its client parked, and is not done

@@ -438,14 +438,13 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 	}
 	defer d.settle(c)
 	defer d.store.UnlockShard(shard)
-	c.mayPause = true
+	c.mayPause, c.held = true, shardSet{}
+	c.held.add(shard)
 	d.invoke(c)
 	c.mayPause = false
 	d.logEffects(c)
 	if len(c.ready) > 0 {
-		var held shardSet
-		held.add(shard)
-		d.serveReady(c, &held)
+		d.serveReady(c, &c.held)
 	}
 }
 
@@ -493,7 +492,7 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 	if d.inSteps(c, pos, shards) {
 		c.absent = c.absent[:0] // in the pauses others may have made them
 	} else {
-		c.mayPause = !c.entry.steps
+		c.mayPause, c.held = !c.entry.steps, shards
 		d.invoke(c)
 		c.mayPause = false
 	}

@@ -16,17 +16,23 @@ const errLossBudget = "NOREPLICAS The replicas of this slot are too far behind."
 // durableWrite is a write whose reply waits for replicas.
 type durableWrite struct {
 	mark       Mark
-	replicas   int // that must hold it
-	start, end int // of its reply in the writer
+	others     []Mark // of the other slots that a script wrote to
+	replicas   int    // that must hold it
+	start, end int    // of its reply in the writer
 }
 
-// noteDurable is called after a write, under its shard's lock.
-func (d *Dispatcher) noteDurable(c *Ctx) {
+// noteDurable is called after a write, under its shard's lock, or those of scripts that wrote to
+// others, too.
+func (d *Dispatcher) noteDurable(c *Ctx, others ...uint16) {
 	if c.inExec {
 		return // EXEC does, for all
 	}
 	if n := d.repl.Durable(c.slot); n > 0 {
 		c.pending = durableWrite{mark: d.repl.Mark(c.slot), replicas: n}
+		for _, slot := range others {
+			c.pending.others = append(c.pending.others, d.repl.Mark(slot))
+			c.pending.replicas = max(c.pending.replicas, d.repl.Durable(slot))
+		}
 	}
 }
 
@@ -37,10 +43,10 @@ func (d *Dispatcher) noteDurable(c *Ctx) {
 func (d *Dispatcher) awaitDurable(c *Ctx) {
 	d.broadcastPending(c)
 	writes := c.durable
-	marks := make([]Mark, len(writes))
+	marks := make([]Mark, 0, len(writes))
 	need := 0
-	for i, w := range writes {
-		marks[i] = w.mark
+	for _, w := range writes {
+		marks = append(append(marks, w.mark), w.others...)
 		need = max(need, w.replicas)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.config.Config().Replication.AckTimeout)
@@ -52,9 +58,9 @@ func (d *Dispatcher) awaitDurable(c *Ctx) {
 	base := writes[0].start
 	c.W.Truncate(base)
 	at := base
-	for i, w := range writes {
+	for _, w := range writes {
 		c.W.Raw(replies[at-base : w.start-base])
-		if d.repl.WaitAcked(ctx, marks[i:i+1], w.replicas) >= w.replicas {
+		if d.repl.WaitAcked(ctx, append([]Mark{w.mark}, w.others...), w.replicas) >= w.replicas {
 			c.W.Raw(replies[w.start-base : w.end-base])
 		} else {
 			c.W.Error(errNotDurable)

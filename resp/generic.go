@@ -25,41 +25,34 @@ func init() {
 // afterwards.
 func remove(c *Ctx, lazily bool) {
 	n := 0
-	for i := 1; i < len(c.Args); i++ {
-		if k := c.Key(i); lazily && c.Tx.Unlink(k) || !lazily && c.Tx.Delete(k) {
-			c.Notify(NotifyGeneric, "del", c.Args[i])
+	c.eachKey(1, 1, func(_ int, k store.Key) bool {
+		if lazily && c.Tx.Unlink(k) || !lazily && c.Tx.Delete(k) {
+			c.Notify(NotifyGeneric, "del", k.Name)
 			n++
 		}
-	}
+		return true
+	})
 	c.Dirty(n)
 	c.W.Int(int64(n))
 }
 
 // exists counts a key as often as it is named.
-func exists(c *Ctx) {
-	n := int64(0)
-	for i := 1; i < len(c.Args); i++ {
-		k := c.Key(i)
-		found := c.Tx.Exists(k)
-		c.Looked(k, found)
-		if found {
-			n++
-		}
-	}
-	c.W.Int(n)
-}
+func exists(c *Ctx) { c.countKeys((*store.Tx).Exists) }
 
-func touch(c *Ctx) {
+func touch(c *Ctx) { c.countKeys((*store.Tx).Touch) }
+
+// countKeys replies with the number of keys for which there is one.
+func (c *Ctx) countKeys(there func(tx *store.Tx, k store.Key) bool) {
 	n := int64(0)
-	for i := 1; i < len(c.Args); i++ {
-		k := c.Key(i)
-		found := c.Tx.Touch(k)
+	if c.readKeys(func(k store.Key) {
+		found := there(&c.Tx, k)
 		c.Looked(k, found)
 		if found {
 			n++
 		}
+	}) {
+		c.W.Int(n)
 	}
-	c.W.Int(n)
 }
 
 func typeOf(c *Ctx) {

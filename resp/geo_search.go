@@ -2,8 +2,9 @@ package resp
 
 import (
 	"cmp"
-	"slices"
+	"iter"
 
+	"respkv/internal/chunks"
 	"respkv/internal/geo"
 	"respkv/internal/persistence"
 	"respkv/store"
@@ -211,6 +212,7 @@ type found struct {
 	score    float64
 	place    geo.Point
 	distance float64 // in metres
+	at       int     // in the order in which they were found
 }
 
 func geoSearch(c *Ctx, g geoCommand) {
@@ -222,38 +224,46 @@ func geoSearch(c *Ctx, g geoCommand) {
 	if !o.parse(c) {
 		return
 	}
-	var places []found
+	var places chunks.List[found]
 	st := c.pauses()
 	if z.Exists() {
-		places = o.search(&st)
+		o.search(&places, &st)
 	}
 	if st.stopped {
 		c.StoreError(store.ErrChanged)
 		return
 	}
+	n := places.Len()
+	if o.count > 0 {
+		n = int(min(o.count, int64(n)))
+	}
 	if o.target > 0 {
-		o.store(c, places)
+		o.store(c, n, o.sorted(&places, &st), &st)
 		return
 	}
-	c.W.Array(len(places))
-	for i := range places {
-		o.reply(c, &places[i])
+	c.W.Array(n)
+	for p := range o.sorted(&places, &st) {
+		if n--; n < 0 {
+			return
+		}
+		o.reply(c, p)
 		if !st.replied() {
 			return
 		}
 	}
 }
 
-// search returns the places in the shape, in the order asked for, in steps.
-func (o *geoOptions) search(st *pauses) (places []found) {
+// search adds the places in the shape, in steps.
+func (o *geoOptions) search(places *chunks.List[found], st *pauses) {
+	var members chunks.Texts
 	for _, area := range o.shape.Areas() {
 		r := store.ZRange{Min: float64(area.Low), Max: float64(area.High), MaxOpen: true}
 		enough := false
 		o.z.Range(&r, false, 0, func(member []byte, score float64) bool {
 			p := geo.Place(score)
 			if distance, in := o.shape.Distance(p); in {
-				places = append(places, found{append([]byte(nil), member...), score, p, distance})
-				enough = o.any && int64(len(places)) >= o.count
+				places.Add(found{members.Keep(member), score, p, distance, places.Len()})
+				enough = o.any && int64(places.Len()) >= o.count
 			}
 			return st.next() && !enough
 		})
@@ -261,23 +271,21 @@ func (o *geoOptions) search(st *pauses) (places []found) {
 			break
 		}
 	}
+}
+
+// sorted are the places in the order asked for, in steps.
+func (o *geoOptions) sorted(places *chunks.List[found], st *pauses) iter.Seq[*found] {
 	// The nearest ones, where an order makes a difference.
 	order := o.order
 	if order == 0 && o.count > 0 && !o.any {
 		order = 1
 	}
-	if order != 0 {
-		slices.SortStableFunc(places, func(a, b found) int {
-			if !st.next() {
-				return 0 // to the end, quickly
-			}
-			return order * cmp.Compare(a.distance, b.distance)
-		})
+	if order == 0 {
+		return places.All()
 	}
-	if o.count > 0 && int64(len(places)) > o.count {
-		places = places[:o.count]
-	}
-	return places
+	return places.Sorted(func(a, b found) int {
+		return cmp.Or(order*cmp.Compare(a.distance, b.distance), cmp.Compare(a.at, b.at))
+	}, st.next)
 }
 
 func (o *geoOptions) reply(c *Ctx, p *found) {
@@ -305,24 +313,32 @@ func (o *geoOptions) reply(c *Ctx, p *found) {
 // geoBatch is up to how many members are replicated as such.
 const geoBatch = 1024
 
-// store makes a sorted set of the places, in steps. What is replicated are its members,
+// store makes a sorted set of the first n places, in steps. What is replicated are its members,
 // many of them as a payload, which replicas take in steps, too: another machine may
 // compute distances that differ in the last bit.
-func (o *geoOptions) store(c *Ctx, places []found) {
+func (o *geoOptions) store(c *Ctx, n int, places iter.Seq[*found], st *pauses) {
 	k := c.Key(o.target)
-	r := c.Tx.NewZSetResult(k)
+	r := c.Tx.NewZSetResult(k, false)
 	add, effect := r.Add, func() error { return nil }
 	if c.logged() {
-		add, effect = o.storeLogged(c, k, r, len(places))
+		add, effect = o.storeLogged(c, k, r, n)
 	}
-	err := r.Expect(len(places))
-	for i := 0; i < len(places) && err == nil; i++ {
-		p := &places[i]
+	err, left := r.Expect(n), n
+	for p := range places {
+		if left--; left < 0 || err != nil {
+			break
+		}
 		score := p.score
 		if o.distances {
 			score = geo.ExactDistance(o.shape.Center, p.place) / o.metres
 		}
 		err = add(p.member, score)
+	}
+	if st.stopped {
+		err = store.ErrChanged
+	}
+	if err == nil {
+		err = r.Order()
 	}
 	if err == nil {
 		err = effect()
@@ -338,16 +354,16 @@ func (o *geoOptions) store(c *Ctx, places []found) {
 		c.StoreError(err)
 		return
 	}
-	c.W.Int(int64(len(places)))
+	c.W.Int(int64(n))
 	if !changed {
 		return
 	}
-	c.Dirty(max(1, len(places)))
+	c.Dirty(max(1, n))
 	event := "georadiusstore"
 	if o.isSearch() {
 		event = "geosearchstore"
 	}
-	c.NotifyStored(NotifyZSet, event, k, len(places), fresh)
+	c.NotifyStored(NotifyZSet, event, k, n, fresh)
 }
 
 // storeLogged returns what to call for each of n members that are stored, and then to

@@ -6,6 +6,7 @@ import (
 
 	"respkv/cluster"
 	"respkv/internal/threads"
+	"respkv/resp/proto"
 	"respkv/store"
 )
 
@@ -20,14 +21,36 @@ func init() {
 // lock at a time, some 100 µs.
 const flushStep = 512
 
-func flushDB(c *Ctx) { flush(c, c.Tx.DB, c.Tx.DB+1) }
+func flushDB(c *Ctx) {
+	if flush(c, c.Tx.DB, c.Tx.DB+1) {
+		c.W.OK()
+	}
+}
 
-func flushAll(c *Ctx) { flush(c, 0, c.d.store.Databases()) }
+// flushAll is FLUSHALL. Where there are save points the file is written anew at
+// once: a node that is started with it again is not to have the keys back.
+func flushAll(c *Ctx) {
+	if !flush(c, 0, c.d.store.Databases()) {
+		return
+	}
+	switch d := c.d; {
+	case len(d.config.Config().Persistence.Save) == 0:
+		c.W.OK()
+	case c.DenyBlocking():
+		d.saver.schedule()
+		c.W.OK()
+	default:
+		c.background(0, nil, func(_ context.Context, w *proto.Writer) {
+			_ = d.saveInForeground() // noted and logged there
+			w.OK()
+		})
+	}
+}
 
 // flush removes all keys of the databases from first up to before end. The keys
-// are gone when it replies; their memory is free then too (SYNC), or soon after
-// (ASYNC).
-func flush(c *Ctx, first, end int) {
+// are gone then; their memory is free, too (SYNC), or soon after (ASYNC). Not ok: it
+// replied with the error.
+func flush(c *Ctx, first, end int) (ok bool) {
 	async := c.d.config.Config().Store.LazyFreeLazyUserFlush
 	switch {
 	case len(c.Args) == 1:
@@ -37,7 +60,7 @@ func flush(c *Ctx, first, end int) {
 		async = false
 	default:
 		c.W.Error(errSyntax)
-		return
+		return false
 	}
 	if c.clustered() {
 		f := slotFlush{c: c, first: first, end: end}
@@ -45,19 +68,17 @@ func flush(c *Ctx, first, end int) {
 		c.d.invalidateAll(c, c.Tx.AllLocked) // of what was flushed, if refused
 		if refused != "" {
 			c.W.Error(refused)
-			return
+			return false
 		}
-	} else {
-		if !c.flushEverything(first, end) {
-			return
-		}
+	} else if !c.flushEverything(first, end) {
+		return false
 	}
 	if async {
 		c.d.reclaimer.start(c.d.store)
 	} else {
 		reclaim(c.d.store, c.Tx.AllLocked, nil)
 	}
-	c.W.OK()
+	return true
 }
 
 // flushEverything takes all locks, for constant time, so that no other client

@@ -321,6 +321,9 @@ func ltrim(c *Ctx) {
 		return
 	}
 	c.Dirty(n - count)
+	if n > 0 && n == count {
+		c.d.changed(c, c.Tx.DB, c.Key(1)) // as Redis has it: any LTRIM of a list ends what watches it
+	}
 	if n > 0 {
 		c.NotifyTaken(NotifyList, "ltrim", c.Key(1), !l.Exists())
 	}

@@ -40,12 +40,7 @@ func backgroundSave(c *Ctx) {
 	case len(c.Args) > 2, len(c.Args) == 2 && !isWord(c.Args[1], "schedule"):
 		c.W.Error(errSyntax)
 	case c.DenyBlocking():
-		s := &c.d.saver
-		s.mu.Lock()
-		running := s.running != nil
-		s.scheduled = s.scheduled || !running
-		s.mu.Unlock()
-		if running {
+		if !c.d.saver.schedule() {
 			c.W.Error(errSaveRunning)
 			return
 		}

@@ -193,6 +193,17 @@ func (d *Dispatcher) backgroundSave() error {
 	return nil
 }
 
+// schedule puts a save off to the next round of the cron. False: one is under way.
+func (s *saver) schedule() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running != nil {
+		return false
+	}
+	s.scheduled = true
+	return true
+}
+
 // saveRetry is how long to wait after a save in the background failed, as in Redis.
 const saveRetry = 5 * time.Second
 

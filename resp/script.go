@@ -48,6 +48,7 @@ const (
 	errScriptReadOnly   = "Write commands are not allowed from read-only scripts."
 	errScriptNotLocal   = "Script attempted to access a non local key in a cluster node"
 	errScriptCrossSlot  = "Script attempted to access keys that do not hash to the same slot"
+	errScriptCrossing   = "-TRYAGAIN Script wants a key of another slot, whose script wants one of this"
 	errScriptDown       = "Script attempted to execute a command while the cluster is down"
 	errScriptKilled     = "Script killed by user with SCRIPT KILL..."
 	errScriptKeyHeld    = "-TRYAGAIN Script attempted to change a key that MIGRATE is moving"
@@ -105,6 +106,7 @@ func evalScript(c *Ctx) {
 	if c.script == nil { // EXEC serves those who wait, and groups what is replicated
 		c.ready = append(c.ready, run.in.ready...)
 		run.in.ready = run.in.ready[:0]
+		c.locks.logged = c.locks.logged || run.logged
 		run.endGroups()
 	}
 }

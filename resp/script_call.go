@@ -1,6 +1,8 @@
 package resp
 
 import (
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -147,7 +149,7 @@ func (run *scriptRun) reach(e *entry) (refused string) {
 	if !in.locate(pos, &shards) {
 		return errScriptNotLocal
 	}
-	if refused := run.enter(e, &shards); refused != "" {
+	if refused := run.enter(e, &shards); refused != "" || run.restart {
 		return refused
 	}
 	if refused := run.willChange(e, pos); refused != "" {
@@ -185,7 +187,7 @@ func (run *scriptRun) willChange(e *entry, pos []int) (refused string) {
 func (run *scriptRun) enter(e *entry, shards *shardSet) (refused string) {
 	d, in, locks := run.d, run.in, run.locks
 	if d.routing != nil {
-		if refused := run.enterSlot(e, in.slot); refused != "" {
+		if refused := run.enterSlot(e, in.slot); refused != "" || run.restart {
 			return refused
 		}
 	} else {
@@ -200,6 +202,7 @@ func (run *scriptRun) enter(e *entry, shards *shardSet) (refused string) {
 				run.restart = true
 				return ""
 			}
+			run.strayed = true
 			if refused := run.takeMore(shards); refused != "" {
 				return refused
 			}
@@ -217,7 +220,6 @@ func (run *scriptRun) enter(e *entry, shards *shardSet) (refused string) {
 // is busy, and this one can still be refused without harm.
 func (run *scriptRun) takeMore(shards *shardSet) (refused string) {
 	d := run.d
-	run.strayed = true
 	shards.each(func(shard int) {
 		if refused != "" || run.locks.held.has(shard) {
 			return
@@ -244,7 +246,7 @@ func (run *scriptRun) enterSlot(e *entry, slot uint16) (refused string) {
 		if !e.write || run.canWrite {
 			return ""
 		}
-	case locks.keyed && run.flags&(lua.Compat|lua.AllowCrossSlot) != lua.AllowCrossSlot:
+	case locks.keyed && slot != locks.slot && run.flags&(lua.Compat|lua.AllowCrossSlot) == 0:
 		return errScriptCrossSlot
 	default:
 		readonly := d.readsReplicas(run.c.Client)
@@ -255,13 +257,11 @@ func (run *scriptRun) enterSlot(e *entry, slot uint16) (refused string) {
 		default:
 			return errScriptDown
 		}
-		if !locks.held.has(shard) {
-			if locks.held != (shardSet{}) && !locks.exclusive {
-				return errScriptCrossSlot
-			}
-			if busy := run.take(shard); busy != nil {
-				return "-" + busy.busyText()
-			}
+		if e.write && d.repl != nil && !d.repl.WithinLossBudget(slot) {
+			return "-" + errLossBudget
+		}
+		if refused := run.cross(shard); refused != "" || run.restart {
+			return refused
 		}
 	}
 	// What waits for the end of a handoff would wait for this script.
@@ -277,10 +277,41 @@ func (run *scriptRun) enterSlot(e *entry, slot uint16) (refused string) {
 		locks.keyed, locks.slot, locks.replica = true, slot, !a.Owner
 		run.c.slot = slot
 	}
-	if slot == locks.slot {
+	switch {
+	case slot == locks.slot:
 		run.canWrite = run.canWrite || e.write
+	case e.write && !slices.Contains(locks.others, slot):
+		locks.others = append(locks.others, slot)
 	}
 	return ""
+}
+
+// crossingWait is how long a script that has written waits for its turn to take other locks.
+const crossingWait = 5 * time.Millisecond
+
+// cross takes the lock of a shard for a script in a cluster. The first one it may wait for;
+// for others it has to be alone. A script that may have keys of several slots, and whose text does
+// not say that it has (lua.Compat), begins again for that if it can, and is alone from its start the next time.
+func (run *scriptRun) cross(shard int) (refused string) {
+	locks := run.locks
+	if locks.held.has(shard) {
+		return ""
+	}
+	if locks.held != (shardSet{}) {
+		run.strayed = true
+		if !locks.exclusive && !run.acted {
+			run.restart = true
+			return ""
+		}
+		for start := time.Now(); !run.goAlone(); runtime.Gosched() {
+			if time.Since(start) > crossingWait {
+				return errScriptCrossing
+			}
+		}
+	}
+	var shards shardSet
+	shards.add(shard)
+	return run.takeMore(&shards)
 }
 
 // group makes the effects of a slot one unit, from its first write on.

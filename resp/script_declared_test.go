@@ -87,3 +87,66 @@ func TestDeclaredScriptWritesBesideOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestDeclaredFunctions: which functions are known to touch declared keys only. The one that
+// is looked at is f.
+func TestDeclaredFunctions(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	for _, c := range []struct {
+		library string
+		want    bool
+	}{
+		{"redis.register_function('f', function(keys, args) return redis.call('get', keys[1]) end)", true},
+		{"local function f(keys, args) local k = keys[1] redis.call('hset', k, 't', redis.call('time')[1]) return redis.call('hset', k, unpack(args)) end redis.register_function('f', f)", true},
+		{"local f = function(keys) for _, k in ipairs(keys) do redis.call('incr', k) end return #keys end redis.register_function{function_name='f', callback=f, flags={'allow-oom'}}", true},
+		{"redis.register_function{function_name='f', callback=function(k, a) return redis.call('set', k[1], a[1]) end, description='x'}", true},
+		{"local function g(n) return n + redis.call('time')[1] end redis.register_function('f', function(keys) local call = redis.call return g(call('incr', keys[1])) end)", true},
+		{"local n = 0 redis.register_function('f', function(keys) n = n + 1 return redis.call('incrby', keys[1], n) end)", true},
+		{"redis.register_function('f', function(keys) local ks = keys return redis.call('get', ks[2]) end) redis.register_function('g', function() return redis.call('get', 'k') end)", true},
+		{"local function f(keys) return redis.call('get', keys[1]) end redis.register_function('f', f) redis.register_function('g', f)", true},
+
+		{"local function f(keys) return redis.call('get', keys[1]) end redis.register_function('f', f) redis.register_function('g', function() return f({'k'}) end)", true},
+		{"local function f(keys) return redis.call('get', keys[1]) end redis.register_function('g', f) redis.register_function('f', function() return f({'k'}) end)", false},
+		{"local function f(keys) return redis.call('get', keys[1]) end local g = f redis.register_function('f', f) redis.register_function('h', function() return g({'k'}) end)", true},
+		{"local function f(keys) return redis.call('get', keys[1]) end local g = f redis.register_function('g', f) redis.register_function('f', function() return g({'k'}) end)", false},
+
+		{"redis.register_function('f', function(keys, args) return redis.call('get', args[1]) end)", false},
+		{"redis.register_function('f', function() return redis.call('get', KEYS[1]) end)", false},
+		{"redis.register_function('f', function(keys) keys = {'k'} return redis.call('get', keys[1]) end)", false},
+		{"redis.register_function('f', function(keys) keys[1] = 'k' return redis.call('get', keys[1]) end)", false},
+		{"redis.register_function('f', function(keys) table.insert(keys, 1, 'k') return redis.call('get', keys[1]) end)", false},
+		{"redis.register_function('f', function(keys) local function g() keys[1] = 'k' end g() return redis.call('get', keys[1]) end)", false},
+		{"redis.register_function('f', function(keys) local ks = keys ks[1] = 'k' return redis.call('get', keys[1]) end)", false},
+		{"local old redis.register_function('f', function(keys) old = old or keys return redis.call('get', old[1]) end)", false},
+		{"local old redis.register_function('f', function(keys) if old then old() end old = function() redis.call('del', keys[1]) end end)", false},
+		{"local old redis.register_function('f', function(keys) local k = keys[1] old = old or function() redis.call('del', k) end old() end)", false},
+		{"local function get(k) return redis.call('get', k) end redis.register_function('f', function(keys) return get(keys[1]) end)", false},
+		{"local f = function(keys) return redis.call('get', keys[1]) end f = function() return redis.call('get', 'k') end redis.register_function('f', f)", false},
+		{"local function f(keys) return redis.call('get', keys[1]) end local t = {f} redis.register_function('f', f) redis.register_function('g', function() return t[1]({'k'}) end)", false},
+		{"local function f(keys) if #keys == 1 then return f({'k', 'l'}) end return redis.call('get', keys[1]) end redis.register_function('f', f)", false},
+		{"local reg = redis.register_function reg('f', function(keys) return redis.call('get', keys[1]) end)", false},
+		{"local name = 'f' redis.register_function(name, function(keys) return redis.call('get', keys[1]) end)", false},
+		{"for i = 1, 2 do redis.register_function(i == 1 and 'f' or 'g', function(keys) return redis.call('get', 'k') end) end", false},
+		{"local function f(keys) return redis.call('get', 'k') end redis.register_function('f', f)", false},
+		{"do local function f(keys) return redis.call('get', 'k') end redis.register_function('f', f) end local function f(keys) return redis.call('get', keys[1]) end redis.register_function('g', f)", false},
+	} {
+		if got := n.doAs(n.client, "function", "load", "replace", "#!lua name=l\n"+c.library); got != "$1\r\nl\r\n" {
+			t.Errorf("%s: %q", c.library, got)
+		} else if f := n.d.engine.Libraries().Function("f"); f.Declared != c.want {
+			t.Errorf("%s: declared %v, want %v", c.library, f.Declared, c.want)
+		}
+	}
+}
+
+// TestDeclaredFunctionWritesBesideOthers: as scripts do.
+func TestDeclaredFunctionWritesBesideOthers(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	n.doAs(n.client, "function", "load", "#!lua name=l\nredis.register_function('f', function(keys) return redis.call('incr', keys[1]) end)")
+	n.d.scripts.several.RLock() // as a command with several keys
+	defer n.d.scripts.several.RUnlock()
+	for _, want := range []string{":1\r\n", ":2\r\n"} {
+		if got := n.doAs(n.client, "fcall", "f", "1", "k"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -20,8 +20,8 @@ import (
 //
 //	beside others   It takes the locks of the keys that it declares, in ascending
 //	                order, and no more. It can be begun again until it writes, and
-//	                writes only if its text shows that it touches no other key
-//	                (script_declared.go).
+//	                writes only if its text, or that of its library, shows that it
+//	                touches no other key (script_declared.go).
 //	alone           It holds several exclusively. It takes the lock of a shard when it
 //	                first touches one of its keys, and keeps it until it ends.
 //
@@ -38,7 +38,9 @@ import (
 // holds a shard.
 //
 // Scripts in a cluster that say that they cross slots, or that call what looks at the
-// whole keyspace, run alone, too.
+// whole keyspace, run alone, too. So do those that do not say so, by a first line, and did
+// it the last time. When one does it for the first time, it begins again, or, if it has written,
+// becomes alone where it stands: nearly always nobody holds several in a cluster.
 //
 // A client that wants what a script holds waits for its end, and gets BUSY once the
 // script has run longer than server.busy_reply_threshold. On a standalone node every

@@ -56,9 +56,11 @@ type scriptLocks struct {
 	several   bool // held shared
 	all       bool
 	exclusive bool // others may be taken, in any order
-	keyed     bool // slot is set: in a cluster, other slots are refused
+	keyed     bool // slot is set, in a cluster
 	slot      uint16
-	replica   bool // this node is a replica of slot
+	replica   bool     // this node is a replica of slot
+	others    []uint16 // slots beside slot that are written to, in a cluster
+	logged    bool     // in EXEC: scripts wrote what is replicated
 }
 
 // prepared is a script or function that is about to be run.
@@ -89,7 +91,12 @@ func (p *prepared) whole() bool {
 }
 
 // declared says whether the text shows that it touches declared keys only.
-func (p *prepared) declared() bool { return p.script != nil && p.script.Declared }
+func (p *prepared) declared() bool {
+	if p.script != nil {
+		return p.script.Declared
+	}
+	return p.function.Declared
+}
 
 func (p *prepared) conduct() *atomic.Int32 {
 	if p.script != nil {
@@ -183,9 +190,9 @@ func (d *Dispatcher) runScript(c *Ctx, b *batch) {
 	}
 	c.write = !c.readOnlyCommand() && flags&lua.NoWrites == 0
 	alone := p.whole() || flags&lua.AllowCrossSlot != 0
-	if d.routing == nil && !alone && !p.declared() {
+	if !alone && !p.declared() {
 		conduct := p.conduct().Load()
-		alone = conduct == conductWild || conduct == conductUnknown && c.write
+		alone = conduct == conductWild || conduct == conductUnknown && c.write && d.routing == nil
 	}
 	if flags&lua.Compat != 0 && c.Client.Has(FlagReadOnly) {
 		c.write = false // it may be meant for a replica: its first write will tell
@@ -260,7 +267,7 @@ func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, alone bool, pos []int) (
 		return true
 	}
 	if run.logged {
-		d.noteDurable(c)
+		d.noteDurable(c, locks.others...)
 	}
 	return false
 }
@@ -348,8 +355,14 @@ func (run *scriptRun) take(shard int) (busy *scriptSignal) {
 // becomeAlone is called by a script that runs beside others, before its first write.
 // False: it has to begin again.
 func (run *scriptRun) becomeAlone() bool {
+	return run.d.routing != nil || run.declared || run.goAlone()
+}
+
+// goAlone lets a script take locks in any order. False: somebody holds several locks, and may
+// want one of this script.
+func (run *scriptRun) goAlone() bool {
 	d, locks := run.d, run.locks
-	if d.routing != nil || locks.exclusive || run.declared {
+	if locks.exclusive {
 		return true
 	}
 	d.scripts.comingAlone.Add(1)
@@ -384,6 +397,7 @@ func (run *scriptRun) unlock() {
 // takeAll takes the locks of all shards. The script is alone.
 func (run *scriptRun) takeAll() (refused string) {
 	all := allShards()
+	run.strayed = true
 	refused = run.takeMore(&all)
 	run.locks.all = refused == ""
 	return refused
@@ -405,7 +419,7 @@ func (run *scriptRun) over() {
 // noteConduct remembers how the script may be run the next time.
 func (run *scriptRun) noteConduct() {
 	now := conductModest
-	if run.acted || run.strayed || run.restart {
+	if run.acted && run.d.routing == nil || run.strayed || run.restart {
 		now = conductWild
 	}
 	if now > run.conduct.Load() { // else it is not written to: others read it

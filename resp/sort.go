@@ -3,9 +3,11 @@ package resp
 import (
 	"bytes"
 	"cmp"
+	"iter"
 	"math"
 	"slices"
 
+	"respkv/internal/chunks"
 	"respkv/resp/command"
 	"respkv/store"
 )
@@ -103,6 +105,7 @@ type sortElement struct {
 	value  []byte
 	weight []byte // ALPHA: as text; nil: there is none
 	score  float64
+	at     int // in the order of the key
 }
 
 // sortKey is SORT and SORT_RO.
@@ -125,16 +128,14 @@ func sortKey(c *Ctx, stores bool) {
 		// order in which this copy holds it.
 		o.asIs, o.alpha, o.by = false, true, nil
 	}
-	if o.looksUp() {
-		c.Tx.Pause = nil // what it looks up is not watched
-	}
 	st := c.pauses()
 	elements, err := c.sortElements(k, t, o.asIs && o.desc, &st)
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
-	numbers := o.asIs || o.sort(c, elements, &st)
+	var texts chunks.Texts // found by patterns
+	numbers := o.asIs || o.weigh(c, elements, &texts, &st)
 	switch {
 	case st.stopped:
 		c.StoreError(store.ErrChanged)
@@ -143,11 +144,11 @@ func sortKey(c *Ctx, stores bool) {
 		c.W.Error(errSortScore)
 		return
 	}
-	elements = o.cut(elements)
+	n, ordered := o.cut(elements.Len(), o.sorted(elements, &st))
 	if o.target > 0 {
-		o.store(c, elements, &st)
+		o.store(c, ordered, &texts, &st)
 	} else {
-		o.reply(c, elements, &st)
+		o.reply(c, n, ordered, &st)
 	}
 }
 
@@ -158,9 +159,13 @@ func (o *sortOptions) looksUp() bool {
 
 // sortElements copies the elements of a list, set or sorted set, in its own
 // order, in steps.
-func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool, st *pauses) (elements []sortElement, err error) {
+func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool, st *pauses) (*chunks.List[sortElement], error) {
+	var (
+		elements chunks.List[sortElement]
+		texts    chunks.Texts
+	)
 	add := func(value []byte) bool {
-		elements = append(elements, sortElement{value: append([]byte{}, value...)})
+		elements.Add(sortElement{value: texts.Keep(value), at: elements.Len()})
 		return st.next()
 	}
 	switch t {
@@ -169,35 +174,31 @@ func (c *Ctx) sortElements(k store.Key, t store.Type, reverse bool, st *pauses) 
 		if err != nil {
 			return nil, err
 		}
-		elements = make([]sortElement, 0, l.Len())
 		l.Walk(at(reverse, l.Len()), reverse, add)
 	case store.TypeSet:
 		s, err := c.Tx.OpenSet(k)
 		if err != nil {
 			return nil, err
 		}
-		elements = make([]sortElement, 0, s.Len())
 		s.Each(add)
 	case store.TypeZSet:
 		z, err := c.Tx.OpenZSet(k)
 		if err != nil {
 			return nil, err
 		}
-		elements = make([]sortElement, 0, z.Len())
 		z.Walk(at(reverse, z.Len()), reverse, func(member []byte, _ float64) bool { return add(member) })
 	}
-	return elements, nil
+	return &elements, nil
 }
 
-// sort orders the elements, in steps. Not ok: one of them is to be taken for a number
-// and is none.
-func (o *sortOptions) sort(c *Ctx, elements []sortElement, st *pauses) (ok bool) {
+// weigh gives the elements what they are sorted by, in steps. Not ok: one of them is to be
+// taken for a number and is none.
+func (o *sortOptions) weigh(c *Ctx, elements *chunks.List[sortElement], texts *chunks.Texts, st *pauses) (ok bool) {
 	ok = true
-	for i := range elements {
+	for e := range elements.All() {
 		if !st.next() {
 			return true
 		}
-		e := &elements[i]
 		weight := e.value
 		if o.by != nil {
 			var found bool
@@ -205,7 +206,7 @@ func (o *sortOptions) sort(c *Ctx, elements []sortElement, st *pauses) (ok bool)
 				continue
 			}
 			if o.alpha {
-				weight = append([]byte{}, weight...)
+				weight = texts.Keep(weight)
 			}
 		}
 		if o.alpha {
@@ -217,15 +218,15 @@ func (o *sortOptions) sort(c *Ctx, elements []sortElement, st *pauses) (ok bool)
 			ok = false
 		}
 	}
-	if ok {
-		slices.SortStableFunc(elements, func(a, b sortElement) int {
-			if !st.next() {
-				return 0 // to the end, quickly
-			}
-			return o.compare(a, b)
-		})
-	}
 	return ok
+}
+
+// sorted are the elements in the order asked for, in steps.
+func (o *sortOptions) sorted(elements *chunks.List[sortElement], st *pauses) iter.Seq[*sortElement] {
+	if o.asIs {
+		return elements.All()
+	}
+	return elements.Sorted(func(a, b sortElement) int { return cmp.Or(o.compare(a, b), cmp.Compare(a.at, b.at)) }, st.next)
 }
 
 // parseSortScore reads a weight: what C's strtod reads whole, up to a zero byte.
@@ -277,25 +278,35 @@ func cString(b []byte) []byte {
 	return b
 }
 
-// cut applies LIMIT.
-func (o *sortOptions) cut(elements []sortElement) []sortElement {
-	n := int64(len(elements))
-	elements = elements[min(max(o.offset, 0), n):]
+// cut applies LIMIT to n elements.
+func (o *sortOptions) cut(n int, elements iter.Seq[*sortElement]) (left int, _ iter.Seq[*sortElement]) {
+	first := int(min(max(o.offset, 0), int64(n)))
+	n -= first
 	if o.count >= 0 {
-		elements = elements[:min(o.count, int64(len(elements)))]
+		n = int(min(o.count, int64(n)))
 	}
-	return elements
+	return n, func(yield func(*sortElement) bool) {
+		if n == 0 {
+			return
+		}
+		i := 0
+		for e := range elements {
+			if i++; i > first && (!yield(e) || i == first+n) {
+				return
+			}
+		}
+	}
 }
 
-// reply replies with the elements, in steps.
-func (o *sortOptions) reply(c *Ctx, elements []sortElement, st *pauses) {
-	c.W.Array(len(elements) * max(1, len(o.get)))
-	for i := range elements {
+// reply replies with the n elements, in steps.
+func (o *sortOptions) reply(c *Ctx, n int, elements iter.Seq[*sortElement], st *pauses) {
+	c.W.Array(n * max(1, len(o.get)))
+	for e := range elements {
 		if len(o.get) == 0 {
-			c.W.Bulk(elements[i].value)
+			c.W.Bulk(e.value)
 		}
 		for j := range o.get {
-			if value, found := o.get[j].lookup(c, elements[i].value); found {
+			if value, found := o.get[j].lookup(c, e.value); found {
 				c.W.Bulk(value)
 			} else {
 				c.W.Null()
@@ -310,40 +321,57 @@ func (o *sortOptions) reply(c *Ctx, elements []sortElement, st *pauses) {
 // sortBatch bounds the elements of one effect.
 const sortBatch = 1024
 
-// store makes a list of the result, in steps. What is replicated is the command, or, when it
-// has looked up values of other keys, which may be on other nodes, the list.
-func (o *sortOptions) store(c *Ctx, elements []sortElement, st *pauses) {
-	values := make([][]byte, 0, len(elements)*max(1, len(o.get)))
-	for i := range elements {
-		if !st.next() {
-			c.StoreError(store.ErrChanged)
-			return
-		}
+// store makes a list of the elements, in steps. What is replicated is the command, or,
+// when it has looked up values of other keys, which may be on other nodes, the list.
+func (o *sortOptions) store(c *Ctx, elements iter.Seq[*sortElement], texts *chunks.Texts, st *pauses) {
+	var list chunks.List[[]byte]
+	for e := range elements {
 		if len(o.get) == 0 {
-			values = append(values, elements[i].value)
+			list.Add(e.value)
 		}
 		for j := range o.get {
-			value, _ := o.get[j].lookup(c, elements[i].value) // what is missing is empty
-			values = append(values, append([]byte{}, value...))
+			value, _ := o.get[j].lookup(c, e.value) // what is missing is empty
+			list.Add(texts.Keep(value))
+		}
+		if !st.next() {
+			break
 		}
 	}
+	if st.stopped {
+		c.StoreError(store.ErrChanged)
+		return
+	}
 	k := c.Key(o.target)
-	existed, err := c.Tx.StoreList(k, values)
+	values := func(yield func([]byte) bool) {
+		for v := range list.All() {
+			if !yield(*v) {
+				return
+			}
+		}
+	}
+	existed, err := c.Tx.StoreList(k, list.Len(), values)
 	if err != nil {
 		c.StoreError(err)
 		return
 	}
-	c.W.Int(int64(len(values)))
-	if len(values) == 0 && !existed {
+	c.W.Int(int64(list.Len()))
+	if list.Len() == 0 && !existed {
 		return
 	}
-	c.Dirty(max(1, len(values)))
-	c.NotifyStored(NotifyList, "sortstore", k, len(values), c.d.notify.has(NotifyNew) && !existed)
+	c.Dirty(max(1, list.Len()))
+	c.NotifyStored(NotifyList, "sortstore", k, list.Len(), c.d.notify.has(NotifyNew) && !existed)
 	if !o.looksUp() || !c.logged() {
 		return
 	}
 	c.Effect(wordDel, k.Name)
-	for batch := range slices.Chunk(values, sortBatch) {
-		c.Effect(append([][]byte{wordRPush, k.Name}, batch...)...)
+	words := make([][]byte, 0, sortBatch)
+	for v := range values {
+		if words = append(words, v); len(words) == sortBatch {
+			c.Effect(append([][]byte{wordRPush, k.Name}, words...)...)
+			words = words[:0]
+		}
+	}
+	if len(words) > 0 {
+		c.Effect(append([][]byte{wordRPush, k.Name}, words...)...)
 	}
 }

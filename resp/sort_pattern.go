@@ -46,6 +46,7 @@ func (p *sortPattern) lookup(c *Ctx, element []byte) (value []byte, found bool) 
 	name := make([]byte, 0, len(p.prefix)+len(element)+len(p.suffix))
 	k := store.MakeKey(append(append(append(name, p.prefix...), element...), p.suffix...))
 	c.Looked(k, c.Tx.Exists(k))
+	c.reads(k)
 	if p.field == nil {
 		value, found, err := c.Tx.Get(k)
 		return value, found && err == nil

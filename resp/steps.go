@@ -35,6 +35,7 @@ type stepper struct {
 	pos     []int    // of the keys in the arguments
 	shards  shardSet // locked, but for the pauses
 	watches []*watch
+	more    *watchedSet // keys that it reads besides; nil: none so far
 	expires int64       // when the first of the keys that it reads does; 0: none will
 	began   time.Time   // of the step
 	steps   int         // done so far
@@ -82,6 +83,20 @@ func (d *Dispatcher) inSteps(c *Ctx, pos []int, shards shardSet) (done bool) {
 	return d.tryInSteps(c, pos, shards, d.stepping.from)
 }
 
+// reads says that a key was just looked up that the command table does not say to be, or
+// of a command that has called postponeKeys. What looking removed, past its deadline, was
+// gone before. A deadline that passes later is nothing to begin again for: who meets it
+// removes the key, and that tells.
+func (c *Ctx) reads(k store.Key) {
+	if s := c.step; s != nil {
+		if s.more == nil {
+			s.more = &watchedSet{told: &s.changed, db: c.Tx.DB, keys: make(map[uint64]struct{})}
+			s.d.watches.addSet(s.more, &s.shards)
+		}
+		s.more.add(k)
+	}
+}
+
 // postpone is asked by a handler that has found how many elements it has to deal with, and
 // has done nothing yet but reply. True: it is to return at once, and will be called again,
 // with pauses. This costs commands on small values no more than a comparison. Those that
@@ -94,19 +109,26 @@ func (c *Ctx) postpone(elements int) bool {
 	return true
 }
 
-// runPutOff runs a command whose handler has put its work off; the shards of its keys are
-// locked, and no others. False: it has been tried too often.
+// postponeKeys is postpone for a command that reads many keys, each of which it is going
+// to tell to reads: to watch all of them at once would take as long as to read them.
+func (c *Ctx) postponeKeys(n int) bool {
+	c.manyKeys = c.postpone(n)
+	return c.manyKeys
+}
+
+// runPutOff runs a command whose handler has put its work off, with the shards of its
+// keys locked. False: it has been tried too often.
 func (d *Dispatcher) runPutOff(c *Ctx) (done bool) {
 	c.putOff = false
-	pos, err := c.Cmd.AppendKeys(nil, c.Args)
-	if err != nil {
-		return false
+	var pos []int
+	if !c.manyKeys {
+		var err error
+		if pos, err = c.Cmd.AppendKeys(nil, c.Args); err != nil {
+			return false
+		}
 	}
-	var shards shardSet
-	for _, p := range pos {
-		shards.add(c.Key(p).Shard())
-	}
-	done = d.tryInSteps(c, pos, shards, 0)
+	done = d.tryInSteps(c, pos, c.held, 0)
+	c.manyKeys = false
 	if done {
 		c.absent = c.absent[:0] // see runMulti
 	}
@@ -130,6 +152,10 @@ func (d *Dispatcher) tryInSteps(c *Ctx, pos []int, shards shardSet, from int) (d
 // begin watches what the command reads. False: that is less than from elements.
 func (s *stepper) begin(from int) bool {
 	c, d := s.c, s.d
+	if c.manyKeys {
+		s.shards.each(d.store.Pin)
+		return true
+	}
 	var buf [16]command.KeyRef
 	refs, err := c.Cmd.AppendKeyRefs(buf[:0], c.Args)
 	if err != nil {
@@ -165,6 +191,9 @@ func (s *stepper) end() {
 	for _, w := range s.watches {
 		s.d.watches.remove(w)
 	}
+	if s.more != nil {
+		s.d.watches.removeSet(s.more, &s.shards)
+	}
 	s.shards.each(s.d.store.Unpin)
 }
 
@@ -178,8 +207,8 @@ func (s *stepper) run() (done bool) {
 	mark, hits, misses := c.W.Len(), c.hits, c.misses
 	s.mark = mark
 	s.began = time.Now()
-	c.Tx.Pause = s.pause
-	defer func() { c.Tx.Pause = nil }()
+	c.Tx.Pause, c.step = s.pause, s
+	defer func() { c.Tx.Pause, c.step = nil, nil }()
 	c.ran = true
 	c.entry.handler(c)
 	if !s.stopped {

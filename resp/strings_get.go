@@ -138,8 +138,7 @@ func strLen(c *Ctx) {
 
 func mget(c *Ctx) {
 	c.W.Array(len(c.Args) - 1)
-	for i := 1; i < len(c.Args); i++ {
-		k := c.Key(i)
+	c.readKeys(func(k store.Key) {
 		value, found, err := c.Tx.Get(k)
 		c.Looked(k, found || err != nil)
 		if found && err == nil {
@@ -147,5 +146,5 @@ func mget(c *Ctx) {
 		} else {
 			c.W.Null() // a value of another type counts as none here
 		}
-	}
+	})
 }

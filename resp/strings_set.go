@@ -257,19 +257,23 @@ func msetNX(c *Ctx) {
 // what was set so far stays, and is what is replicated. False: it replied with
 // the error.
 func (c *Ctx) assignPairs() bool {
-	for i := 1; i < len(c.Args); i += 2 {
-		k := c.Key(i)
+	ok := true
+	c.eachKey(1, 2, func(i int, k store.Key) bool {
 		fresh := c.Fresh(k)
 		if _, err := c.Tx.Set(k, c.Args[i+1], store.SetOptions{}); err != nil {
 			c.assignedPairs(i)
 			c.StoreError(err)
+			ok = false
 			return false
 		}
 		c.NotifyNew(fresh, k)
 		c.Notify(NotifyString, "set", k.Name)
+		return true
+	})
+	if ok {
+		c.assignedPairs(len(c.Args))
 	}
-	c.assignedPairs(len(c.Args))
-	return true
+	return ok
 }
 
 func (c *Ctx) assignedPairs(end int) {

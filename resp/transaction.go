@@ -321,7 +321,7 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 		group := d.groups.begin(d.repl, c.slot)
 		defer func() {
 			d.groups.end(group)
-			d.noteDurable(c)
+			d.noteDurable(c, x.locks.others...)
 		}()
 	}
 	if client.Reply != ReplyOff {
@@ -362,6 +362,10 @@ func (x *execution) run(c, in *Ctx, pos *[]int) {
 		start = end
 	}
 	in.endTogether(unit)
+	if !x.keyed && x.locks.logged && x.locks.keyed { // the slot is that of a script without declared keys
+		c.slot = x.locks.slot
+		d.noteDurable(c, x.locks.others...)
+	}
 	held := x.shards
 	if x.scripts {
 		held = x.locks.held

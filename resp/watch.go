@@ -35,8 +35,9 @@ func (w *watch) signal() {
 // watchTable holds all watches, each in the shard of its key, guarded by the
 // lock of that shard. While nobody watches it costs a write one atomic load.
 type watchTable struct {
-	count  atomic.Int64 // watches in all shards
+	count  atomic.Int64 // watches in all shards, and sets
 	shards [store.Shards]map[watchedKey][]*watch
+	sets   [store.Shards][]*watchedSet
 }
 
 type watchedKey struct {
@@ -176,6 +177,7 @@ func (d *Dispatcher) touch(db int, k store.Key) {
 	for _, w := range d.watches.find(db, k) {
 		w.signal()
 	}
+	d.watches.tellSets(db, k)
 }
 
 // touchExpired says that a key past its deadline is being removed.
@@ -187,6 +189,7 @@ func (d *Dispatcher) touchExpired(db int, k store.Key) {
 			w.signal()
 		}
 	}
+	d.watches.tellSets(db, k)
 }
 
 // observed says whether it matters to anybody which keys are changed: somebody
@@ -236,7 +239,7 @@ func (d *Dispatcher) touchKeys(c *Ctx, cmd *command.Command, args [][]byte) {
 			continue
 		}
 		k := store.MakeKey(args[r.Pos])
-		if len(d.watches.find(c.Tx.DB, k)) == 0 && !d.tracking.wants(k) {
+		if len(d.watches.find(c.Tx.DB, k)) == 0 && !d.watches.inSet(c.Tx.DB, k) && !d.tracking.wants(k) {
 			continue
 		}
 		if slices.ContainsFunc(c.absent, func(name []byte) bool { return string(name) == string(k.Name) }) {
@@ -254,6 +257,7 @@ func (d *Dispatcher) touchSlot(slot uint16, first, end int) {
 	if !d.watches.used() {
 		return
 	}
+	d.watches.tellShard(store.ShardOf(slot))
 	now, _ := clock()
 	for at, list := range d.watches.shards[store.ShardOf(slot)] {
 		if list[0].slot != slot || at.db < first || at.db >= end {
@@ -280,6 +284,7 @@ func (d *Dispatcher) SlotReplaced(slot uint16) {
 	if !d.watches.used() {
 		return
 	}
+	d.watches.tellShard(store.ShardOf(slot))
 	for _, list := range d.watches.shards[store.ShardOf(slot)] {
 		for _, w := range list {
 			if w.slot == slot {
@@ -297,6 +302,7 @@ func (d *Dispatcher) touchDatabase(db, with int) {
 	}
 	now, _ := clock()
 	for shard := range d.watches.shards {
+		d.watches.tellShard(shard)
 		for at, list := range d.watches.shards[shard] {
 			if at.db != db {
 				continue

@@ -226,7 +226,7 @@ func zrange(c *Ctx, command zrangeCommand) {
 }
 
 func zrangeStore(c *Ctx, o *zrangeOptions, z *store.ZSet) {
-	r := c.Tx.NewZSetResult(c.Key(1))
+	r := c.Tx.NewZSetResult(c.Key(1), true)
 	var err error
 	if o.kind == rangeRank {
 		_, n := ranks(o.start, o.stop, z.Len())

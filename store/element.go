@@ -148,13 +148,15 @@ func (e *elements) lookupTag(tag uint32, name []byte) (element, place, bool) {
 func (e *elements) set(name, value []byte, deadline int64) (added bool, err error) {
 	tag := elementTag(name)
 	old, at, found := e.lookupTag(tag, name)
-	return !found, e.put(tag, name, value, deadline, old, at, found)
+	_, err = e.put(tag, name, value, deadline, old, at, found)
+	return !found, err
 }
 
-// put is set after the look-up: old and at are what lookupTag found.
-func (e *elements) put(tag uint32, name, value []byte, deadline int64, old element, at place, found bool) error {
+// put is set after the look-up: old and at are what lookupTag found. It returns where
+// the element is.
+func (e *elements) put(tag uint32, name, value []byte, deadline int64, old element, at place, found bool) (ref, error) {
 	if len(name) > maxElementName {
-		return ErrKeyTooLong
+		return 0, ErrKeyTooLong
 	}
 	dated, external := deadline != noDeadline, len(value) > maxInline
 	vlen := len(value)
@@ -164,17 +166,17 @@ func (e *elements) put(tag uint32, name, value []byte, deadline int64, old eleme
 	size := elementSize(len(name), vlen, dated)
 	if found && !external && !old.external() && dated == old.hasDeadline() && cellSize(size) == cellSize(old.size()) {
 		copy(e.format(old.ref, name, vlen, 0, deadline), value)
-		return nil
+		return old.ref, nil
 	}
 	r, err := e.alloc(size)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if external {
 		region, err := e.store.arena.newRegion(len(value))
 		if err != nil {
 			e.free(r, size)
-			return err
+			return 0, err
 		}
 		copy(region, value)
 		dst := e.format(r, name, vlen, elementExternal, deadline)
@@ -189,14 +191,14 @@ func (e *elements) put(tag uint32, name, value []byte, deadline int64, old eleme
 	if found {
 		e.replace(&e.index, at, r, dated)
 		e.freeElement(&old)
-		return nil
+		return r, nil
 	}
 	if err := e.insert(&e.index, tag, r, dated); err != nil {
 		rec := e.store.arena.parseElement(r)
 		e.freeElement(&rec)
-		return err
+		return 0, err
 	}
-	return nil
+	return r, nil
 }
 
 // format writes header, deadline and name of an element and returns its value

@@ -329,7 +329,7 @@ func (h *Hash) setLarge(pairs [][]byte, from int, deadline int64, keep bool) (ad
 		if keep && !fresh {
 			at = old.deadline()
 		}
-		if err := o.put(tag, pairs[i], pairs[i+1], at, old, where, found); err != nil {
+		if _, err := o.put(tag, pairs[i], pairs[i+1], at, old, where, found); err != nil {
 			if o.length() == 0 {
 				h.it.sh.removeItem(&h.it)
 			}

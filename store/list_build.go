@@ -1,31 +1,29 @@
 package store
 
-// StoreList makes values the list at k, whatever was there, in steps; without values
+import "iter"
+
+// StoreList makes n values the list at k, whatever was there, in steps; without values
 // k is removed. existed says whether there was anything. The values must not alias
 // store memory. Errors: ErrOutOfMemory, ErrKeyTooLong, ErrTooLong, ErrChanged;
 // then nothing has changed.
-func (tx *Tx) StoreList(k Key, values [][]byte) (existed bool, err error) {
+func (tx *Tx) StoreList(k Key, n int, values iter.Seq[[]byte]) (existed bool, err error) {
 	it := tx.look(k)
-	if len(values) == 0 {
+	if n == 0 {
 		live := it.live
 		if it.found {
 			it.sh.removeItem(&it)
 		}
 		return live, nil
 	}
-	size := packedHeader
-	for _, v := range values {
-		if len(v) > maxListEntry-packedHeader-16 {
-			return false, ErrTooLong
-		}
-		size += packedSize(v)
-	}
 	entries, bytes := tx.Store.listLimits()
-	if size > min(maxPackedList, bytes) || len(values) > entries || tx.Store.anyAlone(values) {
-		return tx.storeLargeList(&it, k, values)
+	size, packs := packedHeader, n <= entries
+	for v := range values {
+		if size += packedSize(v); !packs || size > min(maxPackedList, bytes) || tx.Store.standsAlone(len(v)) {
+			return tx.storeLargeList(&it, k, values)
+		}
 	}
 	p := newPacked(it.sh.buffer(size))
-	for _, v := range values {
+	for v := range values {
 		p = p.add(v)
 	}
 	existed = it.live
@@ -38,9 +36,13 @@ func (tx *Tx) StoreList(k Key, values [][]byte) (existed bool, err error) {
 	return existed, err
 }
 
-func (tx *Tx) storeLargeList(it *item, k Key, values [][]byte) (existed bool, err error) {
+func (tx *Tx) storeLargeList(it *item, k Key, values iter.Seq[[]byte]) (existed bool, err error) {
 	o, st := newList(it.sh), tx.steps()
-	for _, v := range values {
+	for v := range values {
+		if len(v) > maxListEntry-packedHeader-16 {
+			err = ErrTooLong
+			break
+		}
 		if err = o.push(false, it.sh.entry(v)); err != nil {
 			break
 		}

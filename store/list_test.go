@@ -291,7 +291,7 @@ func TestStoreList(t *testing.T) {
 	}
 	for _, n := range []int{0, 3, 5000, 10, 9000, 5000, 0, 1, 0} {
 		before := tx.Exists(k)
-		existed, err := tx.StoreList(k, values(n))
+		existed, err := tx.StoreList(k, n, slices.Values(values(n)))
 		if err != nil || existed != before {
 			t.Fatalf("%d: existed %v, error %v", n, existed, err)
 		}

@@ -282,7 +282,7 @@ func (z *ZSet) RemoveRange(rank, count int) error {
 // the range, and takes the place of the old one. Errors: ErrOutOfMemory, ErrChanged;
 // then nothing has changed.
 func (z *ZSet) removeInSteps(rank, count int) error {
-	r := z.tx.NewZSetResult(z.k)
+	r := z.tx.NewZSetResult(z.k, true)
 	err := r.b.enlarge()
 	left, at := z.Len()-count, 0
 	keep := func(member []byte, score float64) bool {

@@ -73,12 +73,16 @@ func (in *input) score(member []byte) (float64, bool) {
 	return in.zset.score(member)
 }
 
-func (in *input) each(fn func(member []byte, score float64) bool) {
-	if in.isSet {
-		in.set.Each(func(member []byte) bool { return fn(member, 1) })
-		return
+// spread is each in the order of Set.spread.
+func (in *input) spread(fn func(member []byte, score float64) bool) {
+	switch {
+	case in.isSet:
+		in.set.spread(func(member []byte) bool { return fn(member, 1) })
+	case in.zset.o != nil:
+		in.zset.o.spread(func(r *element) bool { return fn(r.name(), elementScore(r)) })
+	default:
+		in.zset.walk(0, false, fn)
 	}
-	in.zset.walk(0, false, fn)
 }
 
 // OpenInputs looks the sets and sorted sets at keys up; missing ones are empty.
@@ -109,7 +113,7 @@ func (in *Inputs) SetWeight(i int, weight float64) { in.list[i].weight = weight 
 // Combine computes an operation, in steps. Error: ErrOutOfMemory, ErrKeyTooLong,
 // ErrChanged.
 func (in *Inputs) Combine(op SetOp, g Aggregate) (*ZSetResult, error) {
-	r := &ZSetResult{zsetBuilder{sh: in.sh, signed: true, apart: in.pause != nil}, steps{pause: in.pause}}
+	r := &ZSetResult{zsetBuilder{sh: in.sh, signed: true, apart: in.pause != nil, unordered: true}, steps{pause: in.pause}}
 	var err error
 	switch op {
 	case Union:
@@ -120,7 +124,7 @@ func (in *Inputs) Combine(op SetOp, g Aggregate) (*ZSetResult, error) {
 			return err == nil
 		})
 	case Difference:
-		in.list[0].each(func(member []byte, score float64) bool {
+		in.list[0].spread(func(member []byte, score float64) bool {
 			for i := range in.list[1:] {
 				if _, found := in.list[i+1].score(member); found {
 					return r.st.next()
@@ -130,7 +134,10 @@ func (in *Inputs) Combine(op SetOp, g Aggregate) (*ZSetResult, error) {
 			return err == nil
 		})
 	}
-	if err = r.st.end(err); err != nil {
+	if err = r.st.end(err); err == nil {
+		err = r.Order()
+	}
+	if err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -146,12 +153,8 @@ func (in *Inputs) union(r *ZSetResult, g Aggregate) (err error) {
 	in.bySize()
 	for i := range in.list {
 		one := &in.list[i]
-		one.each(func(member []byte, score float64) bool {
-			score = weighted(score, one.weight)
-			if was, found := r.b.view().score(member); found {
-				score = g.fold(was, score)
-			}
-			err = r.Add(member, score)
+		one.spread(func(member []byte, score float64) bool {
+			err = r.fold(g, member, weighted(score, one.weight))
 			return err == nil
 		})
 		if err != nil {
@@ -161,12 +164,32 @@ func (in *Inputs) union(r *ZSetResult, g Aggregate) (err error) {
 	return nil
 }
 
-// intersect calls fn for the common members with their scores, in the order of
-// the smallest input, until it returns false.
+// fold is Add of a score to the one that the member has, if any.
+func (r *ZSetResult) fold(g Aggregate, member []byte, score float64) error {
+	if o := r.b.o; o != nil {
+		tag := elementTag(member)
+		old, at, found := o.lookupTag(tag, member)
+		if found {
+			score = g.fold(elementScore(&old), score)
+		}
+		err := o.putUnordered(tag, member, score, old, at, found)
+		if err == nil && !r.st.next() {
+			err = ErrChanged
+		}
+		return err
+	}
+	if was, found := r.b.view().score(member); found {
+		score = g.fold(was, score)
+	}
+	return r.Add(member, score)
+}
+
+// intersect calls fn for the common members with their scores until it returns false,
+// in an order that suits adding them to another set.
 func (in *Inputs) intersect(st *steps, g Aggregate, fn func(member []byte, score float64) bool) {
 	in.bySize()
 	first, rest := &in.list[0], in.list[1:]
-	first.each(func(member []byte, score float64) bool {
+	first.spread(func(member []byte, score float64) bool {
 		sum := weighted(score, first.weight)
 		for i := range rest {
 			more, found := rest[i].score(member)

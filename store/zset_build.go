@@ -80,6 +80,8 @@ type zsetBuilder struct {
 	// signed keeps the sign of zero in p, for a result that is not stored.
 	signed bool
 	apart  bool // as of setBuilder
+	// unordered: members come in no order, and many, so o has no tree until the end.
+	unordered bool
 }
 
 func (b *zsetBuilder) view() zsetView { return zsetView{p: b.p, o: b.o} }
@@ -138,6 +140,10 @@ func (b *zsetBuilder) add(flags ZAddFlags, score float64, member []byte, r *ZAdd
 	switch {
 	case found && score == was && (!b.signed || math.Signbit(score) == math.Signbit(was)):
 		return nil
+	case b.unordered && b.o != nil:
+		if err := b.o.putUnordered(tag, member, score, old, where, found); err != nil {
+			return err
+		}
 	case b.o != nil:
 		if err := b.o.put(tag, member, score, old, where, found); err != nil {
 			return err
@@ -166,7 +172,7 @@ func (b *zsetBuilder) addNew(score float64, member []byte) error {
 		if err := b.enlarge(); err != nil {
 			return err
 		}
-		return b.o.add(member, score)
+		return b.append(b.o, member, score)
 	}
 	if b.p == nil {
 		if b.apart {
@@ -239,7 +245,7 @@ func (b *zsetBuilder) enlarge() error {
 	}
 	var err error
 	b.view().walk(0, false, func(member []byte, score float64) bool {
-		err = o.add(member, score)
+		err = b.append(o, member, score)
 		return err == nil
 	})
 	if err != nil {
@@ -250,12 +256,20 @@ func (b *zsetBuilder) enlarge() error {
 	return nil
 }
 
+// append adds a member that is not there to an object.
+func (b *zsetBuilder) append(o *zsetObject, member []byte, score float64) error {
+	if b.unordered {
+		return o.putUnordered(elementTag(member), member, score, element{}, place{}, false)
+	}
+	return o.add(member, score)
+}
+
 // discard frees what was built.
 func (b *zsetBuilder) discard() {
 	if b.o != nil {
 		b.sh.discard(b.o)
 	}
-	*b = zsetBuilder{sh: b.sh, signed: b.signed, apart: b.apart}
+	*b = zsetBuilder{sh: b.sh, signed: b.signed, apart: b.apart, unordered: b.unordered}
 }
 
 // ZSetResult is a sorted set outside of the keyspace. It is used, and closed or
@@ -265,9 +279,20 @@ type ZSetResult struct {
 	st steps
 }
 
-// NewZSetResult is an empty sorted set that is to be stored at k.
-func (tx *Tx) NewZSetResult(k Key) *ZSetResult {
-	return &ZSetResult{zsetBuilder{sh: &tx.Store.shards[k.Shard()], apart: tx.Pause != nil}, tx.steps()}
+// NewZSetResult is an empty sorted set that is to be stored at k. ordered: its members
+// come in order, or few; else Order follows the last one.
+func (tx *Tx) NewZSetResult(k Key, ordered bool) *ZSetResult {
+	return &ZSetResult{zsetBuilder{sh: &tx.Store.shards[k.Shard()], apart: tx.Pause != nil, unordered: !ordered}, tx.steps()}
+}
+
+// Order brings the members of a result that is not ordered into order, in steps, after
+// the last one was added. Errors: ErrOutOfMemory, ErrChanged.
+func (r *ZSetResult) Order() error {
+	if !r.b.unordered || r.b.o == nil {
+		return nil
+	}
+	r.b.unordered = false
+	return r.b.o.order(&r.st)
 }
 
 // Add gives a member a score, and may pause after that. Errors: ErrOutOfMemory,

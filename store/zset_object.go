@@ -18,6 +18,11 @@ func elementScore(r *element) float64 {
 	return math.Float64frombits(binary.LittleEndian.Uint64(r.inline()))
 }
 
+func scoreBytes(score float64) (value [scoreSize]byte) {
+	binary.LittleEndian.PutUint64(value[:], math.Float64bits(score))
+	return value
+}
+
 // before tells what comes before the member with that score.
 func (o *zsetObject) before(score float64, member []byte) func(e zsetEntry) bool {
 	a := o.store.arena
@@ -33,8 +38,7 @@ func (o *zsetObject) before(score float64, member []byte) func(e zsetEntry) bool
 // put gives a member a score; old and at are what lookupTag found. Errors:
 // ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
 func (o *zsetObject) put(tag uint32, member []byte, score float64, old element, at place, found bool) error {
-	var value [scoreSize]byte
-	binary.LittleEndian.PutUint64(value[:], math.Float64bits(score))
+	value := scoreBytes(score)
 	if found && elementScore(&old) == score {
 		// Zero with another sign stays where it is.
 		p := o.tree.find(o.store.arena, o.before(score, member))
@@ -53,15 +57,15 @@ func (o *zsetObject) put(tag uint32, member []byte, score float64, old element, 
 		copy(old.inline(), value[:])
 		return nil
 	}
-	if err := o.elements.put(tag, member, value[:], noDeadline, old, at, false); err != nil {
+	ref, err := o.elements.put(tag, member, value[:], noDeadline, old, at, false)
+	if err != nil {
 		return err
 	}
-	r, at, _ := o.lookupTag(tag, member)
-	if err := o.tree.insert(&o.owner, zsetEntry{score, r.ref}, o.before(score, member)); err != nil {
+	if err = o.tree.insert(&o.owner, zsetEntry{score, ref}, o.before(score, member)); err != nil {
+		r, at, _ := o.lookupTag(tag, member)
 		o.elements.delete(&r, at)
-		return err
 	}
-	return nil
+	return err
 }
 
 // add is put for a member that is not there.

@@ -244,15 +244,25 @@ func (t *zsetTree) insert(o *owner, e zsetEntry, before func(e zsetEntry) bool) 
 	for r := t.root; ; p.depth++ {
 		n := a.zsetNode(r)
 		if n.height == 0 {
-			i := 0
-			for i < int(n.n) && before(n.leaf()[i]) {
-				i++
+			low, high := 0, int(n.n)
+			if last && high > 0 && before(n.leaf()[high-1]) {
+				low = high // as members in order come
 			}
-			p.steps[p.depth] = zsetStep{r, i}
+			for low < high {
+				if mid := (low + high) / 2; before(n.leaf()[mid]) {
+					low = mid + 1
+				} else {
+					high = mid
+				}
+			}
+			p.steps[p.depth] = zsetStep{r, low}
 			break
 		}
 		entries := n.inner()
 		low, high := 0, int(n.n)
+		if last && before(entries[high-1].first) {
+			low = high - 1 // as members in order come
+		}
 		for low+1 < high {
 			if mid := (low + high) / 2; before(entries[mid].first) {
 				low = mid

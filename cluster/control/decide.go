@@ -212,9 +212,10 @@ const crashPatience = 5
 
 // patienceFor is how long the slots of a node that is away keep its place. The
 // copies of a process that is known to be gone went with it: waiting for its
-// return would save no copy, only leave its slots without one.
+// return would save no copy, only leave its slots without one. One in whose place
+// another node answers is gone, too: its port refuses nothing any more.
 func (c *Controller) patienceFor(n *slotmap.Node, t *tracked) time.Duration {
-	if n.State == slotmap.NodeFailed && t.deadBoot == n.Boot {
+	if n.State == slotmap.NodeFailed && (t.deadBoot == n.Boot || c.replaced(*n)) {
 		return min(c.policy.ReturnTimeout, crashPatience*c.timing.Lease)
 	}
 	return c.policy.ReturnTimeout

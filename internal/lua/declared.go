@@ -43,9 +43,11 @@ func declared(chunk []ast.Stmt, stays func(Call) bool) bool {
 type localKind uint8
 
 const (
-	localOther localKind = iota
-	localKey             // one of KEYS
-	localCall            // redis.call or redis.pcall
+	localOther  localKind = iota
+	localKey              // one of KEYS
+	localCall             // redis.call or redis.pcall
+	localKeys             // all keys of a function of a library
+	localBarred           // a function of a library, or the keys of one around: nothing may be done with it
 )
 
 // harmless are the globals that a script may use in any way: none of them leads to a
@@ -59,6 +61,7 @@ type keyReader struct {
 	stays    func(Call) bool
 	scopes   []map[string]localKind
 	assigned map[string]bool // names that are assigned to, whatever they mean there
+	library  *libraryReader  // nil: it is a script
 	ok       bool
 }
 
@@ -77,12 +80,31 @@ func (r *keyReader) declare(name string, kind localKind) {
 
 // local says what a name means; not found: it is a global.
 func (r *keyReader) local(name string) (kind localKind, found bool) {
-	for _, s := range slices.Backward(r.scopes) {
-		if kind, found = s[name]; found {
-			return kind, true
+	for i, s := range slices.Backward(r.scopes) {
+		if kind, found = s[name]; !found {
+			continue
 		}
+		if r.library != nil && i < r.library.barrier {
+			switch kind {
+			case localKey:
+				kind = localOther
+			case localKeys:
+				kind = localBarred
+			}
+		}
+		return kind, true
 	}
 	return localOther, false
+}
+
+// isKeys recognizes KEYS, or what a function of a library has for it.
+func (r *keyReader) isKeys(e ast.Expr) bool {
+	id, ok := e.(*ast.IdentExpr)
+	if !ok {
+		return false
+	}
+	kind, found := r.local(id.Value)
+	return kind == localKeys || !found && r.library == nil && id.Value == "KEYS"
 }
 
 func (r *keyReader) isGlobal(e ast.Expr, name string) bool {
@@ -101,7 +123,7 @@ func (r *keyReader) kindOf(e ast.Expr) localKind {
 		kind, _ := r.local(e.Value)
 		return kind
 	case *ast.AttrGetExpr:
-		if r.isGlobal(e.Object, "KEYS") {
+		if r.isKeys(e.Object) {
 			return localKey
 		}
 		if name, ok := e.Key.(*ast.StringExpr); ok && r.isGlobal(e.Object, "redis") && (name.Value == "call" || name.Value == "pcall") {
@@ -172,6 +194,10 @@ func (r *keyReader) statement(s ast.Stmt) {
 func (r *keyReader) localAssign(s *ast.LocalAssignStmt) {
 	kinds := make([]localKind, len(s.Names))
 	for i, e := range s.Exprs {
+		if i < len(s.Names) && r.named(s.Names[i], e) {
+			kinds[i] = localBarred
+			continue
+		}
 		kind := r.kindOf(e)
 		if kind == localOther || i >= len(s.Names) {
 			r.expression(e)
@@ -189,7 +215,7 @@ func (r *keyReader) localAssign(s *ast.LocalAssignStmt) {
 func (r *keyReader) genericFor(s *ast.GenericForStmt) {
 	overKeys := false
 	if call, ok := s.Exprs[0].(*ast.FuncCallExpr); ok && len(s.Exprs) == 1 && call.Receiver == nil && len(call.Args) == 1 {
-		overKeys = r.isGlobal(call.Func, "ipairs") && r.isGlobal(call.Args[0], "KEYS")
+		overKeys = r.isGlobal(call.Func, "ipairs") && r.isKeys(call.Args[0])
 	}
 	if !overKeys {
 		r.expressions(s.Exprs)
@@ -224,7 +250,7 @@ func (r *keyReader) expression(e ast.Expr) {
 	case *ast.TrueExpr, *ast.FalseExpr, *ast.NilExpr, *ast.NumberExpr, *ast.StringExpr, *ast.Comma3Expr:
 	case *ast.IdentExpr:
 		kind, found := r.local(e.Value)
-		if kind == localCall || !found && !slices.Contains(harmless, e.Value) && !slices.Contains(syntax.Intrinsics, e.Value) {
+		if kind >= localCall || !found && !slices.Contains(harmless, e.Value) && !slices.Contains(syntax.Intrinsics, e.Value) {
 			r.ok = false
 		}
 	case *ast.AttrGetExpr:
@@ -260,12 +286,7 @@ func (r *keyReader) expression(e ast.Expr) {
 	case *ast.UnaryNotOpExpr:
 		r.expression(e.Expr)
 	case *ast.FunctionExpr:
-		r.scope(func() {
-			for _, name := range e.ParList.Names {
-				r.declare(name, localOther)
-			}
-			r.block(e.Stmts)
-		})
+		r.function(e, localOther)
 	default:
 		r.ok = false
 	}
@@ -281,7 +302,11 @@ func (r *keyReader) call(e *ast.FuncCallExpr) {
 		r.command(e.Args)
 		return
 	}
-	if syntax.IsLength(e) && r.isGlobal(e.Args[0], "KEYS") {
+	if r.isRegistration(e.Func) && len(e.Args) > 0 {
+		r.registration(e.Args)
+		return
+	}
+	if syntax.IsLength(e) && r.isKeys(e.Args[0]) {
 		return
 	}
 	r.expression(e.Func)

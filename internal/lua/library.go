@@ -10,6 +10,8 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"respkv/internal/lua/syntax"
 )
 
 // Library is a function library.
@@ -27,13 +29,14 @@ type Function struct {
 	Flags       Flags
 	Library     *Library
 	Whole       bool         // see Script.Whole
+	Declared    bool         // see Script.Declared
 	Conduct     atomic.Int32 // see Script.Conduct
 }
 
 // Libraries are all libraries at a moment. They never change.
 type Libraries struct {
-	byName    map[string]*Library
-	functions map[string]*Function // by name in lower case
+	byName    names[*Library]
+	functions names[*Function] // by name in lower case
 }
 
 // Change is a new source of a library, or its end. What a library is follows from
@@ -56,46 +59,48 @@ func (e *Engine) Libraries() *Libraries { return e.libraries.Load() }
 
 // All lists the libraries by name.
 func (l *Libraries) All() []*Library {
-	return slices.SortedFunc(maps.Values(l.byName), func(a, b *Library) int { return strings.Compare(a.Name, b.Name) })
+	return slices.SortedFunc(l.byName.values(), func(a, b *Library) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Library finds a library by its name; nil: there is none.
-func (l *Libraries) Library(name string) *Library { return l.byName[name] }
+func (l *Libraries) Library(name string) *Library {
+	library, _ := l.byName.get(name)
+	return library
+}
 
 // Function finds a function, whatever the case of its name; nil: there is none.
-func (l *Libraries) Function(name string) *Function { return l.functions[strings.ToLower(name)] }
+func (l *Libraries) Function(name string) *Function {
+	f, _ := l.functions.get(strings.ToLower(name))
+	return f
+}
 
 // Count returns the numbers of libraries and of functions.
-func (l *Libraries) Count() (libraries, functions int) { return len(l.byName), len(l.functions) }
+func (l *Libraries) Count() (libraries, functions int) { return l.byName.count, l.functions.count }
 
 // with returns the libraries with library in the place of that of its name.
 func (l *Libraries) with(library *Library) (*Libraries, error) {
 	next := l.without(library.Name)
 	for _, f := range library.Functions {
-		if next.functions[strings.ToLower(f.Name)] != nil {
+		if next.Function(f.Name) != nil {
 			return nil, fmt.Errorf("Function %s already exists", f.Name)
 		}
 	}
-	next.byName[library.Name] = library
+	next.byName.set(library.Name, library)
 	for _, f := range library.Functions {
-		next.functions[strings.ToLower(f.Name)] = f
+		next.functions.set(strings.ToLower(f.Name), f)
 	}
 	return next, nil
 }
 
 func (l *Libraries) without(name string) *Libraries {
-	next := &Libraries{byName: make(map[string]*Library), functions: make(map[string]*Function)}
-	for n, library := range l.byName {
-		if n != name {
-			next.byName[n] = library
+	next := *l
+	if library := l.Library(name); library != nil {
+		next.byName.drop(name)
+		for _, f := range library.Functions {
+			next.functions.drop(strings.ToLower(f.Name))
 		}
 	}
-	for n, f := range l.functions {
-		if f.Library.Name != name {
-			next.functions[n] = f
-		}
-	}
-	return next
+	return &next
 }
 
 // The Plan methods say what changes make a library, or its end; nothing is
@@ -107,7 +112,7 @@ func (l *Libraries) without(name string) *Libraries {
 func (e *Engine) PlanLoad(code string, replace bool) (name string, changes []Change, err error) {
 	now := e.Libraries()
 	library, err := e.newLibrary(code, func(name string) error {
-		if now.byName[name] != nil && !replace {
+		if now.Library(name) != nil && !replace {
 			return fmt.Errorf("Library '%s' already exists", name)
 		}
 		return nil
@@ -123,7 +128,7 @@ func (e *Engine) PlanLoad(code string, replace bool) (name string, changes []Cha
 
 // PlanDelete deletes a library.
 func (e *Engine) PlanDelete(name string) ([]Change, error) {
-	if e.Libraries().byName[name] == nil {
+	if e.Libraries().Library(name) == nil {
 		return nil, errNoLibrary
 	}
 	return []Change{{Name: name}}, nil
@@ -152,7 +157,7 @@ func (e *Engine) PlanRestore(codes []string, policy RestorePolicy) ([]Change, er
 	restored := &Libraries{}
 	for _, code := range codes {
 		library, err := e.newLibrary(code, func(name string) error {
-			if restored.byName[name] != nil {
+			if restored.Library(name) != nil {
 				return fmt.Errorf("Library '%s' already exists", name)
 			}
 			return nil
@@ -168,14 +173,14 @@ func (e *Engine) PlanRestore(codes []string, policy RestorePolicy) ([]Change, er
 	var changes []Change
 	if policy == RestoreFlush {
 		for _, library := range now.All() {
-			if restored.byName[library.Name] == nil {
+			if restored.Library(library.Name) == nil {
 				changes = append(changes, Change{Name: library.Name})
 			}
 		}
 		now = &Libraries{}
 	}
 	for _, library := range restored.All() {
-		if now.byName[library.Name] != nil {
+		if now.Library(library.Name) != nil {
 			if policy == RestoreAppend {
 				return nil, fmt.Errorf("Library %s already exists", library.Name)
 			}
@@ -303,7 +308,7 @@ type loaded struct {
 
 // loadLibrary runs the source of a library.
 func (vm *VM) loadLibrary(library *Library, body string) (*loading, error) {
-	_, proto, err := compile(body, libraryChunk)
+	tree, proto, err := compile(body, libraryChunk)
 	if err != nil {
 		return nil, fmt.Errorf("Error compiling function: %w", err)
 	}
@@ -335,6 +340,7 @@ func (vm *VM) loadLibrary(library *Library, body string) (*loading, error) {
 	for _, f := range l.registered {
 		f.Whole = whole
 	}
+	declareStays(l.registered, syntax.Chunk(tree), vm.engine.options.Stays)
 	return l, nil
 }
 
@@ -348,13 +354,26 @@ func (vm *VM) openLoading(on bool) {
 	vm.env.Metatable.(*lua.LTable).RawSetString("__index", members)
 }
 
+// forgetLibraries forgets what this VM loaded of libraries that are gone. Once they
+// have doubled in number, so that it is not all that is done where there are many.
+func (vm *VM) forgetLibraries() {
+	if len(vm.libraries) < vm.librariesFull {
+		return
+	}
+	current := vm.engine.Libraries()
+	maps.DeleteFunc(vm.libraries, func(name string, l *loaded) bool { return current.Library(name) != l.library })
+	vm.librariesFull = max(2*len(vm.libraries), leastLibraries)
+}
+
+// leastLibraries may be loaded in a VM, or have been, before any is forgotten.
+const leastLibraries = 16
+
 // function is the callback of f in this VM, whose library is loaded if it is not
 // or has changed.
 func (vm *VM) function(f *Function) (*lua.LFunction, error) {
 	l := vm.libraries[f.Library.Name]
 	if l == nil || l.library != f.Library {
-		current := vm.engine.Libraries()
-		maps.DeleteFunc(vm.libraries, func(name string, l *loaded) bool { return current.byName[name] != l.library })
+		vm.forgetLibraries()
 		_, _, body, err := libraryHeader(f.Library.Code)
 		if err != nil {
 			return nil, err

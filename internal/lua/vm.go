@@ -41,11 +41,12 @@ type VM struct {
 	json        *jsonConfig
 	keys, args  *lua.LTable // KEYS and ARGV of scripts
 
-	chunks      map[*Script]*lua.LFunction
-	libraries   map[string]*loaded
-	generation  uint64 // of the engine's scripts, for which chunks were made
-	loading     *loading
-	loadGlobals *lua.LTable // of a library while it is loaded
+	chunks        map[*Script]*lua.LFunction
+	libraries     map[string]*loaded
+	librariesFull int    // as many as that: time to forget those that are gone
+	generation    uint64 // of the engine's scripts, for which chunks were made
+	loading       *loading
+	loadGlobals   *lua.LTable // of a library while it is loaded
 
 	resp   int // RESP version of redis.call
 	random uint64

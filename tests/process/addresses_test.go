@@ -81,6 +81,7 @@ func TestNodesThatMove(t *testing.T) {
 	ids := m.ids()
 	ctx := context.Background()
 	load(t, m.Client(nil))
+	waitReplicated(t, m.Cluster)
 
 	for i, n := range m.Nodes {
 		if i == 0 {

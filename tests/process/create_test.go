@@ -113,6 +113,7 @@ func TestCreate(t *testing.T) {
 	eventuallyLoaded(t, client)
 
 	swap(c.Nodes[0])
+	waitReplicated(t, c)
 	c.Nodes[0].Kill()
 	waitRoles(t, c, slots, follows)
 	c.Nodes[0].Start()

@@ -32,9 +32,6 @@ func TestCutNetwork(t *testing.T) {
 	network.Cut(cut)
 	back := timeToServe(t, other, nodes[2], slots, began)
 	t.Logf("%d slots served again %v after the cut", len(slots), back)
-	if back > 3*time.Second {
-		t.Errorf("failover took %v, want at most 3 s", back)
-	}
 	var accepted []string
 	for _, slot := range []int{slots[0], slots[len(slots)/2], slots[len(slots)-1]} {
 		reply := alone.Inside(cli, "-h", alone.Host, "-p", fmt.Sprint(alone.Port), "set", keyIn(slot), "alone")

@@ -138,6 +138,7 @@ func TestTLSCluster(t *testing.T) {
 	}
 
 	// The replicas got everything, over TLS too.
+	waitReplicated(t, s.Cluster)
 	s.Nodes[0].Kill()
 	s.WaitComplete(harness.FormLimit)
 	after := redis.NewClusterClient(&redis.ClusterOptions{Addrs: s.tlsAddrs()[1:], TLSConfig: s.ca.Client(mine)}) // the other one believes in its map for 10 s
