@@ -249,8 +249,9 @@ func TestMadeByHand(t *testing.T) {
 	if rdb != 3 {
 		t.Errorf("backup wrote %v", files)
 	}
-	requireCluster(t, "del-node", a.Addr(), added.ID())
-	delete(follows, added.ID())
+	id := added.ID() // before it is reset
+	requireCluster(t, "del-node", a.Addr(), id)
+	delete(follows, id)
 	added.Kill()
 	c.Nodes = slices.Delete(c.Nodes, 4, 5)
 	waitRoles(t, c, slots, follows)
