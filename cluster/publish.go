@@ -24,7 +24,8 @@ import (
 //	channel  u32   its length, then its bytes
 //	text           the rest
 //
-// The first one is a hello: who sends (publishorder.go), in place of a channel.
+// The first one is a hello: who sends, in place of a channel, and to whom
+// (publishorder.go).
 // Nothing is acknowledged: pub/sub promises no delivery.
 const (
 	publishHeader = 4 + 1 + 4
@@ -42,8 +43,12 @@ const (
 	publishChunk = 256 << 10
 	// publishIdle is how long a connection without messages is kept.
 	publishIdle = time.Minute
-	// publishRetry is the longest pause between attempts to connect.
+	// publishRetry is the longest pause between attempts to connect, and the one
+	// after a connection that the peer has ended within it.
 	publishRetry = time.Second
+	// publishKept is how many timeouts messages are kept for a peer that cannot be
+	// reached: who subscribes there later is not to hear of them.
+	publishKept = 5
 )
 
 var errPublishFrame = errors.New("cluster: malformed pub/sub message")
@@ -151,12 +156,27 @@ func (p *publisher) run(to slotmap.NodeID, peer *publishPeer) {
 	idle := time.NewTimer(publishIdle)
 	defer idle.Stop()
 	pause := time.Duration(0)
+	rest := func(d time.Duration) (goOn bool) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return true
+		case <-p.ctx.Done():
+			return false
+		}
+	}
+	var connected, failing time.Time // failing: since when no connection was made
 	for {
 		select {
 		case <-p.ctx.Done():
 			return
 		case <-gone:
 			drop()
+			// It may not be the node that is meant: each message would connect again.
+			if time.Since(connected) < publishRetry && !rest(publishRetry) {
+				return
+			}
 			continue
 		case <-idle.C:
 			if p.retire(to, peer) {
@@ -172,6 +192,9 @@ func (p *publisher) run(to slotmap.NodeID, peer *publishPeer) {
 			if conn, err = p.connect(to); err == nil {
 				gone = make(chan struct{})
 				go watchEnd(conn, gone)
+				connected, failing = time.Now(), time.Time{}
+			} else if failing.IsZero() {
+				failing = time.Now()
 			}
 		}
 		if err == nil {
@@ -185,15 +208,24 @@ func (p *publisher) run(to slotmap.NodeID, peer *publishPeer) {
 		// What was being written is lost; what waits, and what comes meanwhile,
 		// is tried on a new connection.
 		pause = min(max(2*pause, 20*time.Millisecond), publishRetry)
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-			signal(peer.wake)
-		case <-p.ctx.Done():
-			timer.Stop()
+		if !rest(pause) {
 			return
 		}
+		if !failing.IsZero() && time.Since(failing) > publishKept*p.timeout {
+			p.dropped.Add(uint64(peer.clear()))
+			continue
+		}
+		signal(peer.wake)
 	}
+}
+
+// clear empties the queue and tells how many frames were in it.
+func (q *publishPeer) clear() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := len(q.frames)
+	q.frames, q.bytes = nil, 0
+	return n
 }
 
 // retire forgets an idle peer; false: something has come for it.
@@ -218,7 +250,7 @@ func (p *publisher) connect(to slotmap.NodeID) (net.Conn, error) {
 	}
 	p.mu.Lock()
 	p.self.connection++
-	hello := p.self.frame()
+	hello := p.self.frame(to)
 	p.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
@@ -345,7 +377,7 @@ func (n *Node) PublishDropped() uint64 { return n.pub.dropped.Load() }
 // shard says that its channel is a shard channel. The bytes are only valid during
 // the call. It is called from one goroutine per node at a time.
 func (n *Node) HandlePublished(deliver func(shard bool, channel, text []byte)) {
-	order := newPublishOrder(func(id slotmap.NodeID) bool { return n.router.current.Load().m.Node(id) != nil })
+	order := newPublishOrder(n.id, func(id slotmap.NodeID) bool { return n.router.current.Load().m.Node(id) != nil })
 	n.mux.Handle(mux.Publish, func(conn net.Conn) {
 		defer func() { _ = conn.Close() }()
 		if err := order.read(conn, deliver); err != nil && !errors.Is(err, io.EOF) && n.ctx.Err() == nil {

@@ -30,11 +30,18 @@ func readAll(r io.Reader) (got []published, err error) {
 	}
 }
 
-// testSource is a process that publishes, testOrder a node that takes what it sends.
-var testSource = publishSource{node: slotmap.NodeID(strings.Repeat("a", slotmap.NodeIDLen)), boot: 1}
+// testSource is a process that publishes, testOrder what testTarget does with it.
+var (
+	testSource = publishSource{node: testNode("a"), boot: 1}
+	testTarget = testNode("b")
+)
+
+func testNode(letter string) slotmap.NodeID {
+	return slotmap.NodeID(strings.Repeat(letter, slotmap.NodeIDLen))
+}
 
 func testOrder() *publishOrder {
-	return newPublishOrder(func(id slotmap.NodeID) bool { return id == testSource.node })
+	return newPublishOrder(testTarget, func(id slotmap.NodeID) bool { return id == testSource.node })
 }
 
 func TestPublishFrames(t *testing.T) {
@@ -87,13 +94,13 @@ func TestPublisherNeverWaits(t *testing.T) {
 	text := make([]byte, 1<<20)
 	const messages = 100
 	for i := range messages {
-		p.send("b", publishFrame(publishChannel, fmt.Append(nil, i), text))
+		p.send(testTarget, publishFrame(publishChannel, fmt.Append(nil, i), text))
 	}
 	dropped := int(p.dropped.Load())
 	if dropped < messages-publishQueue>>20 || dropped > messages-publishQueue>>20+1 {
 		t.Errorf("%d of %d messages of 1 MB dropped", dropped, messages)
 	}
-	p.send("b", make([]byte, publishQueue+1))
+	p.send(testTarget, make([]byte, publishQueue+1))
 	if got := int(p.dropped.Load()); got != dropped+1 {
 		t.Errorf("a message larger than the queue: %d dropped, then %d", dropped, got)
 	}
@@ -120,7 +127,7 @@ func TestPublisherNeverWaits(t *testing.T) {
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			p.send("b", publishFrame(publishShard, []byte("s"), nil))
+			p.send(testTarget, publishFrame(publishShard, []byte("s"), nil))
 			select {
 			case <-stop:
 				return
@@ -161,7 +168,7 @@ func TestPublishOrder(t *testing.T) {
 		}()
 		from := testSource
 		from.connection = number
-		_, _ = e.Write(from.frame())
+		_, _ = e.Write(from.frame(testTarget))
 		return e
 	}
 	publish := func(e end, text string) error {
@@ -209,10 +216,10 @@ func TestPublishOrder(t *testing.T) {
 
 	// Strangers are forgotten with their connections.
 	here, there := net.Pipe()
-	stranger := publishSource{node: slotmap.NodeID(strings.Repeat("b", slotmap.NodeIDLen)), boot: 1, connection: 1}
+	stranger := publishSource{node: testNode("c"), boot: 1, connection: 1}
 	ended := make(chan error, 1)
 	go func() { ended <- order.read(there, func(bool, []byte, []byte) {}) }()
-	if _, err := here.Write(stranger.frame()); err != nil {
+	if _, err := here.Write(stranger.frame(testTarget)); err != nil {
 		t.Fatal(err)
 	}
 	here.Close()
@@ -224,5 +231,38 @@ func TestPublishOrder(t *testing.T) {
 	}
 	if order.newest[testSource.node].from.connection != 4 {
 		t.Error("the member's newest connection is another one")
+	}
+}
+
+// TestPublishToAnother: messages for the node that had this one's address before are
+// not delivered here, where the sender has a connection of this node's own.
+func TestPublishToAnother(t *testing.T) {
+	here, there := net.Pipe()
+	defer here.Close()
+	go func() {
+		_, _ = here.Write(testSource.frame(testNode("d")))
+		_, _ = here.Write(publishFrame(publishChannel, []byte("c"), nil))
+	}()
+	err := testOrder().read(there, func(_ bool, channel, _ []byte) { t.Errorf("%s was delivered", channel) })
+	if err == nil {
+		t.Error("no error")
+	}
+	there.Close()
+}
+
+// TestPublishNotKept: a node that cannot be reached for long does not get what was
+// published meanwhile when it is back.
+func TestPublishNotKept(t *testing.T) {
+	p := newPublisher(testSource, time.Millisecond, func(context.Context, slotmap.NodeID) (net.Conn, error) {
+		return nil, io.ErrClosedPipe
+	})
+	defer p.close()
+	p.send(testTarget, publishFrame(publishChannel, []byte("c"), nil))
+	deadline := time.Now().Add(time.Minute)
+	for p.dropped.Load() == 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("the message still waits")
+		}
+		time.Sleep(time.Millisecond)
 	}
 }

@@ -19,9 +19,12 @@ type publishSource struct {
 	connection uint64
 }
 
-func (s publishSource) frame() []byte {
+// frame is the hello to a node: that its address was dialed does not say that it
+// is the one that answers there.
+func (s publishSource) frame(to slotmap.NodeID) []byte {
 	text := binary.BigEndian.AppendUint64(nil, s.boot)
-	return publishFrame(publishHello, []byte(s.node), binary.BigEndian.AppendUint64(text, s.connection))
+	text = binary.BigEndian.AppendUint64(text, s.connection)
+	return publishFrame(publishHello, []byte(s.node), append(text, to...))
 }
 
 // publishOrder keeps the order of each node's messages over the end of its
@@ -29,6 +32,7 @@ func (s publishSource) frame() []byte {
 // long after a new one took its place; by then it is out of date. So a message
 // is delivered only as long as no newer connection of its sender is known.
 type publishOrder struct {
+	self   slotmap.NodeID
 	member func(id slotmap.NodeID) bool
 
 	mu     sync.Mutex // guards newest; a leaf, held for no I/O
@@ -45,8 +49,8 @@ type publishStream struct {
 
 var errPublishReplaced = errors.New("cluster: a newer connection has taken its place")
 
-func newPublishOrder(member func(id slotmap.NodeID) bool) *publishOrder {
-	return &publishOrder{member: member, newest: map[slotmap.NodeID]*publishStream{}}
+func newPublishOrder(self slotmap.NodeID, member func(id slotmap.NodeID) bool) *publishOrder {
+	return &publishOrder{self: self, member: member, newest: map[slotmap.NodeID]*publishStream{}}
 }
 
 // begin makes a connection its sender's newest one, and returns when nothing of
@@ -94,10 +98,14 @@ func (o *publishOrder) read(conn io.ReadCloser, deliver func(shard bool, channel
 		return err
 	}
 	from := publishSource{node: slotmap.NodeID(node)}
-	if kind != publishHello || len(text) != 16 || from.node.Validate() != nil {
+	if kind != publishHello || len(text) != 16+slotmap.NodeIDLen || from.node.Validate() != nil {
 		return fmt.Errorf("%w: it does not begin with who sends", errPublishFrame)
 	}
 	from.boot, from.connection = binary.BigEndian.Uint64(text), binary.BigEndian.Uint64(text[8:])
+	if to := slotmap.NodeID(text[16:]); to != o.self {
+		// One that had this address: the sender has a connection to this one, too.
+		return fmt.Errorf("cluster: messages for node %s", to.Short())
+	}
 	s, err := o.begin(from, conn)
 	if err != nil {
 		return err
