@@ -135,7 +135,6 @@ func hmget(c *Ctx) {
 	if missing {
 		h.Expire(c.Args[2:])
 	}
-	}
 }
 
 // replyField replies with the value of a field, or null.
