@@ -2,7 +2,6 @@ package store
 
 import (
 	"math"
-	"slices"
 )
 
 // Deadlines of hash fields are found again by hints: for each database and
@@ -335,10 +334,11 @@ func (h *Hash) expireAsked(fields [][]byte, res *ExpireResult) {
 	o := h.large()
 	var due []element
 	var names [][]byte
+	named := make(map[ref]bool) // a field may be asked for twice
 	for _, field := range fields {
 		r, _, ok := o.lookup(field)
-		named := func(d element) bool { return d.ref == r.ref }
-		if ok && h.tx.past(r.deadline()) && !slices.ContainsFunc(due, named) {
+		if ok && h.tx.past(r.deadline()) && !named[r.ref] {
+			named[r.ref] = true
 			due, names = append(due, r), append(names, field)
 		}
 	}
