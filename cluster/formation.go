@@ -91,7 +91,7 @@ func (n *Node) runMembership() {
 	tick := beat.NewTicker(max(n.cfg.NodeTimeout/4, 50*time.Millisecond))
 	defer tick.Stop()
 	for {
-		if err := n.form(); err != nil {
+		if err := n.form(); err != nil && n.ctx.Err() == nil {
 			n.log.Error("forming the cluster", "error", err)
 		}
 		select {
@@ -257,6 +257,7 @@ func (n *Node) bootstrap(with []slotmap.NodeID) error {
 // that belongs to no cluster is taken into the other's.
 func (n *Node) Meet(ctx context.Context, host string, clusterPort int) error {
 	done := make(chan error, 1)
+	n.aloof.Store(false)
 	n.goRun(func() {
 		_, err := n.gossip.Join([]string{net.JoinHostPort(host, strconv.Itoa(clusterPort))})
 		done <- err

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -112,7 +113,8 @@ func gossipConfig(cfg *Config, name string, t *gossipTransport, d *gossipDelegat
 	c.EnableCompression = false
 	c.SecretKey = nil // the transport seals
 	d.admission = newGossipAdmission(c)
-	c.Delegate, c.Events, c.Alive, c.Ping = d, d, d, d
+	c.Delegate, c.Events, c.Alive, c.Merge, c.Ping = d, d, d, d, d
+	d.self = name
 	c.LogOutput = nil
 	c.Logger = log.New(logWriter{logger}, "", 0)
 	return c
@@ -129,6 +131,9 @@ func (w logWriter) Write(p []byte) (int, error) {
 
 var _ io.Writer = logWriter{}
 
+// errAloof refuses gossip of nodes that have not met this one.
+var errAloof = errors.New("this node has been reset, and has not met anybody since")
+
 // gossipDelegate connects memberlist with the node: its callbacks come from
 // memberlist's goroutines.
 type gossipDelegate struct {
@@ -136,6 +141,8 @@ type gossipDelegate struct {
 	change    func(n *memberlist.Node, state control.Life)
 	heard     func(id slotmap.NodeID)
 	admission *gossipAdmission
+	self      string       // gossip name
+	aloof     *atomic.Bool // see Options.Aloof
 }
 
 func (d *gossipDelegate) NodeMeta(limit int) []byte {
@@ -149,8 +156,20 @@ func (d *gossipDelegate) GetBroadcasts(int, int) [][]byte { return nil }
 func (d *gossipDelegate) LocalState(bool) []byte          { return nil }
 func (d *gossipDelegate) MergeRemoteState([]byte, bool)   {}
 
-// NotifyAlive refuses processes past the limit.
-func (d *gossipDelegate) NotifyAlive(n *memberlist.Node) error { return d.admission.admit(n.Name) }
+// NotifyAlive refuses processes past the limit, and all as long as this one is
+// aloof.
+func (d *gossipDelegate) NotifyAlive(n *memberlist.Node) error {
+	if n.Name != d.self && d.aloof.Load() {
+		return errAloof
+	}
+	return d.admission.admit(n.Name)
+}
+
+// NotifyMerge is called when another node meets this one.
+func (d *gossipDelegate) NotifyMerge([]*memberlist.Node) error {
+	d.aloof.Store(false)
+	return nil
+}
 
 func (d *gossipDelegate) NotifyJoin(n *memberlist.Node) {
 	d.admission.joined(n.Name)

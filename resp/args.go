@@ -118,11 +118,16 @@ var (
 	wordZAdd       = []byte("ZADD")
 	wordZRemRange  = []byte("ZREMRANGEBYRANK")
 	wordZRem       = []byte("ZREM")
+	wordZPopMin    = []byte("ZPOPMIN")
+	wordZPopMax    = []byte("ZPOPMAX")
 )
 
 // logged says whether effects of this command go anywhere, be it only to tell
 // which watched or tracked keys were changed: a handler need not build them
 // otherwise.
-func (c *Ctx) logged() bool {
-	return (c.d.repl != nil || c.d.observed() || c.d.feed.used.Load() > 0) && !c.applied
+func (c *Ctx) logged() bool { return c.replicated() || c.d.observed() && !c.applied }
+
+// replicated is logged for a command whose arguments tell as well which keys were changed.
+func (c *Ctx) replicated() bool {
+	return (c.d.repl != nil || c.d.feed.used.Load() > 0) && !c.applied
 }

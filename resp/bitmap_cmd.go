@@ -246,17 +246,26 @@ func bitOp(c *Ctx) {
 		c.W.Error(errBitOpNot)
 		return
 	}
-	sources := make([][]byte, 0, 16) // on the stack, mostly
+	total, sources := 0, make([][]byte, 0, 16) // on the stack, mostly
 	for i := 3; i < len(c.Args); i++ {
 		value, _, ok := c.readString(c.Key(i))
 		if !ok {
 			return
 		}
 		sources = append(sources, value)
+		total += len(value)
 	}
-	k := c.Key(2)
+	if c.postpone(total / pauseBytes) {
+		return
+	}
+	result, err := c.Tx.BitOp(op, sources)
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
+	k, length := c.Key(2), result.Len()
 	fresh := c.Fresh(k)
-	length, deleted, err := c.Tx.BitOp(op, k, sources)
+	deleted, err := result.Store(k)
 	switch {
 	case err != nil:
 		c.StoreError(err)

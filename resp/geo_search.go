@@ -44,6 +44,7 @@ type geoOptions struct {
 	order     int // 1 ascending, -1 descending
 	count     int64
 	any       bool
+	found     int  // bytes of the members that are in the shape
 	from, by  bool // the middle, the shape were given
 	member    bool // FROMMEMBER was given
 }
@@ -262,6 +263,7 @@ func (o *geoOptions) search(places *chunks.List[found], st *pauses) {
 		o.z.Range(&r, false, 0, func(member []byte, score float64) bool {
 			p := geo.Place(score)
 			if distance, in := o.shape.Distance(p); in {
+				o.found += len(member)
 				places.Add(found{members.Keep(member), score, p, distance, places.Len()})
 				enough = o.any && int64(places.Len()) >= o.count
 			}
@@ -320,7 +322,7 @@ func (o *geoOptions) store(c *Ctx, n int, places iter.Seq[*found], st *pauses) {
 	k := c.Key(o.target)
 	r := c.Tx.NewZSetResult(k, false)
 	add, effect := r.Add, func() error { return nil }
-	if c.logged() {
+	if c.replicated() {
 		add, effect = o.storeLogged(c, k, r, n)
 	}
 	err, left := r.Expect(n), n
@@ -370,7 +372,7 @@ func (o *geoOptions) store(c *Ctx, n int, places iter.Seq[*found], st *pauses) {
 // set the effects.
 func (o *geoOptions) storeLogged(c *Ctx, k store.Key, r *store.ZSetResult, n int) (add func([]byte, float64) error, effect func() error) {
 	if n > geoBatch {
-		d := persistence.NewZSetDump(n)
+		d := persistence.NewZSetDump(n, o.found)
 		add = func(member []byte, score float64) error {
 			d.Add(member, score)
 			return r.Add(member, score)
@@ -378,7 +380,7 @@ func (o *geoOptions) storeLogged(c *Ctx, k store.Key, r *store.ZSetResult, n int
 		return add, func() error {
 			payload, err := d.Payload(c.Tx.Pause)
 			if err == nil {
-				c.restored(k, 0, payload, store.NoAccess)
+				c.restored(k, 0, payload, true, store.NoAccess)
 			}
 			return err
 		}

@@ -3,6 +3,7 @@ package resp
 import (
 	"math"
 
+	"respkv/internal/chunks"
 	"respkv/store"
 )
 
@@ -71,6 +72,9 @@ func srem(c *Ctx) {
 	}
 	removed := 0
 	for i, member := range c.Args[2:] {
+		if i%store.ExpectMost == 0 {
+			s.Expect(c.Args[2+i:])
+		}
 		found, err := s.Remove(member)
 		if err != nil {
 			if c.logged() {
@@ -184,13 +188,22 @@ func spop(c *Ctx) {
 		c.remove(c.Key(1))
 		return
 	}
-	var members [][]byte
-	s.Sample(int(count), func(m []byte) bool { members = append(members, append([]byte(nil), m...)); return true })
-	header := c.W.Defer()
-	for _, m := range members {
-		c.W.Bulk(m)
+	if c.postpone(int(count)) {
+		return
 	}
-	c.W.SetSet(header, len(members))
+	// They are drawn in steps, and then removed at once.
+	members, st := make([][]byte, 0, count), c.pauses()
+	var texts chunks.Texts
+	c.W.Set(int(count))
+	s.Sample(int(count), func(m []byte) bool {
+		members = append(members, texts.Keep(m))
+		c.W.Bulk(m)
+		return st.replied()
+	})
+	if st.stopped || c.changed() {
+		c.StoreError(store.ErrChanged)
+		return
+	}
 	for len(members) > 0 {
 		n := min(len(members), spopBatch)
 		c.pop(&s, members[:n])
@@ -202,6 +215,9 @@ func spop(c *Ctx) {
 // pop removes members of the set at the first key, and replicates which.
 func (c *Ctx) pop(s *store.Set, members [][]byte) {
 	for i, m := range members {
+		if i%store.ExpectMost == 0 {
+			s.Expect(members[i:])
+		}
 		if _, err := s.Remove(m); err != nil {
 			members = members[:i]
 			c.W.Error(storeErrorText(err))

@@ -360,7 +360,7 @@ func (o *sortOptions) store(c *Ctx, elements iter.Seq[*sortElement], texts *chun
 	}
 	c.Dirty(max(1, list.Len()))
 	c.NotifyStored(NotifyList, "sortstore", k, list.Len(), c.d.notify.has(NotifyNew) && !existed)
-	if !o.looksUp() || !c.logged() {
+	if !o.looksUp() || !c.replicated() {
 		return
 	}
 	c.Effect(wordDel, k.Name)

@@ -97,6 +97,10 @@ func (c *Ctx) reads(k store.Key) {
 	}
 }
 
+// changed says that a pause has ended with what the command reads being changed: it is to
+// change nothing, and will be called again.
+func (c *Ctx) changed() bool { return c.step != nil && c.step.stopped }
+
 // postpone is asked by a handler that has found how many elements it has to deal with, and
 // has done nothing yet but reply. True: it is to return at once, and will be called again,
 // with pauses. This costs commands on small values no more than a comparison. Those that

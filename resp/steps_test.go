@@ -100,7 +100,14 @@ var stepLines = []string{
 	"GET {b}string", "GETRANGE {b}string 10 -10", "SUBSTR {b}string 5 9", "GETDEL {b}string", "GETEX {b}string PXAT 99999999999999",
 	"GETSET {b}string x", "SET {b}string x GET", "BITCOUNT {b}string", "BITCOUNT {b}string 9 -9 BIT", "BITPOS {b}string 0 3", "BITPOS {b}zeros 1", "BITPOS {b}zeros 0",
 	"SORT_RO {b}list ALPHA DESC", "SORT_RO {b}set ALPHA",
+	"SET {b}dst " + largeValue, "SET {b}string " + largeValue + " KEEPTTL", "SET {b}zset " + largeValue + " XX PXAT 99999999999999", "SET {b}set " + largeValue + " NX",
+	"SET {b}string " + largeValue + " GET", "SETNX {b}to " + largeValue, "GETSET {b}string " + largeValue,
+	"BITOP NOT {b}dst {b}string", "BITOP AND {b}string {b}string {b}zeros", "BITOP OR {b}to {b}none {b}zeros {b}string", "BITOP XOR {b}string {b}string {b}zeros {b}string",
+	"BITOP AND {b}dst {b}none {b}none", "MGET {b}string {b}set {b}none {b}zeros", "EXISTS {b}string {b}set",
 }
+
+// largeValue has a mapping of its own.
+var largeValue = strings.Repeat("large", 1<<20/4)
 
 // someElement is one of those that come again and again in a list of fillBig.
 var someElement = strings.Repeat("element", 10) + "3"
@@ -112,6 +119,7 @@ func readsLittle(line string) bool {
 		strings.HasPrefix(line, "LREM {b}twice 3") || strings.HasPrefix(line, "LREM {b}twice -3") ||
 		strings.HasPrefix(line, "LTRIM {b}twice 3 ") || line == "LTRIM {b}twice 5 4" || line == "LPOP {b}twice 3" || line == "ZPOPMAX {b}zset 3" ||
 		strings.HasPrefix(line, "SUBSTR") || strings.HasPrefix(line, "BITPOS {b}string") || strings.HasSuffix(line, "zeros 0") || line == "LPOS {b}twice "+someElement ||
+		strings.HasPrefix(line, "BITOP AND {b}dst") || strings.HasPrefix(line, "EXISTS") ||
 		line == "ZREMRANGEBYSCORE {b}zset -inf +inf" || line == "ZREMRANGEBYLEX {b}zset - [z" || line == "ZREMRANGEBYRANK {b}zset 5 9"
 }
 
@@ -125,7 +133,7 @@ func namesAll(line string) bool {
 func TestStepsLikePlain(t *testing.T) {
 	oneGoroutine(t)
 	for _, line := range stepLines {
-		t.Run(line, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.60s", line), func(t *testing.T) {
 			var outcome [2]struct {
 				reply, events string
 				effects       []string
@@ -160,13 +168,13 @@ func TestStepsLikePlain(t *testing.T) {
 				n.checkNoSteps()
 			}
 			if outcome[0].reply != outcome[1].reply || outcome[0].events != outcome[1].events {
-				t.Errorf("replies %q and %q, events %q and %q", outcome[0].reply, outcome[1].reply, outcome[0].events, outcome[1].events)
+				t.Errorf("replies %.90q and %.90q, events %.200q and %.200q", outcome[0].reply, outcome[1].reply, outcome[0].events, outcome[1].events)
 			}
 			if outcome[0].hits != outcome[1].hits || outcome[0].misses != outcome[1].misses {
 				t.Errorf("%d hits and %d misses, in steps %d and %d", outcome[0].hits, outcome[0].misses, outcome[1].hits, outcome[1].misses)
 			}
 			if !slices.Equal(outcome[0].effects, outcome[1].effects) {
-				t.Errorf("effects %q and %q", outcome[0].effects, outcome[1].effects)
+				t.Errorf("effects %.200q and %.200q", outcome[0].effects, outcome[1].effects)
 			}
 			if !slices.Equal(outcome[0].data, outcome[1].data) {
 				t.Error("the data differ")
@@ -233,6 +241,13 @@ func TestStepsAgain(t *testing.T) {
 		"GET {b}string":                                        {"SETRANGE {b}string 5 x", "DEL {b}string", "RENAME {b}set {b}string"},
 		"GETDEL {b}string":                                     {"APPEND {b}string x"},
 		"GETSET {b}string x":                                   {"DEL {b}string"},
+		"SET {b}none " + largeValue + " NX":                    {"SADD {b}none x"},
+		"SET {b}string " + largeValue + " XX":                  {"DEL {b}string"},
+		"SET {b}string " + largeValue + " GET":                 {"APPEND {b}string x", "DEL {b}string", "RENAME {b}set {b}string"},
+		"SETNX {b}none " + largeValue:                          {"SET {b}none x"},
+		"GETSET {b}string " + largeValue:                       {"SETRANGE {b}string 5 x"},
+		"BITOP XOR {b}dst {b}string {b}zeros":                  {"SETBIT {b}zeros 7 1", "DEL {b}string", "SET {b}dst x", "RENAME {b}set {b}string"},
+		"BITOP NOT {b}string {b}string":                        {"UNLINK {b}string"},
 		"BITCOUNT {b}string":                                   {"SETBIT {b}string 7 1"},
 		"BITPOS {b}zeros 1":                                    {"SETBIT {b}zeros 7 1"},
 		"SORT_RO {b}list ALPHA DESC":                           {"LPUSH {b}list x"},
@@ -241,7 +256,7 @@ func TestStepsAgain(t *testing.T) {
 	for line, all := range changes {
 		for _, change := range all {
 			for _, always := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%s/%v", line, change, always), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%.60s/%s/%v", line, change, always), func(t *testing.T) {
 					n, plain := newTestNode(t, nil, nil), newTestNode(t, nil, nil)
 					n.fillBig()
 					plain.fillBig()
@@ -265,7 +280,7 @@ func TestStepsAgain(t *testing.T) {
 						plain.do(strings.Fields(change)...)
 					}
 					if want := plain.do(strings.Fields(line)...); reply != want {
-						t.Errorf("reply %q, want %q", reply, want)
+						t.Errorf("reply %.200q, want %.200q", reply, want)
 					}
 					if !strings.HasPrefix(change, "SPOP") && !strings.HasPrefix(change, "XADD") && !slices.Equal(n.dumpHere(), plain.dumpHere()) {
 						t.Error("not what the command gives after the change")
@@ -607,6 +622,26 @@ func TestStepsOfChance(t *testing.T) {
 		t.Errorf("SPOP of all: %d of %s with %d pauses", got, have, rests)
 	}
 	n.expect("EXISTS {b}set", ":0\r\n")
+
+	// Some of them are drawn in steps, and drawn again if the set changes meanwhile.
+	rests = 0
+	n.d.stepping.rest = func(int) {
+		if rests++; rests == 2 {
+			n.doAs(n.newClient(2), "SREM", "{b}set2", "m0", "m2", "m4")
+		}
+	}
+	drawn := bulks(t, n.do("SPOP", "{b}set2", "900"))
+	slices.Sort(drawn)
+	if len(slices.Compact(drawn)) != 900 || rests < 3 {
+		t.Errorf("SPOP of 900: %d with %d pauses", len(drawn), rests)
+	}
+	n.expect("SCARD {b}set2", fmt.Sprintf(":%d\r\n", bigElements-3-900))
+	for _, m := range drawn {
+		n.expect("SISMEMBER {b}set2 "+m, ":0\r\n")
+		if m == "m0" || m == "m2" || m == "m4" {
+			t.Errorf("drew %s, which was gone", m)
+		}
+	}
 	n.checkNoSteps()
 }
 

@@ -140,7 +140,7 @@ func set(c *Ctx) {
 		return
 	}
 	mark := c.W.Len()
-	if !c.replyString(c.Key(1)) {
+	if !c.replyString(c.Key(1)) || !c.fill(c.Args[2], &options) {
 		return
 	}
 	fresh := c.Fresh(c.Key(1))
@@ -155,6 +155,9 @@ func set(c *Ctx) {
 // assign sets the first key to value. False: an option forbade it, or it
 // failed; it replied with null or with the error.
 func (c *Ctx) assign(value []byte, o store.SetOptions) bool {
+	if !c.fill(value, &o) {
+		return false
+	}
 	fresh := c.Fresh(c.Key(1))
 	done, err := c.Tx.Set(c.Key(1), value, o)
 	if err != nil {
@@ -167,6 +170,22 @@ func (c *Ctx) assign(value []byte, o store.SetOptions) bool {
 	}
 	c.assigned(value, o, fresh)
 	return true
+}
+
+// fill copies a large value in steps, before it becomes that of its key. False: the command
+// is put off, or it failed; it replied with the error.
+func (c *Ctx) fill(value []byte, o *store.SetOptions) (ok bool) {
+	if len(value) < replyPart {
+		return true
+	}
+	if c.postpone(len(value) / pauseBytes) {
+		return false
+	}
+	var err error
+	if o.Filled, err = c.Tx.Fill(value); err != nil {
+		c.StoreError(err)
+	}
+	return err == nil
 }
 
 // assigned notes that the first key was set. The effect has no condition, no
@@ -192,8 +211,12 @@ func (c *Ctx) assigned(value []byte, o store.SetOptions, fresh bool) {
 }
 
 func setNX(c *Ctx) {
+	o := store.SetOptions{IfMissing: true}
+	if !c.fill(c.Args[2], &o) {
+		return
+	}
 	fresh := c.Fresh(c.Key(1))
-	done, err := c.Tx.Set(c.Key(1), c.Args[2], store.SetOptions{IfMissing: true})
+	done, err := c.Tx.Set(c.Key(1), c.Args[2], o)
 	switch {
 	case err != nil:
 		c.StoreError(err)
@@ -214,17 +237,17 @@ func setWithTTL(c *Ctx, unit stringOptions) {
 }
 
 func getSet(c *Ctx) {
-	mark := c.W.Len()
-	if !c.replyString(c.Key(1)) {
+	mark, o := c.W.Len(), store.SetOptions{}
+	if !c.replyString(c.Key(1)) || !c.fill(c.Args[2], &o) {
 		return
 	}
 	fresh := c.Fresh(c.Key(1))
-	if _, err := c.Tx.Set(c.Key(1), c.Args[2], store.SetOptions{}); err != nil {
+	if _, err := c.Tx.Set(c.Key(1), c.Args[2], o); err != nil {
 		c.W.Truncate(mark)
 		c.StoreError(err)
 		return
 	}
-	c.assigned(c.Args[2], store.SetOptions{}, fresh)
+	c.assigned(c.Args[2], o, fresh)
 }
 
 func mset(c *Ctx) {

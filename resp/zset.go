@@ -165,6 +165,9 @@ func zrem(c *Ctx) {
 	}
 	removed := 0
 	for i, member := range c.Args[2:] {
+		if i%store.ExpectMost == 0 {
+			z.Expect(c.Args[2+i:])
+		}
 		found, err := z.Remove(member)
 		if err != nil {
 			if removed > 0 && c.logged() {

@@ -116,8 +116,12 @@ func TestBitOpLarge(t *testing.T) {
 	}
 	x, _, _ := tx.Get(a)
 	y, _, _ := tx.Get(b)
-	if n, _, err := tx.BitOp(BitXor, a, [][]byte{x, y}); n != len(one) || err != nil {
-		t.Fatal(n, err)
+	r, err := tx.BitOp(BitXor, [][]byte{x, y})
+	if err != nil || r.Len() != len(one) {
+		t.Fatal(r.Len(), err)
+	}
+	if _, err := r.Store(a); err != nil {
+		t.Fatal(err)
 	}
 	for i := range two {
 		one[i] ^= two[i]

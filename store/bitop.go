@@ -16,31 +16,60 @@ const (
 	BitNot // of one string
 )
 
-// BitOp makes k the result of the operation on the sources, whatever it was, and
-// returns the length: that of the longest source, shorter ones being continued
-// with zero bytes. When that is 0 k is deleted; deleted says that it existed.
-// The sources may alias store memory, that of k included. There is at least one.
-// Errors: ErrOutOfMemory, ErrKeyTooLong; then nothing has changed.
-func (tx *Tx) BitOp(op BitOperation, k Key, sources [][]byte) (length int, deleted bool, err error) {
+// BitResult is the outcome of an operation on strings, outside of the keyspace.
+type BitResult struct {
+	tx     *Tx
+	value  []byte
+	region []byte // that value is in, if it has one
+}
+
+// BitOp computes an operation on the sources, in steps if they are large. The result is as
+// long as the longest one, shorter ones being continued with zero bytes. The sources may
+// alias store memory. There is at least one. Errors: ErrOutOfMemory, ErrChanged.
+func (tx *Tx) BitOp(op BitOperation, sources [][]byte) (r BitResult, err error) {
+	length := 0
 	for _, src := range sources {
 		length = max(length, len(src))
 	}
-	if length == 0 {
-		return 0, tx.Delete(k), nil
+	r.tx = tx
+	if length <= maxInline {
+		r.value = make([]byte, length)
+		combine(op, r.value, sources)
+		return r, nil
 	}
-	// The result comes about beside the sources: k may be one of them.
-	v := newValue{typ: TypeString, encoding: EncodingRaw, length: length, deadline: noDeadline}
-	var result []byte
-	if length > maxInline {
-		if v.region, err = tx.Store.arena.newRegion(length); err != nil {
-			return 0, false, err
+	if r.region, err = tx.Store.arena.newRegion(length); err != nil {
+		return BitResult{}, err
+	}
+	r.value = r.region[:length]
+	st, parts := tx.steps(), make([][]byte, len(sources))
+	for from, end := 0, 0; from < length; from = end {
+		if end = length; st.pause != nil {
+			end = min(from+stepElements*stepBytes, length)
 		}
-		result = v.region[:length]
-	} else {
-		result = make([]byte, length)
+		for i, src := range sources {
+			parts[i] = src[min(from, len(src)):min(end, len(src))]
+		}
+		combine(op, r.value[from:end], parts)
+		if !st.count(stepElements) {
+			tx.Store.unmapLazily(r.region)
+			return BitResult{}, ErrChanged
+		}
 	}
-	combine(op, result, sources)
+	return r, nil
+}
 
+// Len is the length of the result.
+func (r *BitResult) Len() int { return len(r.value) }
+
+// Store makes the result the value of k, whatever it was; when it is empty k is deleted,
+// which deleted says. The result is gone. Errors: ErrOutOfMemory, ErrKeyTooLong; then
+// nothing has changed.
+func (r *BitResult) Store(k Key) (deleted bool, err error) {
+	tx := r.tx
+	if len(r.value) == 0 {
+		return tx.Delete(k), nil
+	}
+	v := newValue{typ: TypeString, encoding: EncodingRaw, length: len(r.value), deadline: noDeadline, region: r.region}
 	it := tx.look(k)
 	v.access = tx.newAccess()
 	if it.live && tx.Store.policy.Load().LFU {
@@ -51,16 +80,13 @@ func (tx *Tx) BitOp(op BitOperation, k Key, sources [][]byte) (length int, delet
 	case err != nil && v.region != nil:
 		tx.Store.arena.freeRegion(v.region)
 	case err == nil && v.region == nil:
-		copy(dst, result)
+		copy(dst, r.value)
 	}
-	if err != nil {
-		return 0, false, err
-	}
-	return length, false, nil
+	return false, err
 }
 
-// combine writes the result of the operation, as long as the longest source, to
-// dst, which is zero.
+// combine writes the result of the operation on parts of the sources to dst, which is as
+// long as the part of the longest one, and zero.
 func combine(op BitOperation, dst []byte, sources [][]byte) {
 	n := copy(dst, sources[0])
 	if op == BitNot {

@@ -71,6 +71,43 @@ type SetOptions struct {
 	KeepTTL   bool  // keep the deadline that k has; Deadline is ignored
 	IfMissing bool  // NX
 	IfExists  bool  // XX
+	// Filled is the value, from Fill, or nil. Set takes it, whatever comes of it.
+	Filled *Filled
+}
+
+// Filled is a large string outside of the keyspace.
+type Filled struct {
+	store  *Store
+	region []byte
+}
+
+// Fill copies value for a Set that is then only to put it in its place, in steps: nil if Set
+// may as well copy it. Errors: ErrOutOfMemory, ErrChanged.
+func (tx *Tx) Fill(value []byte) (*Filled, error) {
+	if tx.Pause == nil || len(value) <= maxInline {
+		return nil, nil
+	}
+	region, err := tx.Store.arena.newRegion(len(value))
+	if err != nil {
+		return nil, err
+	}
+	f := &Filled{tx.Store, region}
+	for done, st := 0, tx.steps(); done < len(value); {
+		done += copy(region[done:], value[done:min(len(value), done+stepElements*stepBytes)])
+		if !st.count(stepElements) {
+			f.Close()
+			return nil, ErrChanged
+		}
+	}
+	return f, nil
+}
+
+// Close frees what no Set has taken.
+func (f *Filled) Close() {
+	if f != nil && f.region != nil {
+		f.store.unmapLazily(f.region)
+		f.region = nil
+	}
 }
 
 // Set makes k the string value, whatever type it had. False when IfMissing or
@@ -79,6 +116,7 @@ type SetOptions struct {
 func (tx *Tx) Set(k Key, value []byte, o SetOptions) (bool, error) {
 	it := tx.look(k)
 	if o.IfMissing && it.live || o.IfExists && !it.live {
+		o.Filled.Close()
 		return false, nil
 	}
 	deadline := int64(noDeadline)
@@ -92,10 +130,13 @@ func (tx *Tx) Set(k Key, value []byte, o SetOptions) (bool, error) {
 	if it.live && !tx.NoTouch {
 		tx.touch(&it.rec)
 	}
-	return true, tx.setString(&it, k, value, stringEncoding(value), deadline)
+	err := tx.setString(&it, k, value, stringEncoding(value), deadline, o.Filled)
+	o.Filled.Close()
+	return true, err
 }
 
-func (tx *Tx) setString(it *item, k Key, value []byte, e Encoding, deadline int64) error {
+// setString makes value, or what it was filled into, that of k.
+func (tx *Tx) setString(it *item, k Key, value []byte, e Encoding, deadline int64, filled *Filled) error {
 	access := tx.newAccess()
 	switch {
 	case !it.live:
@@ -104,10 +145,16 @@ func (tx *Tx) setString(it *item, k Key, value []byte, e Encoding, deadline int6
 	default:
 		access = timedAccess(tickOf(access), usesOf(it.rec.access()))
 	}
-	dst, _, err := tx.write(it, k, newValue{
-		typ: TypeString, encoding: e, length: len(value), deadline: deadline, access: access,
-	})
-	if err == nil {
+	v := newValue{typ: TypeString, encoding: e, length: len(value), deadline: deadline, access: access}
+	if filled != nil {
+		v.region = filled.region
+	}
+	dst, _, err := tx.write(it, k, v)
+	switch {
+	case err != nil:
+	case filled != nil:
+		filled.region = nil
+	default:
 		copy(dst, value)
 	}
 	return err
@@ -126,7 +173,7 @@ func (tx *Tx) Append(k Key, value []byte) (length int, err error) {
 		return 0, err
 	}
 	if !it.live {
-		return len(value), tx.setString(&it, k, value, stringEncoding(value), noDeadline)
+		return len(value), tx.setString(&it, k, value, stringEncoding(value), noDeadline, nil)
 	}
 	old := len(it.sh.value(&it.rec))
 	n := old + len(value)
@@ -239,7 +286,7 @@ func (tx *Tx) IncrBy(k Key, delta int64) (int64, error) {
 	}
 	var text [maxIntText]byte
 	n := old + delta
-	err = tx.setString(&it, k, strconv.AppendInt(text[:0], n, 10), EncodingInt, deadline)
+	err = tx.setString(&it, k, strconv.AppendInt(text[:0], n, 10), EncodingInt, deadline, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -263,7 +310,7 @@ func (tx *Tx) IncrByFloat(k Key, delta []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.setString(&it, k, sum, textEncoding(len(sum)), deadline); err != nil {
+	if err := tx.setString(&it, k, sum, textEncoding(len(sum)), deadline, nil); err != nil {
 		return nil, err
 	}
 	return sum, nil

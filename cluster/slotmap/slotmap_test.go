@@ -186,6 +186,9 @@ func randomEntry(r *rand.Rand, m *Map) Entry {
 		return &AbortMove{Token: uint64(r.IntN(int(m.NextToken()) + 1))}
 	}
 	if r.IntN(10) == 0 {
+		return &Free{Node: n, Boot: boot(n), Slots: slots()}
+	}
+	if r.IntN(10) == 0 {
 		return &Forget{Node: n, Boot: boot(n)}
 	}
 	return &Assign{From: n, List: []Assigned{{Slots: slots(), To: node()}}}

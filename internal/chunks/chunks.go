@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// most is how many elements lie together.
-const most = 1024
+// most is how many elements lie together. Who allocates while the garbage collector runs
+// has to help it, for the more of its time the larger the piece: some milliseconds for 64 KB.
+const most = 256
 
 // List is elements in the order in which they were added. Its zero value is empty.
 type List[T any] struct {
@@ -131,7 +132,7 @@ type Texts struct{ room []byte }
 
 // textRoom is how many bytes are made at a time, at most: texts that fill much of it
 // get memory of their own.
-const textRoom = 64 << 10
+const textRoom = 16 << 10
 
 // Keep returns a copy of text, not nil.
 func (t *Texts) Keep(text []byte) []byte {

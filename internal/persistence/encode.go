@@ -136,9 +136,11 @@ func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool, pause fu
 // ZSetDump makes the payload of a sorted set, member by member.
 type ZSetDump struct{ payload []byte }
 
-// NewZSetDump begins one of n members.
-func NewZSetDump(n int) *ZSetDump {
-	return &ZSetDump{rdb.AppendLen([]byte{byte(rdb.TypeZSet2)}, uint64(n))}
+// NewZSetDump begins one of n members of so many bytes together, about.
+func NewZSetDump(n, bytes int) *ZSetDump {
+	const besides = 8 + 3 // score, length
+	payload := make([]byte, 0, n*besides+bytes+64)
+	return &ZSetDump{rdb.AppendLen(append(payload, byte(rdb.TypeZSet2)), uint64(n))}
 }
 
 // Add adds a member; none comes twice.
