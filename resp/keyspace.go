@@ -17,7 +17,8 @@ func init() {
 
 // slotView says which slots commands over the whole keyspace show: those this
 // node is primary of and, to a connection that sent READONLY, those it is a
-// replica of. The zero value shows all.
+// replica of. A node that is nothing but a replica shows those to all, as in Redis:
+// nobody who asks primaries alone counts its keys twice. The zero value shows all.
 type slotView struct {
 	routed   *slotmap.Map
 	self     slotmap.NodeID
@@ -31,7 +32,7 @@ func (c *Ctx) slotView() slotView {
 	return slotView{
 		routed:   c.d.routing.Map(),
 		self:     c.d.routing.ID(),
-		replicas: c.Client != nil && c.Client.Has(FlagReadOnly),
+		replicas: c.Client != nil && c.Client.Has(FlagReadOnly) || c.d.role().replica,
 	}
 }
 
