@@ -29,6 +29,8 @@ var (
 	ErrFollowSelf    = errors.New("a node cannot replicate itself")
 	ErrFollowReplica = errors.New("a replica cannot be replicated")
 	ErrNotEmpty      = errors.New("the node has slots")
+	ErrNotOwner      = errors.New("another node has the slot, and gives it up only itself")
+	ErrSlotKeys      = errors.New("the slot has keys, which would be lost")
 )
 
 // SlotError names a slot that is assigned already, or is not.
@@ -52,6 +54,15 @@ const givenFile = "given-by-hand"
 type byHand struct {
 	mu    sync.Mutex // guards given and its file
 	given control.Given
+}
+
+// shownRanges is how many ranges of slots a node tells the others, before there is
+// a cluster: gossip has no room for more.
+const shownRanges = 8
+
+// shownGiven is what others are told of the slots that a node was given.
+func shownGiven(slots slotmap.Ranges) string {
+	return slots[:min(len(slots), shownRanges)].String()
 }
 
 func loadGiven(dir string) (g control.Given, err error) {
@@ -131,11 +142,17 @@ func (n *Node) AddSlots(ctx context.Context, slots slotmap.Ranges) error {
 	return nil
 }
 
-// DropSlots takes back slots that this node was given, before there is a
-// cluster; none named: all.
-func (n *Node) DropSlots(slots slotmap.Ranges) error {
-	if n.Map().Formed() || n.cfg.Expect > 0 {
+// DropSlots takes back slots that this node was given, before there is a cluster;
+// none named: all. In one that was made by hand it gives them up, if empty says that
+// they have no keys, and returns when it has; that waits for a controller, and
+// cannot be taken back.
+func (n *Node) DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error {
+	m := n.Map()
+	if m.Formed() && !m.ByHand() || !m.Formed() && n.cfg.Expect > 0 {
 		return ErrFormsByItself
+	}
+	if m.Formed() {
+		return n.free(slots, empty)
 	}
 	n.gossipMu.Lock()
 	voted := n.myMeta.Vote != ""
@@ -154,6 +171,39 @@ func (n *Node) DropSlots(slots slotmap.Ranges) error {
 		g.Slots = g.Slots.Subtract(slots)
 		return nil
 	})
+}
+
+// free gives up slots of this node. Who writes to them waits meanwhile.
+func (n *Node) free(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error {
+	own := n.Map().PrimaryOf(n.id)
+	if len(slots) == 0 {
+		slots = own
+	}
+	if slots = slots.Normalize(); len(slots.Subtract(own)) > 0 {
+		return ErrNotOwner
+	}
+	if len(slots) == 0 {
+		return nil
+	}
+	release, err := n.hold(n.ctx, slots)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if !empty(slots) {
+		return ErrSlotKeys
+	}
+	err = n.changeGiven(func(g *control.Given) error {
+		g.Slots = g.Slots.Subtract(slots) // given a moment ago: not to be had again
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.request(n.ctx, control.OpFree, n.id, slots...); err != nil {
+		return err
+	}
+	return n.waitMap(n.ctx, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id).Intersect(slots)) == 0 })
 }
 
 // SetConfigEpoch says in which order nodes get their first config epoch, while

@@ -91,7 +91,7 @@ func (n *Node) runMembership() {
 	tick := beat.NewTicker(max(n.cfg.NodeTimeout/4, 50*time.Millisecond))
 	defer tick.Stop()
 	for {
-		if err := n.form(); err != nil {
+		if err := n.form(); err != nil && n.ctx.Err() == nil {
 			n.log.Error("forming the cluster", "error", err)
 		}
 		select {
@@ -131,7 +131,7 @@ func (n *Node) openFormation() error {
 	if n.hand.given, err = loadGiven(n.cfg.DataDir); err != nil {
 		return err
 	}
-	n.myMeta.Slots = n.hand.given.Slots.Len()
+	n.myMeta.Slots, n.myMeta.Given = n.hand.given.Slots.Len(), shownGiven(n.hand.given.Slots)
 	n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, vote)
 	n.myMeta.Vote = vote
 	if vote == "" {
@@ -177,10 +177,13 @@ func (n *Node) form() error {
 	for _, m := range n.members() {
 		seen = append(seen, control.Seen{ID: m.id, Vote: m.meta.Vote, Bound: m.meta.Bound, Formed: m.meta.Cluster != "", Slots: m.meta.Slots})
 	}
-	given := n.Given().Slots.Len()
-	n.formation.SetSlots(given)
+	given := n.Given().Slots
+	n.formation.SetSlots(given.Len())
 	shown := n.described(n.self)
-	n.setMeta(func(my *meta) { my.Slots, my.ClientPort, my.TLSPort = given, shown.ClientPort, shown.TLSPort })
+	n.setMeta(func(my *meta) {
+		my.Slots, my.Given = given.Len(), shownGiven(given)
+		my.ClientPort, my.TLSPort = shown.ClientPort, shown.TLSPort
+	})
 	step := n.formation.Step(n.router.now()+1, group, seen)
 	if vote := n.formation.Vote(); vote != before {
 		if err := saveVote(n.cfg.DataDir, vote); err != nil {
@@ -254,6 +257,7 @@ func (n *Node) bootstrap(with []slotmap.NodeID) error {
 // that belongs to no cluster is taken into the other's.
 func (n *Node) Meet(ctx context.Context, host string, clusterPort int) error {
 	done := make(chan error, 1)
+	n.aloof.Store(false)
 	n.goRun(func() {
 		_, err := n.gossip.Join([]string{net.JoinHostPort(host, strconv.Itoa(clusterPort))})
 		done <- err

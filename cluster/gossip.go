@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -27,6 +28,7 @@ type meta struct {
 	Vote    slotmap.NodeID `json:"v,omitempty"` // who it wants to form the cluster; formed: who did
 	Bound   bool           `json:"b,omitempty"` // it has raft state of the cluster that its vote is for
 	Slots   int            `json:"s,omitempty"` // how many it was given by hand, not in a cluster yet
+	Given   string         `json:"g,omitempty"` // which; the first of them, if they are scattered
 	// ClientPort and TLSPort are for CLUSTER NODES while there is no cluster.
 	ClientPort int `json:"k,omitempty"`
 	TLSPort    int `json:"t,omitempty"`
@@ -37,7 +39,11 @@ var errMeta = errors.New("bad gossip metadata")
 func (m meta) encode() []byte {
 	data, err := json.Marshal(m)
 	if err != nil {
-		return nil // two strings and two numbers: cannot happen
+		return nil // strings and numbers: cannot happen
+	}
+	if m.Given != "" && len(data) > memberlist.MetaMaxSize { // a host name of 255 bytes
+		m.Given = ""
+		return m.encode()
 	}
 	return data
 }
@@ -55,6 +61,9 @@ func decodeMeta(data []byte) (meta, error) {
 	}
 	if m.Slots < 0 || m.Slots > hashslot.Count || m.ClientPort < 0 || m.ClientPort > 65535 || m.TLSPort < 0 || m.TLSPort > 65535 {
 		return m, fmt.Errorf("%w: number", errMeta)
+	}
+	if _, err := slotmap.ParseRanges(m.Given); err != nil {
+		return m, fmt.Errorf("%w: %v", errMeta, err)
 	}
 	if m.Cluster != "" && slotmap.NodeID(m.Cluster).Validate() != nil || m.Vote != "" && m.Vote.Validate() != nil {
 		return m, fmt.Errorf("%w: ID", errMeta)
@@ -104,7 +113,8 @@ func gossipConfig(cfg *Config, name string, t *gossipTransport, d *gossipDelegat
 	c.EnableCompression = false
 	c.SecretKey = nil // the transport seals
 	d.admission = newGossipAdmission(c)
-	c.Delegate, c.Events, c.Alive, c.Ping = d, d, d, d
+	c.Delegate, c.Events, c.Alive, c.Merge, c.Ping = d, d, d, d, d
+	d.self = name
 	c.LogOutput = nil
 	c.Logger = log.New(logWriter{logger}, "", 0)
 	return c
@@ -121,6 +131,9 @@ func (w logWriter) Write(p []byte) (int, error) {
 
 var _ io.Writer = logWriter{}
 
+// errAloof refuses gossip of nodes that have not met this one.
+var errAloof = errors.New("this node has been reset, and has not met anybody since")
+
 // gossipDelegate connects memberlist with the node: its callbacks come from
 // memberlist's goroutines.
 type gossipDelegate struct {
@@ -128,6 +141,8 @@ type gossipDelegate struct {
 	change    func(n *memberlist.Node, state control.Life)
 	heard     func(id slotmap.NodeID)
 	admission *gossipAdmission
+	self      string       // gossip name
+	aloof     *atomic.Bool // see Options.Aloof
 }
 
 func (d *gossipDelegate) NodeMeta(limit int) []byte {
@@ -141,8 +156,20 @@ func (d *gossipDelegate) GetBroadcasts(int, int) [][]byte { return nil }
 func (d *gossipDelegate) LocalState(bool) []byte          { return nil }
 func (d *gossipDelegate) MergeRemoteState([]byte, bool)   {}
 
-// NotifyAlive refuses processes past the limit.
-func (d *gossipDelegate) NotifyAlive(n *memberlist.Node) error { return d.admission.admit(n.Name) }
+// NotifyAlive refuses processes past the limit, and all as long as this one is
+// aloof.
+func (d *gossipDelegate) NotifyAlive(n *memberlist.Node) error {
+	if n.Name != d.self && d.aloof.Load() {
+		return errAloof
+	}
+	return d.admission.admit(n.Name)
+}
+
+// NotifyMerge is called when another node meets this one.
+func (d *gossipDelegate) NotifyMerge([]*memberlist.Node) error {
+	d.aloof.Store(false)
+	return nil
+}
 
 func (d *gossipDelegate) NotifyJoin(n *memberlist.Node) {
 	d.admission.joined(n.Name)

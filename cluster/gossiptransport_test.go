@@ -219,7 +219,7 @@ func testGossip(t testing.TB) (*gossipTransport, *memberlist.Memberlist) {
 	}
 	cfg := DefaultConfig()
 	own := meta{Host: "127.0.0.1", Port: m.Addr().Port}.encode()
-	d := &gossipDelegate{meta: func() []byte { return own }, change: func(*memberlist.Node, control.Life) {}}
+	d := &gossipDelegate{meta: func() []byte { return own }, aloof: new(atomic.Bool), change: func(*memberlist.Node, control.Life) {}}
 	list, err := memberlist.Create(gossipConfig(&cfg, memberA, tr, d, quiet()))
 	if err != nil {
 		t.Fatal(err)

@@ -164,11 +164,15 @@ func newBoot() (uint64, error) {
 	return binary.LittleEndian.Uint64(raw[:])>>1 | 1, nil
 }
 
-// wipe makes the directory a fresh one: the next start is a new node.
-func wipe(dir string) error {
-	return errors.Join(removeState(filepath.Join(dir, "raft")), saveVote(dir, ""), removeIfThere(filepath.Join(dir, formedFile)),
-		removeIfThere(filepath.Join(dir, givenFile)),
-		os.Remove(filepath.Join(dir, idFile)))
+// wipe makes the directory a fresh one: the next start is a new node, or, with its
+// ID left, one that belongs to no cluster.
+func wipe(dir string, keepID bool) error {
+	err := errors.Join(removeState(filepath.Join(dir, "raft")), saveVote(dir, ""), removeIfThere(filepath.Join(dir, formedFile)),
+		removeIfThere(filepath.Join(dir, givenFile)))
+	if !keepID {
+		err = errors.Join(err, removeIfThere(filepath.Join(dir, idFile)))
+	}
+	return err
 }
 
 // removeState removes raft's directory at one blow: with a part of it left, the

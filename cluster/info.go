@@ -47,13 +47,14 @@ func (n *Node) Info() Info {
 	}
 	for _, g := range met {
 		if m.Node(g.id) == nil && !m.IsForgotten(g.id) {
-			info.Members = append(info.Members, Member{Health: Alive, PongMillis: pongs[g.id], Node: slotmap.Node{
+			given, _ := slotmap.ParseRanges(g.meta.Given) // it was looked at when it came
+			info.Members = append(info.Members, Member{Health: Alive, PongMillis: pongs[g.id], Given: given, Node: slotmap.Node{
 				ID: g.id, Host: g.meta.Host, ClusterPort: g.meta.Port, Boot: g.boot,
 				ClientPort: g.meta.ClientPort, TLSPort: g.meta.TLSPort}})
 		}
 	}
 	if m.Node(n.id) == nil {
-		info.Members = append(info.Members, Member{Node: n.described(n.self), Self: true, Health: Alive})
+		info.Members = append(info.Members, Member{Node: n.described(n.self), Self: true, Health: Alive, Given: info.Given.Slots})
 	}
 	slices.SortFunc(info.Members, func(a, b Member) int {
 		if a.ID < b.ID {

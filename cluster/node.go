@@ -88,6 +88,7 @@ type Node struct {
 	controller atomic.Pointer[slotmap.NodeID]
 	hasLease   bool        // loop only: as last told
 	copiesTold atomic.Bool // the agent is about to look at its copies
+	aloof      atomic.Bool // see Options.Aloof
 	fatal      atomic.Pointer[error]
 
 	ctx    context.Context
@@ -126,7 +127,7 @@ func New(opts Options) (*Node, error) {
 		log: log.With("node", id.Short()), lock: lock, id: id, boot: boot,
 		loop: make(chan func(), 1024), mapNotify: make(chan struct{}, 1), events: make(chan RecentEvent, 1024),
 		seen: map[string]gossipMember{}, requests: map[uint64]chan string{},
-		feed: newValueFeed(), valueAnswers: map[uint64]chan valueAnswer{}, proposing: make(chan struct{}, maxProposing),
+		feed: newValueFeed(opts.Former), valueAnswers: map[uint64]chan valueAnswer{}, proposing: make(chan struct{}, maxProposing),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.router = newRouter(id, boot, &cfg)
@@ -135,6 +136,7 @@ func New(opts Options) (*Node, error) {
 		return n.dial(ctx, to, mux.Publish)
 	})
 	n.counters.Store(&Counters{})
+	n.aloof.Store(opts.Aloof)
 	none := slotmap.NodeID("")
 	n.controller.Store(&none)
 	return n, nil
@@ -198,7 +200,7 @@ func (n *Node) Start() (err error) {
 		return err
 	}
 	n.transport = transport
-	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged, heard: n.contacts.heard}
+	delegate := &gossipDelegate{meta: n.gossipMeta, change: n.gossipChanged, heard: n.contacts.heard, aloof: &n.aloof}
 	n.goRun(n.runLoop)
 	n.goRun(n.runLeadership)
 	n.goRun(n.runEvents)

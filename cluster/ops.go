@@ -265,6 +265,14 @@ func (n *Node) stepDown(ctx context.Context) {
 // Leave moves everything away from this node, makes the cluster forget it,
 // closes it, and wipes its cluster state: started again, it is a new node.
 func (n *Node) Leave(ctx context.Context) error {
+	if err := n.leave(ctx); err != nil {
+		return err
+	}
+	return errors.Join(n.Close(), wipe(n.cfg.DataDir, false))
+}
+
+// leave returns when the cluster has forgotten this node.
+func (n *Node) leave(ctx context.Context) error {
 	if err := n.request(ctx, control.OpLeave, n.id); err != nil {
 		return err
 	}
@@ -274,7 +282,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	if err := n.gossip.Leave(n.cfg.NodeTimeout); err != nil {
 		n.log.Debug("gossip leave", "error", err)
 	}
-	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
+	return nil
 }
 
 // MoveSlots makes a member primary of slots, and with wait returns when it is;
@@ -375,16 +383,6 @@ func (n *Node) insist(op control.Op, slots slotmap.Ranges) {
 		}
 		asked = time.Now()
 	}
-}
-
-// Reset is CLUSTER RESET: a member leaves its cluster as Leave does. hard asks
-// for a new node ID, which a node that left gets in any case. The node is
-// closed afterwards; the process has to start it again.
-func (n *Node) Reset(ctx context.Context, _ bool) error {
-	if m := n.Map(); m.Formed() && len(m.Nodes()) > 1 && m.Node(n.id) != nil {
-		return n.Leave(ctx)
-	}
-	return errors.Join(n.Close(), wipe(n.cfg.DataDir))
 }
 
 // Runtime are the settings that may change while the node runs; see Config.

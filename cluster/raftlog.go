@@ -57,6 +57,9 @@ func (f *fsm) Apply(l *raft.Log) any {
 	case slotmap.Entry:
 		m, res := f.latest.Load().Apply(e)
 		if res.Stale == "" {
+			if e.Type() == slotmap.TypeForm {
+				f.feed.push(f.values, nil)
+			}
 			f.latest.Store(m)
 			f.notify()
 		}

@@ -427,7 +427,7 @@ func testRaft(t testing.TB, m *mux.Mux) (*raftTransport, *raft.Raft) {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(idB)
 	c.Logger = hclog.NewNullLogger()
-	fsm := newFSM(newValueFeed(), func() {}, func(err error) { panic(fmt.Sprintf("the log holds what cannot be applied: %v", err)) })
+	fsm := newFSM(newValueFeed(nil), func() {}, func(err error) { panic(fmt.Sprintf("the log holds what cannot be applied: %v", err)) })
 	r, err := raft.NewRaft(c, fsm, store, store, raft.NewInmemSnapshotStore(), tr)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"respkv/cluster/control"
+	"respkv/cluster/shared"
 	"respkv/cluster/slotmap"
 )
 
@@ -17,6 +18,8 @@ var (
 	ErrClosed       = errors.New("cluster: node is closed")
 	ErrNobodyLeft   = errors.New("no other node is there to take over")
 	ErrRefused      = errors.New("refused by the controller")
+	// ErrPrimaryOfKeys: what the node would give up is lost.
+	ErrPrimaryOfKeys = errors.New("the node is primary of keys")
 )
 
 // Options are the collaborators of a Node.
@@ -34,6 +37,12 @@ type Options struct {
 	// Announced is how clients are told to reach this node, looked at like
 	// Acks. nil: as in Config, always.
 	Announced func() Announced
+	// Former are the shared values that the observers know from a cluster which
+	// this process has left (Node.Known); nil: none.
+	Former *shared.State
+	// Aloof: the node takes no notice of gossip until it meets somebody, or is met:
+	// at its address there was another one, which some have not forgotten yet.
+	Aloof bool
 }
 
 // LinkStat is one replication link, for CLUSTER LINKS.
@@ -64,6 +73,9 @@ type Member struct {
 	PingSentMillis int64 // Unix milliseconds since when probes are known to be unanswered; 0: they are answered
 	PongMillis     int64 // Unix milliseconds of the last answer or message; 0: none, and for this node itself
 	Failures       int   // members that report it as failed
+	// Given are the slots that it was given by hand and are not in the map yet, as
+	// far as gossip tells of them.
+	Given slotmap.Ranges
 }
 
 // Info is a consistent picture for CLUSTER INFO, NODES, SLOTS, SHARDS and for

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"respkv/cluster/shared"
@@ -14,6 +15,7 @@ type valueFeed struct {
 	mu       sync.Mutex // guards all below but observers; a leaf
 	queue    []told
 	told     *shared.State // what the observers know
+	former   *shared.State // what they know of a cluster that this process has left; nil: nothing
 	advanced chan struct{} // closed when told changes
 
 	// observing is held while observers run: one change at a time, and an
@@ -33,13 +35,27 @@ type valueObserver struct {
 	fn   func(name string, value []byte)
 }
 
-func newValueFeed() *valueFeed {
-	return &valueFeed{told: shared.New(), advanced: make(chan struct{})}
+// newValueFeed is a feed whose observers know the values of former.
+func newValueFeed(former *shared.State) *valueFeed {
+	return &valueFeed{told: shared.New(), former: former, advanced: make(chan struct{})}
 }
 
+// push queues a state and what has changed in it. What is left of a former cluster
+// goes with the first one: settings and users hold until there are others.
 func (f *valueFeed) push(s *shared.State, changes []shared.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.former != nil {
+		nothing := shared.New()
+		now := s.Since(nothing)
+		changes = nil
+		for _, c := range f.former.Since(nothing) {
+			if !slices.ContainsFunc(now, func(n shared.Change) bool { return n.Kind == c.Kind && n.Name == c.Name }) {
+				changes = append(changes, shared.Change{Kind: c.Kind, Name: c.Name})
+			}
+		}
+		changes, f.former = append(changes, now...), nil
+	}
 	f.queue = append(f.queue, told{s, changes})
 }
 
@@ -91,6 +107,16 @@ func (f *valueFeed) observe(kind string, fn func(name string, value []byte)) {
 		}
 	}
 	f.observers = append(f.observers, valueObserver{kind, fn})
+}
+
+// known is what the observers know, of this cluster or of the one before.
+func (f *valueFeed) known() *shared.State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.former != nil {
+		return f.former
+	}
+	return f.told
 }
 
 // current is the state that the observers know, and what is closed when there

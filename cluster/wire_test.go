@@ -12,7 +12,9 @@ import (
 
 func FuzzGossipMeta(f *testing.F) {
 	f.Add(meta{Host: "10.0.0.1", Port: 17000, Vote: slotmap.NodeID(strings.Repeat("a", 40))}.encode())
+	f.Add(meta{Host: strings.Repeat("h", 255), Port: 17000, Slots: 1 << 14, Given: shownGiven(slotmap.Ranges{{First: 0, Last: 8191}, {First: 8193, Last: 8193}})}.encode())
 	f.Add([]byte(`{"h":"x","p":1,"c":"zz"}`))
+	f.Add([]byte(`{"h":"x","p":1,"g":"5-4"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := decodeMeta(data)
 		if err != nil {

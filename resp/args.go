@@ -118,6 +118,8 @@ var (
 	wordZAdd       = []byte("ZADD")
 	wordZRemRange  = []byte("ZREMRANGEBYRANK")
 	wordZRem       = []byte("ZREM")
+	wordZPopMin    = []byte("ZPOPMIN")
+	wordZPopMax    = []byte("ZPOPMAX")
 )
 
 // logged says whether effects of this command go anywhere, be it only to tell

@@ -43,11 +43,9 @@ func init() {
 		"cluster|flushslots":            clusterFlushSlots,
 		"cluster|replicate":             clusterReplicate,
 		"cluster|set-config-epoch":      clusterSetConfigEpoch,
-		"cluster|bumpepoch": func(c *Ctx) {
-			c.W.Error(errClusterNotBuilt(c.Cmd.BaseName(), "config epochs are given by the cluster's controller"))
-		},
-		"cluster|saveconfig": func(c *Ctx) { c.W.OK() }, // the slot map is on disk before it takes effect
-		"cluster|help":       containerHelp,
+		"cluster|bumpepoch":             clusterBumpEpoch,
+		"cluster|saveconfig":            func(c *Ctx) { c.W.OK() }, // the slot map is on disk before it takes effect
+		"cluster|help":                  containerHelp,
 	}
 	for name, h := range family {
 		family[name] = func(c *Ctx) {
@@ -183,6 +181,8 @@ func clusterErrorText(err error) string {
 		return errReplicateReplica
 	case errors.Is(err, cluster.ErrNotEmpty):
 		return errReplicateNotEmpty
+	case errors.Is(err, cluster.ErrPrimaryOfKeys):
+		return errResetKeys
 	case errors.Is(err, cluster.ErrForgetSelf):
 		return errForgetSelf
 	case errors.Is(err, cluster.ErrNotReplica):

@@ -3,9 +3,11 @@ package resp
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
+	"respkv/store"
 )
 
 // Putting a cluster together by hand, as redis-cli --cluster create does.
@@ -59,8 +61,28 @@ func clusterDelSlots(c *Ctx) {
 			}
 		}
 	}
-	slots := rangesOf(list)
-	c.changeByHand(name, alwaysOwned, func(context.Context) error { return routing.DropSlots(slots) })
+	c.dropSlots(name, rangesOf(list))
+}
+
+// dropSlots gives slots up, none named: all of this node. Those with keys stay: what
+// Redis leaves behind, out of reach, would be gone here.
+func (c *Ctx) dropSlots(name string, slots slotmap.Ranges) {
+	routing, st := c.d.routing, c.d.store
+	empty := func(slots slotmap.Ranges) bool {
+		for _, r := range slots {
+			for slot := int(r.First); slot <= int(r.Last); slot++ {
+				shard := store.ShardOf(uint16(slot))
+				st.LockShard(shard)
+				keys := st.CountSlot(0, uint16(slot))
+				st.UnlockShard(shard)
+				if keys > 0 {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	c.changeByHand(name, alwaysOwned, func(context.Context) error { return routing.DropSlots(slots, empty) })
 }
 
 // clusterFlushSlots: CLUSTER FLUSHSLOTS.
@@ -69,8 +91,18 @@ func clusterFlushSlots(c *Ctx) {
 		c.W.Error(errFlushSlotsKeys)
 		return
 	}
-	routing := c.d.routing
-	c.changeByHand(c.Cmd.BaseName(), alwaysOwned, func(context.Context) error { return routing.DropSlots(nil) })
+	c.dropSlots(c.Cmd.BaseName(), nil)
+}
+
+// clusterBumpEpoch: CLUSTER BUMPEPOCH. A node whose epoch is the greatest keeps it,
+// as in Redis; new ones are given by the controller, with the slots.
+func clusterBumpEpoch(c *Ctx) {
+	info := c.d.routing.Info()
+	if info.MyEpoch > 0 && info.MyEpoch == info.Map.CurrentEpoch() {
+		c.W.Simple("STILL " + strconv.FormatUint(info.MyEpoch, 10))
+		return
+	}
+	c.W.Error(errClusterNotBuilt(c.Cmd.BaseName(), "config epochs are given by the cluster's controller"))
 }
 
 // clusterReplicate: CLUSTER REPLICATE node.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"respkv/cluster"
+	"respkv/cluster/hashslot"
 	"respkv/cluster/slotmap"
 )
 
@@ -49,6 +50,32 @@ func (v *clusterView) holders(a *slotmap.Assignment, complete bool) []slotmap.No
 	return nodes
 }
 
+// spans are the slots with who has them: as the map says, or, before there is a
+// cluster, who was given them by hand, so that a program that gives slots to one node
+// and has another meet it sees them there. Once they are all given, the cluster is
+// about to form, and a program that waits for all slots has to wait for that: then a
+// node shows its own. CLUSTER NODES never shows those of others before: redis-cli takes
+// nodes that agree about all slots for a cluster.
+func (v *clusterView) spans() []slotmap.Span {
+	if v.info.Map.Formed() {
+		return v.info.Map.Spans()
+	}
+	var spans []slotmap.Span
+	var known slotmap.Ranges
+	for i := range v.info.Members {
+		m := &v.info.Members[i]
+		for _, r := range m.Given.Subtract(known) {
+			spans = append(spans, slotmap.Span{Range: r, Assignment: &slotmap.Assignment{Primary: m.ID}})
+		}
+		known = append(known, m.Given...).Normalize()
+	}
+	if known.Len() == hashslot.Count {
+		spans = slices.DeleteFunc(spans, func(s slotmap.Span) bool { return s.Primary != v.info.Self })
+	}
+	slices.SortFunc(spans, func(a, b slotmap.Span) int { return int(a.First) - int(b.First) })
+	return spans
+}
+
 // slotGroup is a slot range, or several, with the same holders.
 type slotGroup struct {
 	ranges slotmap.Ranges
@@ -60,7 +87,7 @@ type slotGroup struct {
 func clusterSlots(c *Ctx) {
 	v := c.d.clusterView()
 	var groups []slotGroup // of one range each
-	for _, s := range v.info.Map.Spans() {
+	for _, s := range v.spans() {
 		if v.members[s.Primary] == nil {
 			continue
 		}
@@ -127,7 +154,7 @@ func clusterShards(c *Ctx) {
 	v := c.d.clusterView()
 	var groups []slotGroup
 	holding := make(map[slotmap.NodeID]bool)
-	for _, s := range v.info.Map.Spans() {
+	for _, s := range v.spans() {
 		if v.members[s.Primary] == nil {
 			continue
 		}

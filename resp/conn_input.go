@@ -12,6 +12,8 @@ const (
 	// batchCommands is how many commands the executor gets at once: enough to
 	// overlap the cache misses of their keys.
 	batchCommands = 32
+	// batchArgs is from how many arguments on a batch takes no more commands.
+	batchArgs = 1 << 10
 	// growAtOnce is how far the read buffer grows on a client's word alone.
 	// For longer arguments it doubles as the bytes arrive, so that announcing
 	// 512 MB costs the client 256 MB of sending.
@@ -31,6 +33,8 @@ type buffers struct {
 	args [][]byte   // arguments of all commands of the batch, one after the other
 	cmds [][][]byte // slices of args
 	ends []int      // where each command ends in the input
+
+	spans proto.Spans // of the parser
 }
 
 var buffersPool = sync.Pool{New: func() any {
@@ -181,10 +185,11 @@ func (c *Client) parse(b *buffers) (cmds [][][]byte, end int, err error) {
 	in := &c.in
 	in.parser.MaxBulk = c.server.limits.Load().MaxBulk
 	in.parser.Unauthenticated = !c.Authenticated()
+	in.parser.Lend(b.spans)
 	args := b.args[:0]
 	cmds, b.ends = b.cmds[:0], b.ends[:0]
 	end = in.off
-	for len(cmds) < batchCommands {
+	for len(cmds) < batchCommands && len(args) < batchArgs {
 		first := len(args)
 		var n int
 		args, n, err = in.parser.Parse(in.buf[end:in.end], args)
@@ -200,6 +205,9 @@ func (c *Client) parse(b *buffers) (cmds [][][]byte, end int, err error) {
 			cmds = append(cmds, args[first:len(args):len(args)])
 			b.ends = append(b.ends, end)
 		}
+	}
+	if b.spans = in.parser.TakeBack(); cap(b.spans) > keptArgs {
+		b.spans = nil
 	}
 	b.args, b.cmds = args, cmds
 	return cmds, end, err

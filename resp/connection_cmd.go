@@ -66,12 +66,6 @@ func reset(c *Ctx) {
 	c.W.Simple("RESET")
 }
 
-// helloOptions are the arguments of HELLO after the protocol version.
-type helloOptions struct {
-	user, password, name []byte
-	auth, setName        bool
-}
-
 func hello(c *Ctx) {
 	version := int64(0)
 	if len(c.Args) > 1 {
@@ -85,20 +79,12 @@ func hello(c *Ctx) {
 			return
 		}
 	}
-	o, problem := parseHello(c.Args)
-	if problem != "" {
-		c.W.Error(problem)
-		return
-	}
-	if o.auth && !c.login(o.user, o.password) {
+	if !c.helloOptions() {
 		return
 	}
 	if !c.Client.Authenticated() {
 		c.W.Error(errHelloNoAuth)
 		return
-	}
-	if o.setName {
-		c.Client.SetName(string(o.name))
 	}
 	if version != 0 {
 		c.turn(func() { c.Client.SetProto(int(version)) })
@@ -124,24 +110,29 @@ func hello(c *Ctx) {
 	c.W.Array(0)
 }
 
-func parseHello(args [][]byte) (o helloOptions, problem string) {
-	for i := 2; i < len(args); i++ {
-		more := len(args) - 1 - i
-		switch {
-		case isWord(args[i], "auth") && more >= 2:
-			o.auth, o.user, o.password = true, args[i+1], args[i+2]
-			i += 2
-		case isWord(args[i], "setname") && more >= 1:
-			o.setName, o.name = true, args[i+1]
-			if !plainText(o.name) {
-				return o, errClientName
+// helloOptions does what the arguments of HELLO after the protocol version ask for, one after
+// the other: what stands before a mistake holds. False: it replied with the error.
+func (c *Ctx) helloOptions() bool {
+	for i := 2; i < len(c.Args); i++ {
+		more := len(c.Args) - 1 - i
+		switch option := c.Args[i]; {
+		case isWord(option, "auth") && more >= 2:
+			if !c.login(c.Args[i+1], c.Args[i+2]) {
+				return false
 			}
-			i++
+			i += 2
+		case isWord(option, "setname") && more >= 1:
+			if i++; !plainText(c.Args[i]) {
+				c.W.Error(errClientName)
+				return false
+			}
+			c.Client.SetName(string(c.Args[i]))
 		default:
-			return o, errHelloOption(args[i])
+			c.W.Error(errHelloOption(option))
+			return false
 		}
 	}
-	return o, ""
+	return true
 }
 
 func auth(c *Ctx) {

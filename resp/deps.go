@@ -39,7 +39,7 @@ type Routing interface {
 	// AddSlots, DropSlots, SetConfigEpoch and Replicate put a cluster together by
 	// hand; what comes before there is one is remembered.
 	AddSlots(ctx context.Context, slots slotmap.Ranges) error
-	DropSlots(slots slotmap.Ranges) error
+	DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error
 	SetConfigEpoch(epoch uint64) error
 	Replicate(ctx context.Context, primary slotmap.NodeID) error
 	Reset(ctx context.Context, hard bool) error

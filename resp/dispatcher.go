@@ -73,6 +73,7 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 // work. Call it once, before the server starts; Close ends that work.
 func (d *Dispatcher) Attach(s *Server) {
 	d.server = s
+	d.removeUnfinished()
 	d.observe()
 	d.cron.start(d)
 }

@@ -92,8 +92,7 @@ func (c *Ctx) restoreOptions() (o restoreOptions, ok bool) {
 	return o, true
 }
 
-// restore is RESTORE. Its effect has the deadline as a time, and replaces whatever is
-// there. A large payload is read in steps, and then its key looked at again. A deadline
+// restore is RESTORE. Its effect has the deadline as a time. A large payload is read in steps, and then its key looked at again. A deadline
 // that has passed leaves no key, but not when it comes as an effect.
 func restore(c *Ctx) {
 	o, ok := c.restoreOptions()
@@ -157,14 +156,18 @@ func restore(c *Ctx) {
 	c.NotifyNew(c.d.notify.has(NotifyNew), k)
 	c.Notify(NotifyGeneric, "restore", k.Name)
 	if c.logged() {
-		c.restored(k, deadline, payload, o.access)
+		c.restored(k, deadline, payload, o.replace, o.access)
 	}
 	c.W.OK()
 }
 
 // restored is the effect of RESTORE.
-func (c *Ctx) restored(k store.Key, deadline int64, payload []byte, access store.Access) {
-	effect := [][]byte{wordRestore, k.Name, decimal(deadline), payload, wordReplace, wordAbsTTL}
+func (c *Ctx) restored(k store.Key, deadline int64, payload []byte, replace bool, access store.Access) {
+	effect := [][]byte{wordRestore, k.Name, decimal(deadline), payload}
+	if replace {
+		effect = append(effect, wordReplace)
+	}
+	effect = append(effect, wordAbsTTL)
 	switch {
 	case access.Idle >= 0:
 		effect = append(effect, wordIdleTime, decimal(access.Idle))

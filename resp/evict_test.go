@@ -281,3 +281,34 @@ func TestFlood(t *testing.T) {
 		t.Errorf("only %d MB are used", used>>20)
 	}
 }
+
+// What INFO shows as used_memory is what maxmemory bounds, also where the limit is
+// hardly more than the server's own size.
+func TestUsedMemoryStaysBelowTheLimit(t *testing.T) {
+	for _, policy := range []string{"noeviction", "volatile-ttl", "allkeys-lru"} {
+		n := newTestNode(t, nil, nil)
+		n.limited(policy, 1<<30)
+		sampler := &n.d.cron.memory
+		sample := func() (m *memorySample, used int64) {
+			m = sampler.sample(n.d, false)
+			return m, m.used(sampler.startup.Load())
+		}
+		_, used := sample()
+		limit := used + 100<<10
+		n.store.Watch(limit)
+		m, _ := sample()
+		n.d.memory.update(limit, m, sampler.startup.Load())
+		refused := 0
+		for i := range 10000 {
+			if n.do("SET", "key"+strconv.Itoa(i), "x") == oomReply {
+				refused++
+			}
+		}
+		if _, used = sample(); used > limit+4096 {
+			t.Errorf("%s: %d bytes in use, the limit is %d", policy, used, limit)
+		}
+		if evicts := policy == "allkeys-lru"; evicts == (refused > 0) || evicts != (n.evicted() > 0) {
+			t.Errorf("%s: %d writes refused, %d keys evicted", policy, refused, n.evicted())
+		}
+	}
+}

@@ -380,7 +380,7 @@ func (o *geoOptions) storeLogged(c *Ctx, k store.Key, r *store.ZSetResult, n int
 		return add, func() error {
 			payload, err := d.Payload(c.Tx.Pause)
 			if err == nil {
-				c.restored(k, 0, payload, store.NoAccess)
+				c.restored(k, 0, payload, true, store.NoAccess)
 			}
 			return err
 		}

@@ -114,8 +114,8 @@ func hsetNX(c *Ctx) {
 }
 
 func hget(c *Ctx) {
-	if h, ok := c.readHash(); ok {
-		c.replyField(&h, c.Args[2])
+	if h, ok := c.readHash(); ok && !c.replyField(&h, c.Args[2]) {
+		h.Expire(c.Args[2:])
 	}
 }
 
@@ -125,11 +125,15 @@ func hmget(c *Ctx) {
 		return
 	}
 	c.W.Array(len(c.Args) - 2)
+	missing := false
 	for i, field := range c.Args[2:] {
 		if i%store.ExpectMost == 0 {
 			h.Expect(c.Args[2+i:])
 		}
-		c.replyField(&h, field)
+		missing = !c.replyField(&h, field) || missing
+	}
+	if missing {
+		h.Expire(c.Args[2:])
 	}
 }
 
@@ -175,8 +179,11 @@ func hlen(c *Ctx) {
 
 func hstrLen(c *Ctx) {
 	if h, ok := c.readHash(); ok {
-		value, _ := h.Get(c.Args[2])
+		value, found := h.Get(c.Args[2])
 		c.W.Int(int64(len(value)))
+		if !found {
+			h.Expire(c.Args[2:])
+		}
 	}
 }
 
@@ -184,6 +191,9 @@ func hexists(c *Ctx) {
 	if h, ok := c.readHash(); ok {
 		_, found := h.Get(c.Args[2])
 		c.replyBool(found)
+		if !found {
+			h.Expire(c.Args[2:])
+		}
 	}
 }
 

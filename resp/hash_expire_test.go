@@ -121,10 +121,6 @@ func TestHashFieldsExpire(t *testing.T) {
 			n.do(args...)
 			n.prepare("EXPIRED h f0")
 			n.prepare("EXPIRED h f1")
-			n.expect("HGET h f0", "$-1\r\n")
-			n.expect("HMGET h f0 f2", "*2\r\n$-1\r\n$1\r\nv\r\n")
-			n.expect("HEXISTS h f0", ":0\r\n")
-			n.expect("HSTRLEN h f1", ":0\r\n")
 			n.expect("HTTL h FIELDS 1 f0", "*1\r\n:-2\r\n")
 			for _, command := range []string{"HKEYS h", "HSCAN h 0 COUNT 10000 NOVALUES", "HRANDFIELD h 10000"} {
 				reply := n.do(strings.Fields(command)...)
@@ -160,5 +156,47 @@ func TestHashFieldsExpire(t *testing.T) {
 			replica.apply(n.log.take())
 			replica.expect("DBSIZE", ":0\r\n")
 		})
+	}
+}
+
+// A command that asks for a field past its deadline removes it, and tells: also where
+// no round of the background comes by.
+func TestAskedForFieldsExpire(t *testing.T) {
+	for _, packed := range []string{"512", "0"} {
+		log := &effectLog{}
+		n := newTestNode(t, nil, log)
+		n.expect("CONFIG SET hash-max-listpack-entries "+packed, "+OK\r\n")
+		expired := func(fields ...string) {
+			t.Helper()
+			for _, field := range fields {
+				n.prepare("EXPIRED h " + field)
+			}
+			log.take()
+		}
+		effects := func(want string) {
+			t.Helper()
+			if got := fmt.Sprint(log.take()); got != want {
+				t.Errorf("at most %s packed: effects %s, want %s", packed, got, want)
+			}
+		}
+		n.expect("HSET h a 1 b 2 c 3 d 4 e 5", ":5\r\n")
+		expired("a", "b")
+		n.expect("HMGET h a c b a nosuch", "*5\r\n$-1\r\n$1\r\n3\r\n$-1\r\n$-1\r\n$-1\r\n")
+		effects("[HDEL h a b]")
+		n.expect("HGET h a", "$-1\r\n")
+		effects("[]")
+		expired("c")
+		n.expect("HSTRLEN h c", ":0\r\n")
+		effects("[HDEL h c]")
+		expired("d")
+		n.expect("HEXISTS h d", ":0\r\n")
+		effects("[HDEL h d]")
+		expired("e")
+		n.expect("HGET h e", "$-1\r\n")
+		effects("[HDEL h e]")
+		n.expect("EXISTS h", ":0\r\n")
+		if got := n.store.Stats().ExpiredFields; got != 5 {
+			t.Errorf("%d fields expired, want 5", got)
+		}
 	}
 }

@@ -23,9 +23,11 @@ type memorySample struct {
 // used is used_memory, which is compared with maxmemory: what data and index
 // occupy, without what is free inside the memory held for them, and by how much
 // the Go runtime has grown since the start. Its size at the start is in
-// used_memory_rss only: it would make a small limit mean nothing.
+// used_memory_rss only: it would make a small limit mean nothing. The index that a
+// few keys need is there from the start: a limit hardly above what is used then
+// is to leave room for data.
 func (m *memorySample) used(startup int64) int64 {
-	return ownSize + m.store.Data + m.store.Index + m.goGrowth(startup)
+	return ownSize + m.store.Data + max(m.store.Index, leastIndex) + m.goGrowth(startup)
 }
 
 // goGrowth is what connections, buffers and the like take beyond what the
@@ -36,6 +38,9 @@ func (m *memorySample) goGrowth(startup int64) int64 {
 
 // ownSize is what the store takes while it is empty.
 const ownSize = int64(unsafe.Sizeof(store.Store{}))
+
+// leastIndex is what the index takes when each shard has a few keys.
+const leastIndex = store.Shards * 512
 
 // overhead is all of used but the data.
 func (m *memorySample) overhead(startup int64) int64 { return m.used(startup) - m.store.Data }

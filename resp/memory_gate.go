@@ -31,9 +31,6 @@ const (
 	// leastHeld is what the data may hold in any case: the server's own size
 	// does not count against a limit that is hardly larger than that.
 	leastHeld = 40 << 20
-	// leastRest is what a server without keys takes at least: a limit of some bytes
-	// leaves no room at all.
-	leastRest = 1 << 10
 	// goSlack is how much the Go runtime may grow before it counts: garbage
 	// comes and goes.
 	goSlack = 8 << 20
@@ -97,8 +94,9 @@ func (g *memoryGate) update(limit int64, m *memorySample, startup int64) {
 		return
 	}
 	// What does not belong to the data counts up to half of the limit: the rest
-	// is for the data, however many clients there are.
-	g.room.Store(limit - max(min(m.goGrowth(startup), limit/2), leastRest))
+	// is for the data, however many clients there are. The empty store counts as a
+	// whole, as it does in used_memory: a limit of some bytes leaves no room at all.
+	g.room.Store(limit - min(m.goGrowth(startup), limit/2) - ownSize)
 	if m.rss == 0 {
 		g.heldRoom.Store(math.MaxInt64) // unknown on this system
 		return

@@ -31,7 +31,7 @@ func failoverRefused(c *Ctx) {
 
 const (
 	errModuleRefused     = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
-	errFailoverInCluster = "ERR FAILOVER not allowed in cluster mode."
+	errFailoverInCluster = "ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead."
 	errNoFailover        = "ERR No failover in progress."
 	errFailoverReplicas  = "ERR FAILOVER requires connected replicas."
 	errNoAppendFile      = "ERR there is no append-only file: appendonly is always no. BGSAVE writes the keyspace to disk"

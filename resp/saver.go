@@ -332,6 +332,18 @@ func (d *Dispatcher) Loader() *persistence.Loader {
 	}
 }
 
+// removeUnfinished removes what earlier processes left of saves. That it cannot hinders
+// nothing.
+func (d *Dispatcher) removeUnfinished() {
+	removed, err := persistence.RemoveUnfinished(d.config.Config().DataDir)
+	for _, path := range removed {
+		d.log.Info("an unfinished save of an earlier process was removed", "file", path)
+	}
+	if err != nil {
+		d.log.Warn("unfinished saves of earlier processes", "error", err)
+	}
+}
+
 // LoadFile loads a file into the empty keyspace, before the node serves.
 func (d *Dispatcher) LoadFile(path string) error {
 	d.configureStore(d.config.Config()) // the forms of values depend on it

@@ -180,7 +180,9 @@ func (d *Dispatcher) runScript(c *Ctx, b *batch) {
 	c.prepared = p
 	defer func() { c.prepared, *p = nil, prepared{} }()
 	if p.refused != "" {
-		d.invoke(c)
+		if d.routing == nil || d.routeRefused(c, b) {
+			d.invoke(c)
+		}
 		return
 	}
 	flags := p.flags()
@@ -205,6 +207,26 @@ func (d *Dispatcher) runScript(c *Ctx, b *batch) {
 	for d.runScriptOnce(c, p, alone, pos) {
 		alone = true
 	}
+}
+
+// routeRefused answers for a script that cannot be run, where another node would be
+// asked first: that may have it. True: nothing was answered.
+func (d *Dispatcher) routeRefused(c *Ctx, b *batch) bool {
+	n, ok := parseLong(c.Args[2])
+	if !ok || n <= 0 || n > int64(len(c.Args)-3) {
+		return true
+	}
+	b.pos = b.pos[:0]
+	for i := range int(n) {
+		b.pos = append(b.pos, 3+i)
+	}
+	var shards shardSet
+	if !c.locate(b.pos, &shards) {
+		c.reject(c.entry, errCrossSlot)
+		return false
+	}
+	c.write = !c.readOnlyCommand() && !c.Client.Has(FlagReadOnly)
+	return d.route(c, false)
 }
 
 // runScriptOnce runs a script under locks that it takes. again: it needs more, and

@@ -78,6 +78,30 @@ func TestScriptInCluster(t *testing.T) {
 	if got := elsewhere.eval(elsewhere.client, "return redis.call('get','k')"); !strings.Contains(got, "non local key") {
 		t.Errorf("undeclared key elsewhere: %q", got)
 	}
+	// Where the keys are comes before what is wrong with the script: it may be there.
+	sha := strings.Repeat("0", 40)
+	for _, c := range []struct {
+		node *testNode
+		line string
+		want string
+	}{
+		{elsewhere, "evalsha " + sha + " 1 k", "-MOVED "},
+		{elsewhere, "evalsha_ro " + sha + " 1 k", "-MOVED "},
+		{elsewhere, "eval )( 1 k", "-MOVED "},
+		{elsewhere, "fcall none 1 k", "-MOVED "},
+		{elsewhere, "fcall_ro none 2 k {k}2", "-MOVED "},
+		{elsewhere, "evalsha " + sha + " 0 k", "-" + errNoScript},
+		{elsewhere, "fcall none 0", "-" + errNoFunction},
+		{elsewhere, "fcall none 2 k", "-" + errNoFunction},
+		{n, "evalsha " + sha + " 1 k", "-" + errNoScript},
+		{n, "evalsha " + sha + " 2 k other", "-" + errCrossSlot},
+		{n, "fcall none 2 k other", "-" + errCrossSlot},
+		{n, "eval )( 2 k other", "-" + errCrossSlot},
+	} {
+		if got := c.node.do(strings.Fields(c.line)...); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.line, got, c.want)
+		}
+	}
 }
 
 // TestScriptBusy: of a standalone node all clients get BUSY, in a cluster those that

@@ -256,7 +256,9 @@ func (r *adminRouting) KeepSlots(_ context.Context, slots slotmap.Ranges) error 
 func (r *adminRouting) AddSlots(_ context.Context, slots slotmap.Ranges) error {
 	return r.act("add " + slots.String())
 }
-func (r *adminRouting) DropSlots(slots slotmap.Ranges) error { return r.act("drop " + slots.String()) }
+func (r *adminRouting) DropSlots(slots slotmap.Ranges, _ func(slotmap.Ranges) bool) error {
+	return r.act("drop " + slots.String())
+}
 func (r *adminRouting) SetConfigEpoch(epoch uint64) error {
 	return r.act("epoch " + itoa(int(epoch)))
 }

@@ -59,8 +59,6 @@ func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int,
 	if highest {
 		first = length - n
 	}
-	logged := c.logged() && n <= zpopBatch
-	var effect [][]byte
 	st := c.pauses()
 	from, left := at(highest, length), n
 	z.Walk(from, highest, func(member []byte, score float64) bool {
@@ -69,9 +67,6 @@ func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int,
 		}
 		c.W.Bulk(member)
 		c.W.Double(score)
-		if logged {
-			effect = append(effect, append([]byte(nil), member...))
-		}
 		left--
 		return st.replied() && left > 0
 	})
@@ -85,16 +80,17 @@ func (c *Ctx) popZSet(mark int, k store.Key, z *store.ZSet, highest bool, n int,
 		return
 	}
 	c.Dirty(n)
-	event := "zpopmin"
+	event, word := "zpopmin", wordZPopMin
 	if highest {
-		event = "zpopmax"
+		event, word = "zpopmax", wordZPopMax
 	}
 	c.NotifyTaken(NotifyZSet, event, k, !z.Exists())
 	switch {
-	case logged:
-		c.Effect(append([][]byte{wordZRem, k.Name}, effect...)...)
-	case c.logged():
+	case !c.logged():
+	case n > zpopBatch:
 		c.Effect(wordZRemRange, k.Name, decimal(int64(first)), decimal(int64(first+n-1)))
+	default:
+		c.Effect(word, k.Name, decimal(int64(n)))
 	}
 }
 

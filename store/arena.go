@@ -56,7 +56,8 @@ type arena struct {
 }
 
 // piece is one mapping. A set bit in used is a block handed out; in stale, a
-// free block that may still hold pages.
+// free block that may still hold pages; in sparse, a block handed out of which a heap
+// uses some pages only.
 type piece struct {
 	mem    []byte
 	blocks int
@@ -64,6 +65,7 @@ type piece struct {
 	hint   int // no free block in words before it
 	used   []uint64
 	stale  []uint64
+	sparse []uint64
 
 	huge [(pieceBlocks/hugeBlocks + 63) / 64]uint64 // places of huge pages where the system was asked for one
 }
@@ -165,6 +167,20 @@ func (a *arena) free(r ref, n int) {
 	a.hint = min(a.hint, i)
 }
 
+// setSparse says whether the block r, which is handed out, is one of which some pages may never
+// be used.
+func (a *arena) setSparse(r ref, sparse bool) {
+	off := uint64(r) << 3
+	at := int(off & (pieceSize - 1) >> blockShift)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.pieces[off>>pieceShift]
+	p.sparse[at/64] &^= 1 << (at % 64)
+	if sparse {
+		p.sparse[at/64] |= 1 << (at % 64)
+	}
+}
+
 // grow maps one more piece that has at least n blocks.
 func (a *arena) grow(n int) error {
 	need := int64(n) << blockShift
@@ -191,7 +207,7 @@ func (a *arena) grow(n int) error {
 func (a *arena) add(mem []byte) {
 	blocks := len(mem) / blockSize
 	words := (blocks + 63) / 64
-	p := &piece{mem: mem, blocks: blocks, free: blocks, used: make([]uint64, words), stale: make([]uint64, words)}
+	p := &piece{mem: mem, blocks: blocks, free: blocks, used: make([]uint64, words), stale: make([]uint64, words), sparse: make([]uint64, words)}
 	if rest := blocks % 64; rest != 0 {
 		p.used[words-1] = ^uint64(0) << rest
 	}

@@ -13,7 +13,8 @@ import (
 //
 // The second form is taken when a field gets its first deadline, and stays.
 // Fields past their deadline are absent for every operation but Len of a large
-// hash, which would have to look at them all; they are removed by ExpireFields.
+// hash, which would have to look at them all; they are removed by ExpireFields, or by
+// a command that asks for them.
 type hashObject struct {
 	elements
 	expire fieldExpiry

@@ -1,6 +1,8 @@
 package store
 
-import "math"
+import (
+	"math"
+)
 
 // Deadlines of hash fields are found again by hints: for each database and
 // shard, an index with one entry for every tag of keys under which there is, or
@@ -311,6 +313,47 @@ func (h *Hash) expirePacked(res *ExpireResult) (looked int, next int64) {
 	}
 	res.Expired += len(names)
 	return looked, next
+}
+
+// Expire removes those of fields that are past their deadline, as who met them; where
+// that costs nothing, of a packed hash, the others, too. The hook FieldsExpired is told.
+func (h *Hash) Expire(fields [][]byte) {
+	if h.tx.KeepExpired || !h.HasDeadlines() {
+		return
+	}
+	var res ExpireResult
+	if h.isLarge() {
+		h.expireAsked(fields, &res)
+	} else {
+		h.expirePacked(&res)
+	}
+	h.tx.Store.stats.expiredFields.Add(int64(res.Expired))
+}
+
+func (h *Hash) expireAsked(fields [][]byte, res *ExpireResult) {
+	o := h.large()
+	var due []element
+	var names [][]byte
+	named := make(map[ref]bool) // a field may be asked for twice
+	for _, field := range fields {
+		r, _, ok := o.lookup(field)
+		if ok && h.tx.past(r.deadline()) && !named[r.ref] {
+			named[r.ref] = true
+			due, names = append(due, r), append(names, field)
+		}
+	}
+	if len(due) == 0 {
+		return
+	}
+	h.expired(names, len(due) == o.length())
+	res.Expired += len(due)
+	for i := range due {
+		p, _ := o.findRef(&o.index, elementTag(due[i].name()), due[i].ref)
+		o.delete(&due[i], p)
+	}
+	if o.length() == 0 {
+		h.it.sh.removeItem(&h.it)
+	}
 }
 
 func (h *Hash) expired(names [][]byte, all bool) {

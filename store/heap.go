@@ -387,6 +387,7 @@ func (h *heap) takeSub() (runID, error) {
 		block := idOf(r)
 		*h.header(block) = runHeader{divided: 1}
 		h.divided = block
+		h.arena.setSparse(r, true)
 	}
 	block := h.divided
 	bh := h.header(block)
@@ -394,6 +395,7 @@ func (h *heap) takeSub() (runID, error) {
 	bh.subs |= 1 << i
 	if bh.subs == 1<<subRuns-1 {
 		h.unlinkDivided(bh)
+		h.arena.setSparse(runIDRef(block).ref(), false)
 	}
 	id := block + runID(i)
 	if i != 0 {
@@ -411,10 +413,12 @@ func (h *heap) putSub(id runID) {
 			h.header(h.divided).subPrev = block
 		}
 		h.divided = block
+		h.arena.setSparse(runIDRef(block).ref(), true)
 	}
 	bh.subs &^= 1 << (id - block)
 	if bh.subs == 0 {
 		h.unlinkDivided(bh)
+		h.arena.setSparse(runIDRef(block).ref(), false)
 		h.arena.free(runIDRef(block).ref(), 1)
 		h.held -= blockSize
 		h.noteFree(-blockSize)

@@ -31,10 +31,11 @@ type hugePages struct {
 	next int // where the search goes on: hugeBlocks times that, over all pieces
 }
 
-// full says whether all blocks of a huge page's place are in use.
+// full says whether all blocks of a huge page's place are in use, as a whole: an empty server
+// has 256 shards with a block each.
 func (p *piece) full(at int) bool {
-	for _, w := range p.used[at*hugeWords : (at+1)*hugeWords] {
-		if w != ^uint64(0) {
+	for i := at * hugeWords; i < (at+1)*hugeWords; i++ {
+		if p.used[i]&^p.sparse[i] != ^uint64(0) {
 			return false
 		}
 	}

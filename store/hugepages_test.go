@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math/bits"
 	"os"
 	"strconv"
 	"strings"
@@ -150,5 +151,68 @@ func TestHugePagesWhereFull(t *testing.T) {
 	}
 	if a.hugeStep(1000) != 0 {
 		t.Fatal("turned off, and asked")
+	}
+}
+
+// TestHugePagesOfSmallData: blocks that shards take for their first records do not count as
+// full until they are, or an empty server would be megabytes larger.
+func TestHugePagesOfSmallData(t *testing.T) {
+	s, err := Open(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sparse := func() (n int) {
+		for _, p := range s.arena.pieces {
+			for _, w := range p.sparse {
+				n += bits.OnesCount64(w)
+			}
+		}
+		return n
+	}
+	sh := &s.shards[0].heap
+	var cells []ref
+	add := func(n int) {
+		for range n {
+			r, err := sh.alloc(0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cells = append(cells, r)
+		}
+	}
+	add(1)
+	if sparse() != 1 {
+		t.Fatalf("%d blocks of which one page is used, want 1", sparse())
+	}
+	for s.arena.pieces[0].free > 0 {
+		if _, err := s.arena.alloc(1, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full := 0
+	for at := range s.arena.pieces[0].places() {
+		if s.arena.pieces[0].full(at) {
+			full++
+		}
+	}
+	if places := s.arena.pieces[0].places(); full != places-1 {
+		t.Errorf("%d of %d places are full, want all but that of the shard", full, places)
+	}
+	// Sub-runs of other classes fill the block.
+	for class := 1; class < subRuns; class++ {
+		r, err := sh.alloc(class)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{true: 0, false: 1}[class == subRuns-1]; sparse() != want {
+			t.Errorf("%d sub-runs: %d sparse blocks, want %d", class+1, sparse(), want)
+		}
+		if class == subRuns-1 {
+			sh.free(r, class)
+		}
+	}
+	if sparse() != 1 {
+		t.Errorf("a free sub-run again: %d sparse blocks, want 1", sparse())
 	}
 }

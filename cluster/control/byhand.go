@@ -48,7 +48,7 @@ func (c *Controller) decideGiven(now time.Duration) bool {
 		}
 	}
 	free := c.m.Where(func(a *slotmap.Assignment) bool { return a.Primary == "" })
-	if len(free) == 0 {
+	if len(free) == 0 || c.unfenced() {
 		return false
 	}
 	type claim struct {
@@ -92,6 +92,16 @@ func (c *Controller) decideGiven(now time.Duration) bool {
 		}
 	})
 	return true
+}
+
+// unfenced reports whether a living node has not applied yet what it lost last: it
+// may still serve slots that the map calls free.
+func (c *Controller) unfenced() bool {
+	return slices.ContainsFunc(c.m.Nodes(), func(n slotmap.Node) bool {
+		t := c.node(n.ID)
+		known := t.request != nil && t.request.Node.Boot == n.Boot && t.request.MapVersion >= n.Fence
+		return !known && !c.down(n.ID)
+	})
 }
 
 // takesOver reports whether a replica is to have the slots of the node that it

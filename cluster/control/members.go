@@ -187,6 +187,13 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 		default:
 			propose(&slotmap.Follow{Node: n.ID, Primary: r.Primary})
 		}
+	case OpFree:
+		if from != n.ID || len(c.m.PrimaryOf(n.ID).Intersect(r.Slots.Normalize())) == 0 {
+			answer("the node is primary of none of the slots")
+			return
+		}
+		c.unwish(r.Slots)
+		propose(&slotmap.Free{Node: n.ID, Boot: n.Boot, Slots: r.Slots})
 	case OpKeep:
 		c.unwish(r.Slots)
 		answer("")

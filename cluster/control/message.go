@@ -131,6 +131,7 @@ const (
 	OpMove     Op = 6 // Node is to be primary of Slots
 	OpKeep     Op = 7 // no more of OpMove for Slots
 	OpFollow   Op = 8 // Node is to be a replica of Primary
+	OpFree     Op = 9 // Node, which asks, gives up Slots, that have no keys
 )
 
 // Request is an operation asked of the controller.

@@ -86,6 +86,41 @@ func (e *edit) unfollow(id NodeID) {
 	}
 }
 
+// Free takes slots from their primary, which has no keys in them: nobody serves them
+// until an operator gives them to a node.
+type Free struct {
+	Node  NodeID `json:"node"`
+	Boot  uint64 `json:"boot"`
+	Slots Ranges `json:"slots"`
+}
+
+// Type identifies the entry in the log.
+func (*Free) Type() EntryType { return TypeFree }
+
+func (f *Free) validate() error { return firstError(bad(f.Node.Validate()), bad(f.Slots.Validate())) }
+
+func (f *Free) apply(e *edit) string {
+	n := e.Node(f.Node)
+	switch {
+	case n == nil || n.Boot != f.Boot:
+		return "the node has another process or is gone"
+	case !e.byHand:
+		return "the cluster shares out the slots by itself"
+	}
+	e.each(f.Slots, func(r Range, a *Assignment) *Assignment {
+		if a.Primary != f.Node {
+			return a
+		}
+		e.slots = append(e.slots, r)
+		return &Assignment{Epoch: a.Epoch}
+	})
+	if len(e.slots) == 0 {
+		return "the node is primary of none of the slots"
+	}
+	e.fence(f.Node)
+	return ""
+}
+
 // ByHand reports whether the cluster was made of slots that operators gave to
 // nodes: primaries are then placed by nobody else.
 func (m *Map) ByHand() bool { return m.byHand }

@@ -4,6 +4,28 @@ import "testing"
 
 // TestFollow: who takes all that its primary had changes places with it, the other
 // replicas go along, in failovers and handoffs; one that is forgotten has none.
+// TestFree takes slots from their primary, in a cluster made by hand.
+func TestFree(t *testing.T) {
+	m := build(t, New(), &Form{ClusterID: string(id(9)), Replicas: 1, ByHand: true},
+		&Register{Node: testNode(1, 1)}, &Register{Node: testNode(2, 1)},
+		&Assign{List: []Assigned{{Slots: Ranges{All()}, To: id(1), Replicas: []NodeID{id(2)}}}},
+		&InSync{Node: id(2), Boot: 1, Add: Ranges{All()}},
+		&BeginMove{Slots: Ranges{{5, 9}}, From: id(1), To: id(2)})
+	stale(t, m, &Free{Node: id(2), Boot: 1, Slots: Ranges{{0, 9}}})
+	stale(t, m, &Free{Node: id(1), Boot: 2, Slots: Ranges{{0, 9}}})
+	m = build(t, m, &Free{Node: id(1), Boot: 1, Slots: Ranges{{0, 9}}})
+	if a := m.Slot(5); a.Primary != "" || len(a.Replicas) > 0 || a.Move != nil {
+		t.Fatalf("a slot that was given up: %+v", a)
+	}
+	if n := m.Node(id(1)); n.Fence != m.Version() || m.PrimaryOf(id(1)).Len() != All().Len()-10 {
+		t.Fatalf("its node: %+v, primary of %v", n, m.PrimaryOf(id(1)))
+	}
+	m = build(t, m, &Assign{List: []Assigned{{Slots: Ranges{{0, 9}}, To: id(2)}}})
+	if m.Slot(5).Primary != id(2) || m.LostSlots() != 0 {
+		t.Fatalf("%+v, %d slots lost", m.Slot(5), m.LostSlots())
+	}
+}
+
 func TestFollow(t *testing.T) {
 	all := Ranges{All()}
 	m := build(t, New(), &Form{ClusterID: string(id(99)), Replicas: 1, ByHand: true})

@@ -38,6 +38,7 @@ const (
 	TypePin        EntryType = 13
 	TypeShared     EntryType = 14 // package shared's: no change of the map
 	TypeFollow     EntryType = 15
+	TypeFree       EntryType = 16
 )
 
 // entryVersion is the second byte of an encoded entry.
@@ -201,6 +202,7 @@ var newEntry = map[EntryType]func() Entry{
 	TypeReplicas:   func() Entry { return new(Replicas) },
 	TypePin:        func() Entry { return new(Pin) },
 	TypeFollow:     func() Entry { return new(Follow) },
+	TypeFree:       func() Entry { return new(Free) },
 }
 
 // Encode gives the log form of an entry: type byte, version byte, JSON body.

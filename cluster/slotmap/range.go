@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"respkv/cluster/hashslot"
@@ -183,4 +184,26 @@ func (rs Ranges) String() string {
 		parts[i] = r.String()
 	}
 	return strings.Join(parts, " ")
+}
+
+// ParseRanges reads what String writes.
+func ParseRanges(text string) (Ranges, error) {
+	var rs Ranges
+	for word := range strings.FieldsSeq(text) {
+		first, last, two := strings.Cut(word, "-")
+		if !two {
+			last = first
+		}
+		a, err1 := strconv.ParseUint(first, 10, 16)
+		b, err2 := strconv.ParseUint(last, 10, 16)
+		r := Range{uint16(a), uint16(b)}
+		if err1 != nil || err2 != nil {
+			return nil, fmt.Errorf("%w: %q", ErrRange, word)
+		}
+		if err := r.Validate(); err != nil {
+			return nil, err
+		}
+		rs = append(rs, r)
+	}
+	return rs.Normalize(), nil
 }

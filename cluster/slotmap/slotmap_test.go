@@ -1,6 +1,7 @@
 package slotmap
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -185,6 +186,9 @@ func randomEntry(r *rand.Rand, m *Map) Entry {
 		return &AbortMove{Token: uint64(r.IntN(int(m.NextToken()) + 1))}
 	}
 	if r.IntN(10) == 0 {
+		return &Free{Node: n, Boot: boot(n), Slots: slots()}
+	}
+	if r.IntN(10) == 0 {
 		return &Forget{Node: n, Boot: boot(n)}
 	}
 	return &Assign{From: n, List: []Assigned{{Slots: slots(), To: node()}}}
@@ -255,8 +259,19 @@ func TestRangeArithmetic(t *testing.T) {
 				t.Fatalf("slot %d: %v %v: and %v minus %v", s, a, b, and, minus)
 			}
 		}
+		if again, err := ParseRanges(a.String()); err != nil || !slices.Equal(again, a) {
+			t.Fatalf("%v was read as %v, %v", a, again, err)
+		}
 		if !slices.IsSortedFunc(minus, func(x, y Range) int { return int(x.First) - int(y.First) }) {
 			t.Fatalf("unsorted %v", minus)
+		}
+	}
+}
+
+func TestParseRangesRefuses(t *testing.T) {
+	for _, text := range []string{"x", "-", "1-", "-1", "5-4", "16384", "0-16384", "1,2", "1-2-3"} {
+		if got, err := ParseRanges(text); !errors.Is(err, ErrRange) {
+			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
 }

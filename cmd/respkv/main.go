@@ -39,7 +39,7 @@ func main() {
 
 func run(args []string) int {
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(joinSwitches(args))
 	err := root.Execute()
 	var usage usageError
 	switch {

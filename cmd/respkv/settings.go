@@ -34,6 +34,33 @@ func addSettings(cmd *cobra.Command) *settings {
 	return s
 }
 
+// joinSwitches makes one argument of a switch and its value where they are two, as all other
+// settings and redis.conf have them: "--metrics.pprof no". The flag package takes a switch for
+// complete by itself.
+func joinSwitches(args []string) []string {
+	switches := make(map[string]bool)
+	for _, k := range config.Keys() {
+		if k.IsBool() {
+			switches["--"+k.Name] = true
+		}
+	}
+	joined := make([]string, 0, len(args))
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			return append(joined, args[i:]...)
+		}
+		if switches[arg] && i+1 < len(args) && slices.Contains(switchValues, args[i+1]) {
+			i++
+			arg += "=" + args[i]
+		}
+		joined = append(joined, arg)
+	}
+	return joined
+}
+
+var switchValues = []string{"true", "false", "yes", "no"}
+
 func flagUsage(k *config.Key) string {
 	usage := strings.ReplaceAll(k.What, "`", "")
 	if first, _, ok := strings.Cut(usage, ". "); ok {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,20 @@ func TestListsAndSwitches(t *testing.T) {
 	}
 	if got := strings.Join(c.Cluster.Seeds, " "); !c.Cluster.Enabled || got != "a:1 b:2 c:3" || len(c.Server.Bind) != 2 {
 		t.Errorf("enabled %v, seeds %s, bind %v", c.Cluster.Enabled, got, c.Server.Bind)
+	}
+}
+
+// TestSwitchesWithValues: the value of a switch may be an argument of its own.
+func TestSwitchesWithValues(t *testing.T) {
+	args := []string{"--server.protected_mode", "no", "--cluster.enabled", "--metrics.pprof", "true", "--server.bind", "no", "--", "--metrics.pprof", "no"}
+	want := []string{"--server.protected_mode=no", "--cluster.enabled", "--metrics.pprof=true", "--server.bind", "no", "--", "--metrics.pprof", "no"}
+	got := joinSwitches(args)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c, err := loadWith(t, "", nil, got[:3]...)
+	if err != nil || c.Server.ProtectedMode || !c.Cluster.Enabled || !c.Metrics.PProf {
+		t.Errorf("%+v %v", c, err)
 	}
 }
 

@@ -24,7 +24,7 @@ var fixed = fixedParameters(
 		"server_cpulist", "", "bio_cpulist", "", "aof_rewrite_cpulist", "", "bgsave_cpulist", ""),
 	group("TLSv1.3 has no choice here", "tls-ciphersuites", ""),
 	group("there are no modules", "enable-module-command", "no"),
-	group("no parameter is protected", "enable-protected-configs", "no"),
+	group("what is protected is changed at the start only", "enable-protected-configs", "no"),
 	group("signals hand the node's slots over, then end the process", "shutdown-on-sigint", "default", "shutdown-on-sigterm", "default"),
 	group("replicas are made by the cluster", "replicaof", "", "slaveof", ""),
 	group("nodes know each other by cluster.secret", "masterauth", "", "masteruser", ""),
@@ -61,6 +61,10 @@ func fixedParameters(groups ...[]fixedParameter) map[string]fixedParameter {
 var immutable = strings.Fields(`always-show-logo aof_rewrite_cpulist bgsave_cpulist bio_cpulist cluster-config-file
 	daemonize enable-module-command enable-protected-configs io-threads io-threads-do-reads logfile pidfile replicaof
 	server_cpulist set-proc-title slaveof socket-mark-id supervised syslog-enabled`)
+
+// protected are parameters that Redis changes at run time if enable-protected-configs
+// says so: where files are written is not for clients to say.
+var protected = []string{"dir", "dbfilename"}
 
 // refusal is why CONFIG SET takes no other value.
 func (p fixedParameter) refusal() string {

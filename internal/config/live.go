@@ -209,6 +209,8 @@ func resolve(pairs []Pair) ([]*Key, error) {
 		switch {
 		case k == nil:
 			return nil, &SetError{Name: p.Name, Unknown: true}
+		case !k.Mutable && slices.Contains(protected, name):
+			return nil, &SetError{Name: p.Name, Reason: "can't set protected config"}
 		case !k.Mutable:
 			return nil, &SetError{Name: p.Name, Reason: "can't set immutable config"}
 		case slices.Contains(resolved[:i], k):

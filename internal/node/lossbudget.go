@@ -80,9 +80,9 @@ func (r *replicator) WithinLossBudget(slot uint16) bool {
 	if c.MaxLag == 0 && c.MaxLagBytes == 0 {
 		return true
 	}
-	if !failoverPossible(r.n.cluster.Map(), r.n.cluster.ID()) {
+	if !failoverPossible(r.n.Cluster().Map(), r.n.Cluster().ID()) {
 		r.budget.follows(slot)
 		return true
 	}
-	return r.budget.within(slot, r.n.source.Lag(slot), budgetLimits{c.MaxLag, c.MaxLagBytes}, func() uint64 { return r.n.repl.Stats().Offset }, time.Now())
+	return r.budget.within(slot, r.n.source.Load().Lag(slot), budgetLimits{c.MaxLag, c.MaxLagBytes}, func() uint64 { return r.n.repl.Stats().Offset }, time.Now())
 }

@@ -34,11 +34,11 @@ type Node struct {
 	observer   *observe.Observer
 	certs      *certs.Store // nil: nothing uses TLS
 
-	// Cluster mode only.
-	cluster *cluster.Node
-	repl    *replication.Log
-	source  *replication.Source
-	plane   *plane
+	// Cluster mode only; nil when standalone.
+	member *membership
+	repl   *replication.Log
+	source atomic.Pointer[replication.Source]
+	plane  *plane
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -88,7 +88,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 		if err := n.buildCluster(cfg); err != nil {
 			return nil, err
 		}
-		options.Routing, options.Replicator, options.Shared = n.cluster, &replicator{n: n}, n.cluster
+		options.Routing, options.Replicator, options.Shared = n.member, &replicator{n: n}, n.member
 	}
 	n.dispatcher, err = resp.NewDispatcher(options)
 	if err != nil {
@@ -108,13 +108,13 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 			return nil, err
 		}
 	}
-	if n.cluster != nil {
+	if n.member != nil {
 		if err := n.buildSource(); err != nil {
 			return nil, err
 		}
 	}
 	n.dispatcher.Attach(n.server) // its cron looks at what has been built so far
-	if n.cluster != nil {
+	if n.member != nil {
 		if err := n.startCluster(); err != nil {
 			return nil, err
 		}
@@ -159,9 +159,9 @@ const drainTime = time.Second
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.end.Do(func() {
 		n.accepting.Store(false)
-		if n.cluster != nil {
+		if n.member != nil {
 			n.saveAtEnd() // while there is something of this node's own
-			if err := n.cluster.Shutdown(ctx); err != nil {
+			if err := n.Cluster().Shutdown(ctx); err != nil {
 				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
 			}
 		}
@@ -172,7 +172,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		if err := n.server.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			n.err = fmt.Errorf("closing the client port: %w", err)
 		}
-		if n.cluster == nil {
+		if n.member == nil {
 			n.saveAtEnd() // with all that was answered
 		}
 		n.close()
@@ -216,16 +216,16 @@ func (n *Node) close() {
 	if n.dispatcher != nil {
 		n.dispatcher.Close()
 	}
-	if n.cluster != nil {
-		if err := n.cluster.Close(); err != nil {
+	if n.member != nil {
+		if err := n.member.Close(); err != nil {
 			n.log.Warn("closing the cluster", "error", err)
 		}
 	}
 	if n.plane != nil {
 		n.plane.close()
 	}
-	if n.source != nil {
-		n.source.Close()
+	if source := n.source.Load(); source != nil {
+		source.Close()
 	}
 	if n.repl != nil {
 		if err := n.repl.Close(); err != nil {
@@ -243,7 +243,12 @@ func (n *Node) close() {
 func (n *Node) Server() *resp.Server { return n.server }
 
 // Cluster is the cluster side, nil for a standalone node.
-func (n *Node) Cluster() *cluster.Node { return n.cluster }
+func (n *Node) Cluster() *cluster.Node {
+	if n.member == nil {
+		return nil
+	}
+	return n.member.current.Load()
+}
 
 // Commands is how many commands of clients were executed since the process
 // started, or CONFIG RESETSTAT.
@@ -279,52 +284,47 @@ func (n *Node) buildCluster(cfg *config.Config) error {
 		return fmt.Errorf("replication: %w", err)
 	}
 	n.plane = newPlane(n, rc)
-	n.cluster, err = cluster.New(cluster.Options{
-		Config: n.clusterConfig(cfg),
-		Plane:  n.plane,
-		Logger: n.log,
-		Links:  n.plane.linkStats,
-		Acks:   func() int { return acks(n.live.Config().Replication.Durability) },
-
-		Announced: func() cluster.Announced { return announced(n.live.Config()) },
-	})
+	c, err := cluster.New(n.clusterOptions(cfg))
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
+	n.member = &membership{n: n}
+	n.member.current.Store(c)
 	return nil
 }
 
 // buildSource makes what serves the links of replicas.
 func (n *Node) buildSource() error {
-	var err error
-	n.source, err = replication.NewSource(replication.SourceOptions{
+	source, err := replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
-		NodeID: string(n.cluster.ID()), BootID: n.cluster.Boot(), Logger: n.log,
-		Known: func(id string) bool { return n.cluster.Map().Node(slotmap.NodeID(id)) != nil },
+		NodeID: string(n.Cluster().ID()), BootID: n.Cluster().Boot(), Logger: n.log,
+		Known: func(id string) bool { return n.Cluster().Map().Node(slotmap.NodeID(id)) != nil },
 	})
 	if err != nil {
 		return fmt.Errorf("replication: %w", err)
 	}
+	n.source.Store(source)
 	return nil
+}
+
+// serveLink serves the link of a replica to this node.
+func (n *Node) serveLink(conn net.Conn) {
+	if err := n.source.Load().Serve(n.ctx, conn); err != nil && n.ctx.Err() == nil {
+		n.log.Debug("a replication link to this node ended", "peer", conn.RemoteAddr(), "error", err)
+	}
 }
 
 func (n *Node) startCluster() error {
 	n.observeCluster()
 	n.live.Observe(func(_, next *config.Config) error {
-		return n.cluster.SetSecrets(next.Cluster.Secret, next.Cluster.SecretAccept)
+		return n.Cluster().SetSecrets(next.Cluster.Secret, next.Cluster.SecretAccept)
 	}, "cluster.secret", "cluster.secret_accept")
 	if n.live.Config().Cluster.Secret == "" {
 		n.log.Warn("cluster.secret is not set: whoever reaches the cluster port can join the cluster and read and change everything")
 	}
-	if err := n.cluster.Start(); err != nil {
+	if err := n.openCluster(); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	n.cluster.HandlePublished(n.dispatcher.Published)
-	n.cluster.HandleReplication(func(conn net.Conn) {
-		if err := n.source.Serve(n.ctx, conn); err != nil && n.ctx.Err() == nil {
-			n.log.Debug("a replication link to this node ended", "peer", conn.RemoteAddr(), "error", err)
-		}
-	})
 	return nil
 }
 
@@ -332,7 +332,7 @@ func (n *Node) startCluster() error {
 func (n *Node) observeCluster() {
 	n.live.Observe(func(_, next *config.Config) error {
 		c := &next.Cluster
-		n.cluster.SetRuntime(cluster.Runtime{
+		n.Cluster().SetRuntime(cluster.Runtime{
 			RequireFullCoverage: c.RequireFullCoverage,
 			AllowReadsWhenDown:  c.AllowReadsWhenDown,
 			ReplicaMaxLag:       c.ReplicaMaxLag,
@@ -347,9 +347,9 @@ func (n *Node) observeCluster() {
 		"cluster.move_concurrency", "cluster.move_slots", "cluster.move_timeout", "cluster.return_timeout", "cluster.trust_refused")
 	// The number of replicas is in the map from its formation on. Only what was set
 	// for the whole cluster changes it, not what some node was started with.
-	n.cluster.Observe("config", func(name string, value []byte) {
+	n.member.Observe("config", func(name string, value []byte) {
 		if replicas, err := strconv.Atoi(string(value)); err == nil && name == "cluster.replicas" {
-			n.cluster.SetReplicas(replicas)
+			n.Cluster().SetReplicas(replicas)
 		}
 	})
 }

@@ -21,20 +21,20 @@ func (s observed) Statistics() resp.Statistics { return s.n.dispatcher.Statistic
 // Cluster implements observe.Source.
 func (s observed) Cluster() *observe.View {
 	n := s.n
-	if n.cluster == nil {
+	if n.member == nil {
 		return nil
 	}
 	return &observe.View{
-		Info: n.cluster.Info(), Raft: n.cluster.Raft(), Recent: n.cluster.RecentEvents(), Events: n.cluster.EventCounts(),
-		PublishDropped: n.cluster.PublishDropped(),
-		Log:            n.repl.Stats(), Source: n.source.Stats(), Replicas: n.source.Replicas(), Links: n.plane.linkInfos(),
+		Info: n.Cluster().Info(), Raft: n.Cluster().Raft(), Recent: n.Cluster().RecentEvents(), Events: n.Cluster().EventCounts(),
+		PublishDropped: n.Cluster().PublishDropped(),
+		Log:            n.repl.Stats(), Source: n.source.Load().Stats(), Replicas: n.source.Load().Replicas(), Links: n.plane.linkInfos(),
 		LostEffects: n.plane.lost.total(),
 	}
 }
 
 // Fetch implements observe.Source.
 func (s observed) Fetch(ctx context.Context, id slotmap.NodeID) ([]byte, error) {
-	return s.n.cluster.FetchStatus(ctx, id)
+	return s.n.Cluster().FetchStatus(ctx, id)
 }
 
 // Certificate implements observe.Source.
@@ -63,20 +63,20 @@ func (s observed) Ready() error {
 	if !n.accepting.Load() {
 		return errNotOpen
 	}
-	if n.cluster == nil {
+	if n.member == nil {
 		return nil
 	}
-	if err := n.cluster.Err(); err != nil {
+	if err := n.Cluster().Err(); err != nil {
 		return err
 	}
-	switch m := n.cluster.Map(); {
+	switch m := n.Cluster().Map(); {
 	case !m.Formed():
 		return errForming
-	case m.Node(n.cluster.ID()) == nil:
+	case m.Node(n.Cluster().ID()) == nil:
 		return errNoMember
-	case !n.cluster.Serving():
+	case !n.Cluster().Serving():
 		return errNoLease
-	case !n.cluster.Info().OK:
+	case !n.Cluster().Info().OK:
 		return errNotServed
 	}
 	return nil
@@ -87,8 +87,8 @@ func (s observed) Ready() error {
 func (n *Node) startObserver() error {
 	cfg := n.live.Config()
 	n.observer = observe.New(observed{n}, net.JoinHostPort(bindHost(cfg.Server.Bind), strconv.Itoa(cfg.ClientPort())), n.log)
-	if n.cluster != nil {
-		n.cluster.HandleStatus(n.observer.Report)
+	if n.member != nil {
+		n.Cluster().HandleStatus(n.observer.Report)
 	}
 	if cfg.Metrics.Listen == "" {
 		return nil

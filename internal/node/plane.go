@@ -91,11 +91,11 @@ func (p *plane) Apply(m *slotmap.Map) {
 	if p.closed {
 		return
 	}
-	self := p.node.cluster.ID()
+	self := p.node.Cluster().ID()
 	member := m.Node(self)
 	// The map may still speak of an earlier process of this node: what that one
 	// was primary of died with it.
-	current := member != nil && member.Boot == p.node.cluster.Boot()
+	current := member != nil && member.Boot == p.node.Cluster().Boot()
 
 	var roles [hashslot.Count]role
 	var follows [hashslot.Count]slotmap.NodeID
@@ -237,22 +237,22 @@ func (p *plane) follow(follows [hashslot.Count]slotmap.NodeID) map[slotmap.NodeI
 func (p *plane) open(primary slotmap.NodeID) (*link, error) {
 	l, err := replication.NewLink(replication.LinkOptions{
 		Config: p.cfg, Log: p.node.repl, Slots: p.keyspace, Applier: p.node.dispatcher,
-		NodeID: string(p.node.cluster.ID()), BootID: p.node.cluster.Boot(),
+		NodeID: string(p.node.Cluster().ID()), BootID: p.node.Cluster().Boot(),
 		PrimaryID: string(primary),
 		Dial: func(ctx context.Context) (net.Conn, error) {
-			return p.node.cluster.DialReplication(ctx, primary)
+			return p.node.Cluster().DialReplication(ctx, primary)
 		},
 		OnBroken: func(error) {
 			p.status.changed.Store(true)
-			p.node.cluster.LinkBroken(primary)
+			p.node.Cluster().LinkBroken(primary)
 		},
 		OnCaughtUp: func(uint16) {
 			p.status.changed.Store(true)
-			p.node.cluster.CopiesChanged()
+			p.node.Cluster().CopiesChanged()
 		},
 		OnLoss: func(l replication.Loss) {
 			p.lost.add(l)
-			p.node.cluster.EffectsLost(l.Slot, l.Effects)
+			p.node.Cluster().EffectsLost(l.Slot, l.Effects)
 		},
 		Logger: p.log,
 	})
@@ -271,6 +271,17 @@ func (p *plane) clearStale(slot int) {
 	p.stale[slot] = false
 	if err := p.keyspace.ClearSlot(uint16(slot)); err != nil {
 		p.log.Error("cannot clear a slot", "slot", slot, "error", err)
+	}
+}
+
+// empty lets go of everything: this node belongs to no cluster, and has no data.
+func (p *plane) empty() {
+	p.Apply(slotmap.New())
+	for slot := range hashslot.Count {
+		p.applying.Lock()
+		p.stale[slot] = true
+		p.clearStale(slot)
+		p.applying.Unlock()
 	}
 }
 

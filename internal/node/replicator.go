@@ -34,7 +34,7 @@ func (r *replicator) WaitAcked(ctx context.Context, marks []resp.Mark, n int) in
 	for i, m := range marks {
 		positions[i] = replication.SlotPosition{Slot: m.Slot, Position: replication.Position{Epoch: m.Epoch, Seq: m.Seq}}
 	}
-	return r.n.source.WaitAcked(ctx, positions, n)
+	return r.n.source.Load().WaitAcked(ctx, positions, n)
 }
 
 // Durable implements resp.Replicator.
@@ -42,15 +42,15 @@ func (r *replicator) Durable(slot uint16) int {
 	if n := acks(r.n.live.Config().Replication.Durability); n != slotmap.AcksQuorum {
 		return n
 	}
-	return r.n.cluster.Map().QuorumAcks()
+	return r.n.Cluster().Map().QuorumAcks()
 }
 
 // Info implements resp.Replicator.
 func (r *replicator) Info() resp.ReplicationInfo {
-	log, source := r.n.repl.Stats(), r.n.source.Stats()
-	m := r.n.cluster.Map()
+	log, source := r.n.repl.Stats(), r.n.source.Load().Stats()
+	m := r.n.Cluster().Map()
 	info := resp.ReplicationInfo{
-		ReplID:         string(r.n.cluster.ID()),
+		ReplID:         string(r.n.Cluster().ID()),
 		Offset:         log.Offset,
 		BacklogSize:    log.SizeBytes,
 		BacklogHistory: int64(log.HistoryBytes),
@@ -62,7 +62,7 @@ func (r *replicator) Info() resp.ReplicationInfo {
 		BytesOut:       source.BytesOut,
 		LostEffects:    r.n.plane.lost.total(),
 	}
-	for _, l := range r.n.source.Replicas() {
+	for _, l := range r.n.source.Load().Replicas() {
 		link := resp.ReplicaLink{
 			NodeID: l.NodeID, State: "online", Offset: l.Offset,
 			LagSeconds: int64(l.LastAck.Seconds()), Slots: l.Waiting + l.Copying + l.Streaming,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // syncBytes is how much is written before it is passed on to the disk, so that the
@@ -36,14 +37,28 @@ type Output interface {
 }
 
 func create(path string) (Output, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = lock(f)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("%s: another process writes it; each server needs a data_dir of its own", path)
+	} else { // locked, or there are no locks on this file system
+		err = f.Truncate(0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // Save writes a snapshot that was begun to path: to a temporary file beside it, which takes its place
 // once it is complete and on disk. On an error, and when the process ends, path is
 // what it was.
 func (f File) Save(ctx context.Context, s *Snapshot, path string) (err error) {
-	temporary := filepath.Join(filepath.Dir(path), fmt.Sprintf("temp-%d.rdb", os.Getpid()))
+	temporary := temporary(filepath.Dir(path))
 	open := f.Create
 	if open == nil {
 		open = create

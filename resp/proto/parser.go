@@ -19,10 +19,6 @@ const (
 	BigArg = 32 * 1024
 )
 
-// keptSpans bounds the bookkeeping an idle parser keeps: commands with more
-// arguments give theirs back.
-const keptSpans = 64
-
 // Error is a violation of the protocol. Its text is what the client is told,
 // after "-ERR "; the connection must be closed then, because where the next
 // command begins is unknown.
@@ -65,7 +61,7 @@ type Parser struct {
 	scanned   int // bytes after pos known to hold no line end
 	remaining int // arguments still to come; 0: header not seen yet
 	bulk      int // length of the argument at pos, -1: its header not seen yet
-	spans     []span
+	spans     Spans
 }
 
 // Parse reads one command from buf, which begins with the first byte that no
@@ -128,10 +124,26 @@ func (p *Parser) Parse(buf []byte, args [][]byte) ([][]byte, int, error) {
 // Reset forgets an incomplete command.
 func (p *Parser) Reset() {
 	p.pos, p.scanned, p.remaining, p.bulk = 0, 0, 0, -1
-	if cap(p.spans) > keptSpans {
-		p.spans = nil
-	}
 	p.spans = p.spans[:0]
+}
+
+// Spans is memory for the bookkeeping of a Parser.
+type Spans []span
+
+// Lend gives the parser memory for commands of many arguments, unless it has its own for one that
+// is incomplete. Nothing is allocated as long as it is enough.
+func (p *Parser) Lend(s Spans) {
+	if len(p.spans) == 0 && cap(s) > cap(p.spans) {
+		p.spans = s[:0]
+	}
+}
+
+// TakeBack returns what was lent, grown maybe; nil: an incomplete command needs it.
+func (p *Parser) TakeBack() (s Spans) {
+	if len(p.spans) == 0 {
+		s, p.spans = p.spans, nil
+	}
+	return s
 }
 
 // Need returns, after an incomplete call, how many bytes from the start of

@@ -199,9 +199,38 @@ func TestParseLinear(t *testing.T) {
 	if err != nil || n != len(input) || len(out) != args {
 		t.Fatal(len(out), n, err)
 	}
-	if p.Overhead() > keptSpans*16 {
-		t.Errorf("keeps %d bytes of bookkeeping", p.Overhead())
+	if lent := p.TakeBack(); cap(lent) < args || p.Overhead() != 0 {
+		t.Errorf("gives back %d spans, keeps %d bytes of bookkeeping", cap(lent), p.Overhead())
 	}
+}
+
+// TestParseLent: commands of many arguments leave no garbage, and one that is incomplete keeps
+// what was lent for it.
+func TestParseLent(t *testing.T) {
+	cmd := make([]string, 500)
+	for i := range cmd {
+		cmd[i] = "argument"
+	}
+	input := []byte(multi(cmd...))
+	p, args := &Parser{}, make([][]byte, 0, len(cmd))
+	var lent Spans
+	once := func() {
+		p.Lend(lent)
+		if out, n, err := p.Parse(input, args); err != nil || n != len(input) || len(out) != len(cmd) {
+			t.Fatal(len(out), n, err)
+		}
+		lent = p.TakeBack()
+	}
+	once()
+	if allocs := testing.AllocsPerRun(10, once); allocs > 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+	p.Lend(lent)
+	if _, n, _ := p.Parse(input[:len(input)/2], args); n != 0 || p.TakeBack() != nil {
+		t.Error("the bookkeeping of half a command was taken away")
+	}
+	p.Lend(make(Spans, 0, 1000))
+	once()
 }
 
 // Announcing much must not allocate much.

@@ -35,6 +35,7 @@ func TestBadNetwork(t *testing.T) {
 		{"between two", 500, func() { network.Both(1, 2, cut) }},
 		{"lost packets", 200, func() { network.All(harness.Way{Loss: 0.1}) }},
 		{"late packets", 200, func() { network.All(harness.Way{Delay: 20 * time.Millisecond}) }},
+		{"packets out of order and twice", 200, func() { network.All(harness.Way{Late: 0.2, Twice: 0.2}) }},
 		{"narrow", 200, func() { network.All(harness.Way{Rate: 100_000}) }},
 		{"small packets", 1000, func() {
 			for _, n := range nodes {

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
+	"respkv/cluster/hashslot"
 	"respkv/tests/process/harness"
 )
 
@@ -180,6 +183,15 @@ func TestMadeByHand(t *testing.T) {
 	do(r, "OK", "REPLICATE", a.ID())
 	do(r, "ERR Can't replicate myself", "REPLICATE", r.ID())
 	do(a, "OK", "ADDSLOTSRANGE", 0, 7999)
+	harness.Eventually(t, harness.Patience, func() error { // programs wait for that before they name a replica
+		for _, command := range []string{"slots", "shards"} {
+			out := strings.Join(strings.Fields(r.CLI("", "cluster", command)), " ")
+			if !strings.Contains(out, "0 7999 ") || !strings.Contains(out, a.ID()) {
+				return fmt.Errorf("CLUSTER %s of a node that knows one with slots: %q", command, out)
+			}
+		}
+		return nil
+	})
 	do(b, "OK", "ADDSLOTSRANGE", 8000, 16382)
 	for _, n := range c.Nodes { // what was given outlives the process
 		n.Kill()
@@ -200,7 +212,25 @@ func TestMadeByHand(t *testing.T) {
 	do(a, "ERR To set a master the node must be empty and without assigned slots.", "REPLICATE", b.ID())
 	do(c.Nodes[3], "ERR I can only replicate a master, not a replica.", "REPLICATE", r.ID())
 	do(a, "ERR Slot 5 is already busy", "ADDSLOTS", 5)
+	// A slot is given up and taken back; one with keys is not given up.
+	do(a, "OK", "DELSLOTS", 5)
+	do(a, "ERR Slot 5 is already unassigned", "DELSLOTS", 5)
+	do(a, "ERR another node has the slot, and gives it up only itself", "DELSLOTSRANGE", 6, 8000)
+	slots[a.ID()] = "0-4 6-7999"
+	waitRoles(t, c, slots, follows)
+	if err := b.Client().Get(ctx, "any").Err(); err == nil || !strings.HasPrefix(err.Error(), "CLUSTERDOWN") {
+		t.Fatalf("with a slot that nobody has: %v", err)
+	}
+	do(a, "OK", "ADDSLOTS", 5)
+	slots[a.ID()] = "0-7999"
+	waitRoles(t, c, slots, follows)
+	c.WaitServing(harness.FormLimit)
 	load(t, c.Client(nil))
+	holder, slot := a, hashslot.Slot([]byte("loaded:0"))
+	if slot >= 8000 {
+		holder = b
+	}
+	do(holder, "ERR the slot has keys, which would be lost", "DELSLOTS", slot)
 
 	// The fourth node has been given nothing, and gets nothing by itself.
 	added := harness.NewNode(t, "--cluster.enabled=true", patient)
@@ -228,8 +258,9 @@ func TestMadeByHand(t *testing.T) {
 	if rdb != 3 {
 		t.Errorf("backup wrote %v", files)
 	}
-	requireCluster(t, "del-node", a.Addr(), added.ID())
-	delete(follows, added.ID())
+	id := added.ID() // before it is reset
+	requireCluster(t, "del-node", a.Addr(), id)
+	delete(follows, id)
 	added.Kill()
 	c.Nodes = slices.Delete(c.Nodes, 4, 5)
 	waitRoles(t, c, slots, follows)
@@ -249,4 +280,86 @@ func TestAloneByHand(t *testing.T) {
 	n.Start()
 	c.WaitComplete(harness.FormLimit)
 	waitRoles(t, c, map[string]string{n.ID(): "0-16383"}, nil)
+}
+
+// TestReset takes nodes out of a cluster with CLUSTER RESET and puts them into it
+// again, then makes another cluster of all of them, in the same processes and on the
+// same connections.
+func TestReset(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	c := fresh(t, 4)
+	a, r := c.Nodes[0], c.Nodes[3]
+	clients := map[*harness.Node]*redis.Conn{}
+	for _, n := range c.Nodes {
+		clients[n] = n.Client().Conn()
+	}
+	do := func(n *harness.Node, args ...any) any {
+		t.Helper()
+		got, err := clients[n].Do(ctx, args...).Result()
+		if err != nil {
+			return err.Error()
+		}
+		return got
+	}
+	create := func() {
+		t.Helper()
+		requireCluster(t, "create", append(c.Addrs()[:3], "--cluster-yes")...)
+		requireCluster(t, "add-node", r.Addr(), a.Addr(), "--cluster-slave", "--cluster-master-id", a.ID())
+		waitRoles(t, c, map[string]string{a.ID(): "0-5460", c.Nodes[1].ID(): "5461-10922", c.Nodes[2].ID(): "10923-16383"},
+			map[string]string{r.ID(): a.ID()})
+		c.WaitComplete(harness.FormLimit)
+	}
+	alone := func(n *harness.Node) {
+		t.Helper()
+		if out := n.CLI("", "cluster", "nodes"); strings.Count(out, "connected") != 1 || !strings.Contains(out, "myself,master") {
+			t.Fatalf("a node that was reset knows\n%s", out)
+		}
+		if keys := do(n, "DBSIZE"); keys != int64(0) {
+			t.Fatalf("a node that was reset has %v keys", keys)
+		}
+	}
+	id := r.ID()
+	if got := do(r, "CLUSTER", "RESET", "SOFT"); got != "OK" || r.ID() != id {
+		t.Fatalf("CLUSTER RESET of a node alone: %v, and it is %s, not %s", got, r.ID(), id)
+	}
+	create()
+	client := c.Client(nil)
+	load(t, client)
+	if got := do(a, "CLUSTER", "RESET"); got != "ERR CLUSTER RESET can't be called with master nodes containing keys" {
+		t.Fatalf("CLUSTER RESET of a primary with keys: %v", got)
+	}
+	id = r.ID()
+	if got := do(r, "CLUSTER", "RESET"); got != "OK" {
+		t.Fatalf("CLUSTER RESET of a replica: %v", got)
+	}
+	alone(r)
+	harness.Eventually(t, harness.Patience, func() error {
+		if out := a.CLI("", "cluster", "nodes"); strings.Contains(out, id) || strings.Count(out, "connected") != 3 {
+			return fmt.Errorf("the cluster knows\n%s", out)
+		}
+		return nil
+	})
+	eventuallyLoaded(t, client)
+	requireCluster(t, "add-node", r.Addr(), a.Addr(), "--cluster-slave", "--cluster-master-id", a.ID())
+	waitRoles(t, c, map[string]string{a.ID(): "0-5460", c.Nodes[1].ID(): "5461-10922", c.Nodes[2].ID(): "10923-16383"},
+		map[string]string{r.ID(): a.ID()})
+
+	for _, n := range c.Nodes[:3] {
+		if got := do(n, "FLUSHALL"); got != "OK" {
+			t.Fatalf("FLUSHALL: %v", got)
+		}
+	}
+	for _, n := range c.Nodes {
+		id := n.ID()
+		if got := do(n, "CLUSTER", "RESET", "HARD"); got != "OK" || n.ID() == id {
+			t.Fatalf("CLUSTER RESET HARD of %s: %v", id, got)
+		}
+		alone(n)
+	}
+	create()
+	load(t, client)
+	c.Nodes[1].Kill() // what it is now is on disk
+	c.Nodes[1].Start()
+	c.WaitComplete(harness.FormLimit)
 }

@@ -263,6 +263,9 @@ func killDuringSave(t *testing.T) bool {
 	if size := must(t, clientOfNode(t, n), "dbsize"); size != int64(0) {
 		t.Errorf("%v keys after a start that was to load nothing", size)
 	}
+	if unfinished() {
+		t.Error("what the killed process had written is still there")
+	}
 	return true
 }
 

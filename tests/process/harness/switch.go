@@ -31,6 +31,8 @@ type Way struct {
 	Loss  float64       // of each frame
 	Delay time.Duration // of each frame; their order stays
 	Rate  int           // bytes a second; 0: no limit
+	Late  float64       // of each frame to be overtaken by those behind it
+	Twice float64       // of each frame to arrive two times
 }
 
 type port struct {
@@ -42,6 +44,7 @@ type way struct {
 	state atomic.Pointer[Way]
 	free  time.Time // loop of the sending port only: when the last frame has been sent
 	queue chan frame
+	to    *port
 }
 
 type frame struct {
@@ -51,6 +54,9 @@ type frame struct {
 
 // waiting is how many frames a slow way holds before it drops some.
 const waiting = 1024
+
+// overtaken is how long a frame is held back that is to be overtaken.
+const overtaken = 3 * time.Millisecond
 
 // NewSwitch builds the network and its nodes, which are not started. The test
 // is skipped where the system does not permit it.
@@ -98,9 +104,9 @@ func NewSwitch(t testing.TB, nodes int) (*Switch, []*Node) {
 	for range w.ports {
 		ways := make([]*way, len(w.ports))
 		for k := range ways {
-			ways[k] = &way{queue: make(chan frame, waiting)}
+			ways[k] = &way{queue: make(chan frame, waiting), to: w.ports[k]}
 			ways[k].state.Store(&Way{})
-			w.done.Go(func() { w.carry(ways[k], w.ports[k]) })
+			w.done.Go(ways[k].carry)
 		}
 		w.ways = append(w.ways, ways)
 	}
@@ -166,19 +172,30 @@ func (y *way) send(data []byte) {
 		y.free = y.free.Add(time.Duration(float64(len(data)) / float64(state.Rate) * float64(time.Second)))
 		due = y.free
 	}
-	select {
-	case y.queue <- frame{due.Add(state.Delay), append([]byte(nil), data...)}:
-	default:
+	f := frame{due.Add(state.Delay), append([]byte(nil), data...)}
+	if rand.Float64() < state.Late {
+		time.AfterFunc(time.Until(f.due)+overtaken, func() { _, _ = y.to.file.Write(f.data) })
+		return
+	}
+	copies := 1
+	if rand.Float64() < state.Twice {
+		copies = 2
+	}
+	for range copies {
+		select {
+		case y.queue <- f:
+		default:
+		}
 	}
 }
 
 // carry brings what was sent on one way to its port.
-func (w *Switch) carry(y *way, to *port) {
+func (y *way) carry() {
 	for f := range y.queue {
 		if wait := time.Until(f.due); wait > 0 {
 			time.Sleep(wait)
 		}
-		_, _ = to.file.Write(f.data) // a port that is down drops it
+		_, _ = y.to.file.Write(f.data) // a port that is down drops it
 	}
 }
 
