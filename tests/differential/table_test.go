@@ -211,7 +211,7 @@ func TestGetKeysEqualsRedis(t *testing.T) {
 		}
 		for range rounds {
 			args := append(strings.Split(name, "|"), randomVector(r, entry)...)
-			if redisMisreads(args) {
+			if redisMisreads(args) || len(args) == entry.LaterArity { // or does not know that form yet
 				continue
 			}
 			vectors++
