@@ -299,10 +299,12 @@ func (c *Controller) decidePlacement(now time.Duration) {
 	case len(d.place) > 0:
 		c.propose(&slotmap.Place{List: d.place}, nil)
 	case d.move != nil && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, d.move.From, d.move.To, d.move.Slots, 0):
-	case len(d.remove) > 0 && c.maySettle(now):
-		c.propose(&slotmap.Place{List: d.remove}, nil)
 	default:
-		c.decideForget()
+		if remove := c.removable(d.remove); len(remove) > 0 && c.maySettle(now) {
+			c.propose(&slotmap.Place{List: remove}, nil)
+		} else {
+			c.decideForget()
+		}
 	}
 }
 
@@ -415,6 +417,23 @@ func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placem
 			d.move.Slots = append(d.move.Slots, taken...)
 		}
 	}
+}
+
+// removable are those removals of surplus copies whose primaries renew their leases.
+func (c *Controller) removable(list []slotmap.Placement) []slotmap.Placement {
+	return slices.DeleteFunc(slices.Clone(list), func(p slotmap.Placement) bool {
+		return slices.ContainsFunc(c.m.Within(p.Slots), func(s slotmap.Span) bool { return !c.renews(s.Primary) })
+	})
+}
+
+// renews reports whether a member renews its leases as the process that the map
+// knows, and knows who holds what: its answers wait for the copies of its slots that
+// the map says are in sync. Of one that may be gone a surplus copy can be the only
+// one that has its last writes.
+func (c *Controller) renews(id slotmap.NodeID) bool {
+	n, t := c.m.Node(id), c.node(id)
+	return n != nil && n.State == slotmap.NodeActive && t.deadBoot != n.Boot &&
+		t.request != nil && t.request.Node.Boot == n.Boot && t.request.MapVersion >= c.structural && c.env.Now()-t.heardAt < c.timing.Renew+c.timing.Tick
 }
 
 // decideForget removes nodes that have left everything behind, their vote in

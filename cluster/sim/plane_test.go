@@ -239,11 +239,12 @@ func (w *world) answer() {
 					held = append(held, have)
 				}
 			}
-			if len(held) < n.opened.Acks(n.id) {
+			acks := n.opened.AcksFor(slot, n.opened.Acks(n.id))
+			if len(held) < acks {
 				continue
 			}
 			slices.Sort(held)
-			if upTo := held[len(held)-n.opened.Acks(n.id)]; upTo > c.answered {
+			if upTo := held[len(held)-acks]; upTo > c.answered {
 				w.acked[i] = append(w.acked[i], c.log[c.answered:upTo]...)
 				c.answered = upTo
 			}

@@ -240,6 +240,14 @@ func (m *Map) Acks(id NodeID) int {
 // copies wanted of a slot.
 func (m *Map) QuorumAcks() int { return (m.replicas + 1) / 2 }
 
+// AcksFor is how many replicas must hold a write to the slot before it is answered, where acks
+// are asked for: more while there are complete copies beyond those wanted. Any of
+// these may be removed from the map before its primary knows, and then nobody asks that one for
+// what it has; the write is on acks of the others in any case.
+func (m *Map) AcksFor(slot uint16, acks int) int {
+	return acks + max(0, len(m.Slot(slot).InSync)-m.replicas)
+}
+
 // CurrentEpoch is the highest config epoch given to a slot so far.
 func (m *Map) CurrentEpoch() uint64 { return m.currentEpoch }
 

@@ -39,10 +39,15 @@ func (r *replicator) WaitAcked(ctx context.Context, marks []resp.Mark, n int) in
 
 // Durable implements resp.Replicator.
 func (r *replicator) Durable(slot uint16) int {
-	if n := acks(r.n.live.Config().Replication.Durability); n != slotmap.AcksQuorum {
-		return n
+	n := acks(r.n.live.Config().Replication.Durability)
+	if n == 0 {
+		return 0
 	}
-	return r.n.Cluster().Map().QuorumAcks()
+	m := r.n.Cluster().Map()
+	if n == slotmap.AcksQuorum {
+		n = m.QuorumAcks()
+	}
+	return m.AcksFor(slot, n)
 }
 
 // Info implements resp.Replicator.
