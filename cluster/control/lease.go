@@ -21,8 +21,8 @@ func (c *Controller) onLeaseRequest(from slotmap.NodeID, m *LeaseRequest) (news 
 		return false // overtaken
 	}
 	now, before, n := c.env.Now(), t.life, c.m.Node(from)
-	if n != nil && n.PrevBoot == m.Node.Boot {
-		return false // from the grave: it must not pass for a newer process
+	if n != nil && n.PrevBoot == m.Node.Boot || t.request != nil && t.request.Node.Boot != m.Node.Boot && t.deadBoot == m.Node.Boot {
+		return false // from the grave: it must not pass for a newer process, which may be on its way into the map
 	}
 	if n != nil && c.elsewhere(n, &m.Node) {
 		return false

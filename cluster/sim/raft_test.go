@@ -128,6 +128,9 @@ func (r *raftModel) propose(n *node, e slotmap.Entry) {
 // put takes an entry of a node that believes to lead.
 func (r *raftModel) put(p proposal) {
 	w, n, term := r.w, p.by, p.by.term
+	if w.proposed != nil {
+		w.proposed(p.entry)
+	}
 	w.after(w.delay()+w.delay(), func() {
 		switch {
 		case !r.leads(n) || term != r.term:

@@ -33,6 +33,7 @@ type world struct {
 	writes    uint64
 	refused   uint64
 	trace     []string
+	proposed  func(entry any) // called for each entry on its way into the log; nil: nobody looks
 	failure   string
 	acks      int    // of a write; slotmap.AcksQuorum, or 0
 	stalled   bool   // replication is
