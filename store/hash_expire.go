@@ -263,14 +263,7 @@ func (h *Hash) expireLarge(budget int, res *ExpireResult) (looked int, next int6
 		for i := range due {
 			names[i] = due[i].name()
 		}
-		h.expired(names, len(due) == o.length())
-		res.Expired += len(due)
-		for i := range due {
-			p, _ := o.findRef(&o.index, elementTag(due[i].name()), due[i].ref)
-			o.delete(&due[i], p)
-		}
-		if o.length() == 0 {
-			h.it.sh.removeItem(&h.it)
+		if h.removeExpired(o, due, names, res) {
 			return looked, noHintedField
 		}
 	}
@@ -342,18 +335,25 @@ func (h *Hash) expireAsked(fields [][]byte, res *ExpireResult) {
 			due, names = append(due, r), append(names, field)
 		}
 	}
-	if len(due) == 0 {
-		return
+	if len(due) > 0 {
+		h.removeExpired(o, due, names, res)
 	}
+}
+
+// removeExpired removes fields that are due from a large hash, and tells the hook before. all:
+// they were all it had, and it is gone.
+func (h *Hash) removeExpired(o *hashObject, due []element, names [][]byte, res *ExpireResult) (all bool) {
 	h.expired(names, len(due) == o.length())
 	res.Expired += len(due)
 	for i := range due {
 		p, _ := o.findRef(&o.index, elementTag(due[i].name()), due[i].ref)
 		o.delete(&due[i], p)
 	}
-	if o.length() == 0 {
-		h.it.sh.removeItem(&h.it)
+	if o.length() > 0 {
+		return false
 	}
+	h.it.sh.removeItem(&h.it)
+	return true
 }
 
 func (h *Hash) expired(names [][]byte, all bool) {
