@@ -243,9 +243,20 @@ func (m *Map) QuorumAcks() int { return (m.replicas + 1) / 2 }
 // AcksFor is how many replicas must hold a write to the slot before it is answered, where acks
 // are asked for: more while there are complete copies beyond those wanted. Any of
 // these may be removed from the map before its primary knows, and then nobody asks that one for
-// what it has; the write is on acks of the others in any case.
+// what it has; the write is on acks of the others in any case. Nodes that operators made
+// replicas of the primary are wanted, however many.
 func (m *Map) AcksFor(slot uint16, acks int) int {
-	return acks + max(0, len(m.Slot(slot).InSync)-m.replicas)
+	a := m.Slot(slot)
+	if len(a.InSync) <= m.replicas {
+		return acks
+	}
+	followers := 0
+	for _, id := range a.InSync {
+		if n := m.Node(id); n != nil && n.Follows == a.Primary {
+			followers++
+		}
+	}
+	return acks + len(a.InSync) - max(m.replicas, followers)
 }
 
 // CurrentEpoch is the highest config epoch given to a slot so far.

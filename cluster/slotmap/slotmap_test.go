@@ -387,3 +387,25 @@ func TestPinEndsWithTheMembers(t *testing.T) {
 		t.Error("the process before is not remembered")
 	}
 }
+
+// TestAcksFor: a copy that may be removed does not stand for one that stays. Replicas that
+// operators have named stay.
+func TestAcksFor(t *testing.T) {
+	id := func(c string) NodeID { return NodeID(strings.Repeat(c, NodeIDLen)) }
+	for _, c := range []struct{ wanted, inSync, followers, want int }{
+		{1, 0, 0, 1}, {1, 1, 0, 1}, {1, 2, 0, 2}, {2, 2, 0, 1}, {2, 4, 0, 3}, {1, 3, 3, 1}, {1, 3, 2, 2}, {0, 2, 2, 1},
+	} {
+		a := &Assignment{Primary: id("p")}
+		m := &Map{replicas: c.wanted, spans: []Span{{Range: All(), Assignment: a}}}
+		for i := range c.inSync {
+			n := Node{ID: id(string(rune('a' + i)))}
+			if i < c.followers {
+				n.Follows = a.Primary
+			}
+			a.InSync, m.nodes = append(a.InSync, n.ID), append(m.nodes, n)
+		}
+		if got := m.AcksFor(7, 1); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
