@@ -24,16 +24,7 @@ func TestReplaced(t *testing.T) {
 		w.run(w.now + w.between(0, 2*time.Second)*time.Duration(w.rng.IntN(2)))
 		fresh := w.addAt(old.port)
 		w.logf("node %d is now where node %d was", fresh.index, old.index)
-		deadline := w.now + time.Minute
-		for w.failure == "" && (w.raft.last().Node(old.id) != nil || w.raft.last().Node(fresh.id) == nil) {
-			if w.now > deadline {
-				w.logf("%s", w.describe())
-				w.failf("node %d is still a member", old.index)
-			}
-			w.run(w.now + 50*ms)
-		}
-		w.loss = 0
-		w.settle(30 * time.Second)
+		w.replace(old, fresh)
 		w.checkCopies()
 		if w.failure == "" && slices.ContainsFunc(w.raft.servers, func(s control.RaftServer) bool { return s.ID == old.id && s.Voter }) {
 			w.failf("node %d still votes", old.index)
@@ -57,16 +48,21 @@ func TestReplacedAlone(t *testing.T) {
 		old.gone = true
 		fresh := w.addAt(old.port)
 		w.logf("node %d is now where node %d was", fresh.index, old.index)
-		deadline := w.now + time.Minute
-		for w.failure == "" && w.raft.last().Node(old.id) != nil {
-			if w.now > deadline {
-				w.logf("%s", w.describe())
-				w.failf("node %d is still a member", old.index)
-			}
-			w.run(w.now + 50*ms)
-		}
-		w.loss = 0
-		w.settle(30 * time.Second)
+		w.replace(old, fresh)
 		return w
 	}, nil)
+}
+
+// replace waits until the map has fresh, and old no more; then the network is good again.
+func (w *world) replace(old, fresh *node) {
+	deadline := w.now + time.Minute
+	for w.failure == "" && (w.raft.last().Node(old.id) != nil || w.raft.last().Node(fresh.id) == nil) {
+		if w.now > deadline {
+			w.logf("%s", w.describe())
+			w.failf("node %d is still a member", old.index)
+		}
+		w.run(w.now + 50*ms)
+	}
+	w.loss = 0
+	w.settle(30 * time.Second)
 }
