@@ -45,11 +45,11 @@ type Waiter struct {
 	need  int
 	done  func(count int)
 
-	// acks.mu guards the rest. progress counts, per link, the marks from the
-	// start on that it has acknowledged: each acknowledgement looks at the next
-	// one only, so a wait for many slots costs each link one pass.
-	progress map[*ackedLink]int
-	count    int
+	// acks.mu guards the rest. next counts the marks from the start on that
+	// were seen on enough replicas: an acknowledgement looks at the next one
+	// only, so a wait for many slots goes over them once.
+	next     int
+	count    int // the result, once finished
 	finished bool
 }
 
@@ -65,20 +65,6 @@ func (a *acks) remove(link *ackedLink) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.links, link)
-	for _, waiters := range a.bySlot {
-		for w := range waiters {
-			w.drop(link)
-		}
-	}
-}
-
-func (w *Waiter) drop(link *ackedLink) {
-	if progress, ok := w.progress[link]; ok {
-		if progress == len(w.marks) {
-			w.count--
-		}
-		delete(w.progress, link)
-	}
 }
 
 func (l *ackedLink) slot(slot uint16) *acked {
@@ -104,9 +90,6 @@ func (a *acks) subscribe(link *ackedLink, slot uint16, subscription uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	*link.slot(slot) = acked{subscription: subscription}
-	for w := range a.bySlot[slot] {
-		w.drop(link)
-	}
 }
 
 // slotAck is one acknowledgement.
@@ -138,7 +121,7 @@ func (a *acks) record(link *ackedLink, batch []slotAck) {
 		}
 		s.seq = ack.seq
 		for w := range a.bySlot[ack.slot] {
-			if a.advance(w, link) {
+			if a.advance(w) {
 				done = append(done, w)
 			}
 		}
@@ -149,28 +132,30 @@ func (a *acks) record(link *ackedLink, batch []slotAck) {
 	}
 }
 
-// advance looks at a waiter after news from link. It reports true once: when the
-// wait is over. Lock held.
-func (a *acks) advance(w *Waiter, link *ackedLink) bool {
+// advance looks at a waiter after news. It reports true once: when the wait is
+// over. Lock held.
+func (a *acks) advance(w *Waiter) bool {
 	if w.finished {
 		return false
 	}
-	progress := w.progress[link]
-	if progress == len(w.marks) {
-		return false
+	for w.next < len(w.marks) {
+		if a.holders(w.marks[w.next]) < w.need {
+			return false
+		}
+		w.next++
 	}
-	for progress < len(w.marks) && a.has(link, w.marks[progress]) {
-		progress++
-	}
-	w.progress[link] = progress
-	if progress == len(w.marks) {
-		w.count++
-		if w.count >= w.need {
-			a.finish(w)
-			return true
+	a.finish(w)
+	return true
+}
+
+// holders counts the replicas that have acknowledged mark. Lock held.
+func (a *acks) holders(mark SlotPosition) (n int) {
+	for link := range a.links {
+		if a.has(link, mark) {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // has reports whether link has acknowledged mark. Lock held.
@@ -179,9 +164,20 @@ func (a *acks) has(link *ackedLink, mark SlotPosition) bool {
 	return s.streaming && s.seq >= mark.Seq && a.log.Contains(mark.Slot, mark.Position)
 }
 
-// finish takes a waiter off the lists. Lock held.
+// finish takes a waiter off the lists and counts: the replicas of the mark that
+// has the fewest. Slots may have their replicas on different nodes, so there may
+// be no single one that has all marks. Lock held.
 func (a *acks) finish(w *Waiter) {
 	w.finished = true
+	for i, mark := range w.marks {
+		n := a.holders(mark)
+		if i < w.next {
+			n = max(n, w.need) // were there, even if a link has gone since
+		}
+		if i == 0 || n < w.count {
+			w.count = n
+		}
+	}
 	for _, mark := range w.marks {
 		if waiters := a.bySlot[mark.Slot]; waiters != nil {
 			delete(waiters, w)
@@ -195,7 +191,7 @@ func (a *acks) finish(w *Waiter) {
 
 // notify registers a wait; the second result says that it is over already.
 func (a *acks) notify(marks []SlotPosition, n int, done func(int)) (*Waiter, bool) {
-	w := &Waiter{acks: a, marks: marks, need: n, done: done, progress: make(map[*ackedLink]int)}
+	w := &Waiter{acks: a, marks: marks, need: n, done: done}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.waiting.Add(1)
@@ -207,20 +203,11 @@ func (a *acks) notify(marks []SlotPosition, n int, done func(int)) (*Waiter, boo
 		}
 		waiters[w] = struct{}{}
 	}
-	for link := range a.links {
-		if a.advance(w, link) {
-			return w, true
-		}
-	}
-	if w.count >= n { // n is 0
-		a.finish(w)
-		return w, true
-	}
-	return w, false
+	return w, a.advance(w)
 }
 
-// Cancel ends the wait and returns how many replicas have acknowledged all
-// marks. cancelled is false when the wait was over before: done has been called
+// Cancel ends the wait and returns how many replicas have acknowledged each of
+// the marks. cancelled is false when the wait was over before: done has been called
 // or is being called.
 func (w *Waiter) Cancel() (count int, cancelled bool) {
 	w.acks.mu.Lock()
@@ -256,11 +243,12 @@ func (s *Source) AckedNodes(dst []string, slot uint16, pos Position) []string {
 	return dst
 }
 
-// NotifyAcked calls done once, when n replicas have acknowledged all marks:
-// before it returns if they already have, else on a goroutine of the source.
-// done must not block. The replicas are asked to acknowledge at once. marks
-// belong to the source until then. A mark that is not, or no longer, on this
-// node's history is never acknowledged. No shard lock may be held.
+// NotifyAcked calls done once, when each mark has been acknowledged by n
+// replicas, not necessarily the same for all: before it returns if they already
+// have, else on a goroutine of the source. done must not block; its count is that
+// of the mark that has the fewest. The replicas are asked to acknowledge at once.
+// marks belong to the source until then. A mark that is not, or no longer, on
+// this node's history is never acknowledged. No shard lock may be held.
 func (s *Source) NotifyAcked(marks []SlotPosition, n int, done func(count int)) *Waiter {
 	w, over := s.acks.notify(marks, n, done)
 	if over {
@@ -271,8 +259,8 @@ func (s *Source) NotifyAcked(marks []SlotPosition, n int, done func(count int)) 
 	return w
 }
 
-// WaitAcked waits until n replicas have acknowledged all marks, or ctx ends, and
-// returns how many have. No shard lock may be held.
+// WaitAcked waits as NotifyAcked, or until ctx ends, and returns the count. No
+// shard lock may be held.
 func (s *Source) WaitAcked(ctx context.Context, marks []SlotPosition, n int) int {
 	reached := make(chan int, 1)
 	w := s.NotifyAcked(marks, n, func(count int) { reached <- count })

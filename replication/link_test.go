@@ -307,6 +307,57 @@ func TestWaitAcked(t *testing.T) {
 	}
 }
 
+// TestWaitAckedBySeveral: slots have their replicas on different nodes; what counts
+// is how many replicas each slot has.
+func TestWaitAckedBySeveral(t *testing.T) {
+	config := testConfig()
+	config.Heartbeat, config.Timeout = settle, 2*settle // acknowledgements come because they are asked for
+	p := newFakeNode(t, "p", config)
+	p.lead(t, 1, 1, 2)
+	first, second := newFakeNode(t, "r1", config), newFakeNode(t, "r2", config)
+	first.follow(t, p, nil).AddSlots([]uint16{1})
+	second.follow(t, p, nil).AddSlots([]uint16{2})
+	same(t, p, first, 1)
+	same(t, p, second, 2)
+	write := func() []SlotPosition {
+		p.write(1, 0, "SET", "a", "b")
+		p.write(2, 0, "SET", "a", "b")
+		return []SlotPosition{{1, p.log.Position(1)}, {2, p.log.Position(2)}}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), settle/2)
+	defer cancel()
+	for range 20 {
+		if n := p.source.WaitAcked(ctx, write(), 1); n != 1 {
+			t.Fatalf("each slot is acknowledged by one replica, counted %d", n)
+		}
+	}
+	// One slot has a second replica: still one is what all marks have.
+	third := newFakeNode(t, "r3", config)
+	third.follow(t, p, nil).AddSlots([]uint16{1})
+	same(t, p, third, 1)
+	marks := write()
+	done := make(chan int, 1)
+	w := p.source.NotifyAcked(marks, 2, func(n int) { done <- n })
+	until(t, "all", func() bool {
+		return p.source.AckedBy(1, marks[0].Position) == 2 && p.source.AckedBy(2, marks[1].Position) == 1
+	})
+	if n, cancelled := w.Cancel(); n != 1 || !cancelled || len(done) != 0 {
+		t.Errorf("%d acknowledged, cancelled %v", n, cancelled)
+	}
+	// Without the only replica of a slot there is none.
+	second.links["p"].Close()
+	until(t, "two replicas", func() bool { return len(p.source.Replicas()) == 2 })
+	marks = write()
+	w = p.source.NotifyAcked(marks, 1, func(n int) { done <- n })
+	until(t, "the others", func() bool { return p.source.AckedBy(1, marks[0].Position) == 2 })
+	if n, cancelled := w.Cancel(); n != 0 || !cancelled || len(done) != 0 {
+		t.Errorf("%d acknowledged, cancelled %v", n, cancelled)
+	}
+	if got := len(p.source.acks.bySlot); got != 0 || p.source.acks.waiting.Load() != 0 {
+		t.Errorf("%d slots with waiters are left", got)
+	}
+}
+
 // TestManyWaiters: each of many waits costs its share only, and none is missed.
 func TestManyWaiters(t *testing.T) {
 	p, r := newFakeNode(t, "p", testConfig()), newFakeNode(t, "r", testConfig())

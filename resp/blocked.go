@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,17 +28,19 @@ type blockedClient struct {
 	timedOut func(w *proto.Writer)
 	call     parkedCall
 	timed    bool // its time will be up
+
+	marks []Mark // what WAIT waits for; blockedClients.mu guards it
 }
 
 // background parks the client and runs work on a goroutine of its own; what
 // work writes is the reply. ctx ends after timeout (0: never), when the client
 // disconnects and when it is unblocked. work must return soon after that, must
 // not touch the Ctx, and copies the arguments it needs. timedOut: see
-// blockedClient. Within EXEC it replies with an error.
-func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), work func(ctx context.Context, w *proto.Writer)) {
+// blockedClient. Within EXEC it replies with an error, and returns nil.
+func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), work func(ctx context.Context, w *proto.Writer)) *blockedClient {
 	if c.DenyBlocking() {
 		c.W.Error(errNotInMulti)
-		return
+		return nil
 	}
 	if timeout <= 0 {
 		timeout = math.MaxInt64
@@ -56,6 +59,7 @@ func (c *Ctx) background(timeout time.Duration, timedOut func(w *proto.Writer), 
 			client.Resume(w.Bytes())
 		}
 	}()
+	return b
 }
 
 func (s *blockedClients) add(b *blockedClient) {
@@ -98,6 +102,32 @@ func (s *blockedClients) find(id uint64) *blockedClient {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byID[id]
+}
+
+// PrimarySlotsLost ends the WAITs for writes to slots that this node has ceased
+// to be primary of, with what their replicas have acknowledged so far: nobody
+// acknowledges more here, and WAIT may have no time limit. The log says so
+// already (Replicator.Leads).
+func (d *Dispatcher) PrimarySlotsLost(lost func(slot uint16) bool) {
+	s := &d.blocked
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.byID {
+		if slices.ContainsFunc(b.marks, func(m Mark) bool { return lost(m.Slot) }) {
+			b.cancel()
+		}
+	}
+}
+
+// waitFor notes what b waits for. Who lost a slot of it before is not told of b:
+// so it is looked at here.
+func (s *blockedClients) waitFor(b *blockedClient, marks []Mark, repl Replicator) {
+	s.mu.Lock()
+	b.marks = marks
+	s.mu.Unlock()
+	if slices.ContainsFunc(marks, func(m Mark) bool { return !repl.Leads(m.Slot) }) {
+		b.cancel()
+	}
 }
 
 // unblock is CLIENT UNBLOCK. It returns false when there is no such client or

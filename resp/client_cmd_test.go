@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"respkv/cluster/hashslot"
 )
 
 // clientIDOf asks for the number of a connection.
@@ -188,6 +190,59 @@ func TestWaitWithoutReplication(t *testing.T) {
 	eventually(t, "the client waits", func() bool { return n.d.server.Stats().BlockedClients == 1 })
 	admin.check("client unblock "+id, ":1\r\n")
 	c.expect(":0\r\n")
+}
+
+// TestWaitForLostSlot: what was written to a slot that has another primary now is
+// answered for once, by what is known, and holds up no wait, also of no time limit.
+func TestWaitForLostSlot(t *testing.T) {
+	repl := &fakeReplicator{}
+	n := serveNode(t, servedOptions{repl: repl})
+	c := n.dial(t)
+	slot := hashslot.Slot([]byte("a"))
+	lose := func(lost bool) {
+		if lost {
+			repl.gone.Store(slot, true)
+		} else {
+			repl.gone.Delete(slot)
+		}
+	}
+	asked := func() int {
+		repl.wait.Lock()
+		defer repl.wait.Unlock()
+		return len(repl.asked)
+	}
+	// The slot goes while the client waits; another one first, which is nothing to it.
+	c.check("set a b", "+OK\r\n")
+	c.send(wireCommand("wait", "1", "0"))
+	eventually(t, "the client waits", func() bool { return n.d.server.Stats().BlockedClients == 1 })
+	n.d.PrimarySlotsLost(func(s uint16) bool { return s == slot+1 })
+	repl.wait.Lock()
+	ended := repl.ended
+	repl.wait.Unlock()
+	if ended > 1 { // the look at the start
+		t.Errorf("%d waits ended for a slot of others", ended)
+	}
+	lose(true)
+	n.d.PrimarySlotsLost(func(s uint16) bool { return s == slot })
+	c.expect(":0\r\n")
+	// It is in the next answer, then forgotten.
+	c.check("set {b} b", "+OK\r\n")
+	c.check("wait 1 0", ":0\r\n")
+	if n := asked(); n != 2 {
+		t.Errorf("waited for %d slots, want 2", n)
+	}
+	repl.ack(1)
+	c.check("wait 1 0", ":1\r\n")
+	if n := asked(); n != 1 {
+		t.Errorf("waited for %d slots, want 1", n)
+	}
+	repl.ack(0)
+	lose(false)
+	c.check("set a c", "+OK\r\n")
+	c.check("wait 0 0", ":0\r\n")
+	if n := asked(); n != 2 {
+		t.Errorf("waited for %d slots, want 2", n)
+	}
 }
 
 func TestWait(t *testing.T) {

@@ -56,8 +56,10 @@ type Replicator interface {
 	// Mark is the position of slot after the last effect appended. Under the
 	// shard lock it is exact.
 	Mark(slot uint16) Mark
-	// WaitAcked returns how many replicas have acknowledged all marks, once n
-	// have or ctx ends.
+	// Leads says whether this node is primary of slot, as far as its log knows.
+	Leads(slot uint16) bool
+	// WaitAcked returns how many replicas have acknowledged each of the marks
+	// (the fewest of any), once n have or ctx ends.
 	WaitAcked(ctx context.Context, marks []Mark, n int) int
 	// Durable says how many replicas must hold a write of slot before it is
 	// answered: 0 with asynchronous replication.

@@ -203,6 +203,7 @@ func (l *effectLog) take() []loggedEffect {
 }
 
 func (l *effectLog) Mark(slot uint16) Mark { return Mark{Slot: slot} }
+func (l *effectLog) Leads(uint16) bool     { return true }
 func (l *effectLog) WaitAcked(_ context.Context, marks []Mark, _ int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -158,9 +158,10 @@ func wait(c *Ctx) {
 		return
 	}
 	want := int(min(n, maxReplicas))
-	c.background(timeout,
+	b := c.background(timeout,
 		func(w *proto.Writer) { w.Int(int64(ackedNow(repl, marks))) },
 		func(ctx context.Context, w *proto.Writer) { w.Int(int64(repl.WaitAcked(ctx, marks, want))) })
+	c.d.blocked.waitFor(b, marks, repl)
 }
 
 // maxReplicas is more than there can be.
@@ -173,7 +174,10 @@ func ackedNow(repl Replicator, marks []Mark) int {
 	return repl.WaitAcked(ctx, marks, 0)
 }
 
-// marks returns the positions that hold everything the client has written.
+// marks returns the positions that hold everything the client has written. What
+// it wrote to slots that have another primary now is answered for once more, by
+// a count that says that nobody knows, and forgotten: later waits are about what
+// is written later.
 func (s *session) marks(repl Replicator) []Mark {
 	if s.written != nil {
 		if s.waited == nil {
@@ -190,8 +194,11 @@ func (s *session) marks(repl Replicator) []Mark {
 		s.written = nil
 	}
 	marks := make([]Mark, 0, len(s.waited))
-	for _, m := range s.waited {
+	for slot, m := range s.waited {
 		marks = append(marks, m)
+		if !repl.Leads(slot) {
+			delete(s.waited, slot)
+		}
 	}
 	return marks
 }

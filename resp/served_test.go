@@ -148,6 +148,13 @@ type fakeReplicator struct {
 	more  chan struct{} // closed when acked grows
 	asked []Mark        // of the last WaitAcked
 	ended int           // calls of WaitAcked that ended with their ctx
+
+	gone sync.Map // slots that have another primary
+}
+
+func (r *fakeReplicator) Leads(slot uint16) bool {
+	_, gone := r.gone.Load(slot)
+	return !gone
 }
 
 func (r *fakeReplicator) Mark(slot uint16) Mark { return Mark{Slot: slot, Epoch: 1, Seq: 7} }

@@ -124,10 +124,12 @@ func (p *plane) Apply(m *slotmap.Map) {
 		}
 	}
 	p.mu.Unlock()
+	ended := false
 	for slot, was := range was {
 		if was == rolePrimary && roles[slot] != rolePrimary {
 			s := uint16(slot)
 			p.keyspace.WithSlot(s, func() { p.node.repl.EndEpoch(s) })
+			ended = true
 		}
 	}
 	p.unfollow(func(slot int) bool { return follows[slot] != p.follows[slot] })
@@ -153,6 +155,9 @@ func (p *plane) Apply(m *slotmap.Map) {
 	p.mu.Unlock()
 	p.status.changed.Store(true)
 	if p.node.dispatcher != nil {
+		if ended {
+			p.node.dispatcher.PrimarySlotsLost(func(slot uint16) bool { return was[slot] == rolePrimary && roles[slot] != rolePrimary })
+		}
 		p.node.dispatcher.SlotsLost(func(slot uint16) bool { return roles[slot] == roleNone })
 	}
 	if err := p.node.repl.SetWanted(logWanted(m)); err != nil {

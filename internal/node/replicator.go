@@ -28,6 +28,9 @@ func (r *replicator) Mark(slot uint16) resp.Mark {
 	return resp.Mark{Slot: slot, Epoch: pos.Epoch, Seq: pos.Seq}
 }
 
+// Leads implements resp.Replicator.
+func (r *replicator) Leads(slot uint16) bool { return r.n.repl.IsPrimary(slot) }
+
 // WaitAcked implements resp.Replicator.
 func (r *replicator) WaitAcked(ctx context.Context, marks []resp.Mark, n int) int {
 	positions := make([]replication.SlotPosition, len(marks))

@@ -71,26 +71,35 @@ func loadedErr(client *redis.ClusterClient) error {
 	return nil
 }
 
-// waitReplicated waits until the replicas of each node that has any slots hold
-// all that was written before the call: who kills a node next can expect it of
-// the others.
+// waitReplicated waits until a replica of every slot has all that was written
+// to it so far. Runs of slots of one primary may have their replicas on
+// different nodes, each at its own place in the stream, and WAIT looks at the
+// connection's last write: so there is one write and one WAIT a run.
 func waitReplicated(t *testing.T, c *harness.Cluster) {
 	t.Helper()
+	ctx := context.Background()
 	for _, n := range c.Nodes {
+		id := n.ID()
 		conn := n.Client().Conn()
-		// WAIT looks at the connection's last write: make one on a slot of
-		// this node.
-		slots := n.PrimarySlots(n)
-		if len(slots) == 0 {
-			continue
-		}
-		ctx := context.Background()
-		if err := conn.Set(ctx, keyIn(slots[0]), 1, 0).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := conn.Wait(ctx, 1, harness.Patience).Result(); err != nil || got < 1 {
-			t.Fatalf("WAIT 1 on %s: %d, %v", n.Addr(), got, err)
-		}
+		harness.Eventually(t, harness.Patience, func() error {
+			runs, err := conn.ClusterSlots(ctx).Result()
+			if err != nil {
+				return err
+			}
+			for _, run := range runs {
+				if len(run.Nodes) == 0 || run.Nodes[0].ID != id {
+					continue
+				}
+				// Slots may still move: then the runs are asked for again.
+				if err := conn.Set(ctx, keyIn(run.Start), 1, 0).Err(); err != nil {
+					return err
+				}
+				if got, err := conn.Wait(ctx, 1, harness.Patience).Result(); err != nil || got < 1 {
+					return fmt.Errorf("WAIT 1 on %s for slot %d: %d, %v", n.Addr(), run.Start, got, err)
+				}
+			}
+			return nil
+		})
 		_ = conn.Close()
 	}
 }
