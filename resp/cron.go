@@ -56,9 +56,9 @@ const (
 	// not free will not be free a moment later.
 	compactPause = 10 * time.Second
 
-	// Work at a time: 1,000 records moved under a shard's lock, 4 MB given back
-	// without any, are each less than a millisecond.
-	compactStep = 1000
+	// Work at a time: 300 records or elements moved under a shard's lock, 4 MB given
+	// back without any, are each less than a millisecond.
+	compactStep = 300
 	releaseStep = 4 << 20
 
 	// upkeepShare is the part of one core that upkeep may take while there is
