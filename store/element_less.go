@@ -13,8 +13,14 @@ import (
 // old one, in constant time, and the elements that stay lie where they did. The old index and
 // the elements that went are freed like other large values: see FreeStep.
 
-// manyLess is from how many elements on this is done: to remove so many takes a millisecond.
+// manyLess is from how many elements on this is done in any case: to remove so many takes a
+// millisecond.
 const manyLess = 1000
+
+// isManyLess says whether to remove count elements of so many as this says.
+func isManyLess(count, of int) bool {
+	return count > manyLess || count > freeAtOnce && count >= of/16
+}
 
 // gone are elements that are about to go: their entries and what they take.
 type gone struct {
@@ -94,6 +100,13 @@ func (e *elements) handOver(c *elements, g *gone, segments, other int64) {
 	n := e.cells - g.cells - segments - other
 	e.cells -= n
 	c.cells += n
+}
+
+// replaceObject makes o the value of a key, in place of the large one there, which becomes
+// old.
+func (it *item) replaceObject(o object, old *shell) {
+	it.sh.objects.list[it.rec.handle()] = o
+	it.sh.addGarbage(old, 0)
 }
 
 // shell is what is left of a large value whose elements belong to another one, but for

@@ -262,9 +262,9 @@ func (z *ZSet) RemoveRange(rank, count int) error {
 	case v.o == nil:
 		from := v.p.seek(2 * rank)
 		return z.cut(from, v.p.skip(from, 2*count), count)
-	case z.tx.Pause != nil && count > v.length()/8*7:
+	case z.tx.Pause != nil && count > freeAtOnce && count > v.length()/8*7:
 		return z.removeInSteps(rank, count)
-	case z.tx.Pause != nil && count > manyLess:
+	case z.tx.Pause != nil && isManyLess(count, v.length()):
 		return z.removeLess(rank, count)
 	default:
 		a := v.o.store.arena

@@ -22,14 +22,20 @@ func (z *ZSet) removeLess(rank, count int) error {
 	if st.stopped {
 		return ErrChanged
 	}
-	c := new(zsetObject)
-	segments, end, err := o.elements.less(&c.elements, g, &st)
+	return z.replaceWithout(g, &st, func(at int, _ zsetEntry) bool { return at >= rank && at < rank+count })
+}
+
+// replaceWithout makes the set one of its members but for those that go, which leaves knows
+// by rank or entry, in steps. Errors: ErrOutOfMemory, ErrChanged; then nothing has changed.
+func (z *ZSet) replaceWithout(g *gone, st *steps, leaves func(rank int, e zsetEntry) bool) error {
+	o, c := z.view().o, new(zsetObject)
+	segments, end, err := o.elements.less(&c.elements, g, st)
 	if err == nil {
-		err = o.treeLess(c, rank, count, &st)
+		err = o.treeLess(c, st, leaves)
 	}
 	nodes := int64(0)
 	if err == nil {
-		nodes, err = o.tree.cells(a, &st)
+		nodes, err = o.tree.cells(o.store.arena, st)
 	}
 	if err != nil {
 		z.it.sh.addGarbage(&shell{e: &c.elements, tree: &c.tree, end: end}, 0)
@@ -37,20 +43,19 @@ func (z *ZSet) removeLess(rank, count int) error {
 	}
 	z.it = z.tx.look(z.k) // a pause may have moved its entry
 	o.handOver(&c.elements, g, segments, nodes)
-	z.it.sh.objects.list[z.it.rec.handle()] = c
-	z.it.sh.addGarbage(&shell{e: &o.elements, tree: &o.tree, gone: g, end: tagEnd}, 0)
+	z.it.replaceObject(c, &shell{e: &o.elements, tree: &o.tree, gone: g, end: tagEnd})
 	return nil
 }
 
-// treeLess gives c a tree of the members of o but for count from rank on, in steps.
-func (o *zsetObject) treeLess(c *zsetObject, rank, count int, st *steps) (err error) {
+// treeLess gives c a tree of the members of o but for those that go, in steps.
+func (o *zsetObject) treeLess(c *zsetObject, st *steps, leaves func(rank int, e zsetEntry) bool) (err error) {
 	last := func(zsetEntry) bool { return true }
 	at, n := 0, o.length()
 	p := o.tree.seek(o.store.arena, 0)
 	for at < n && err == nil {
 		entries := p.leaf(o.store.arena, false)
 		for i := 0; i < len(entries) && err == nil; i++ {
-			if at+i < rank || at+i >= rank+count {
+			if !leaves(at+i, entries[i]) {
 				err = c.tree.insert(&c.owner, entries[i], last)
 			}
 		}
