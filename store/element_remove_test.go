@@ -23,7 +23,7 @@ func TestRemoveMany(t *testing.T) {
 			}
 		}
 	}
-	for round := range 40 {
+	for round := range 20 {
 		tx := &Tx{Store: s, Now: 1_700_000_000_000}
 		k := MakeKey(fmt.Append(nil, round%3))
 		var has func(i int) bool

@@ -78,7 +78,7 @@ func TestRemoveLess(t *testing.T) {
 			}
 		}
 	}
-	for round := range 30 {
+	for round := range 15 {
 		for len(model) < 20_000 {
 			add()
 		}
