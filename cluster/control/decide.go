@@ -242,7 +242,9 @@ func (c *Controller) members(now time.Duration) (list []placement.Member, rebala
 		case slotmap.NodeLeaving:
 			continue
 		case slotmap.NodeStopped, slotmap.NodeFailed:
-			if now-t.away > c.patienceFor(&n, t) {
+			// One that asks for a lease is back, however long it was away: before it
+			// has one it is given nothing and loses nothing.
+			if now-t.away > c.patienceFor(&n, t) && c.down(n.ID) {
 				continue
 			}
 			mem.Away, mem.NoPrimary = true, n.State == slotmap.NodeStopped
