@@ -269,6 +269,9 @@ func (c *Controller) Proposed(e slotmap.Entry, res slotmap.Result, err error) {
 	}
 	done, entry := c.onDone, c.busy
 	c.busy, c.onDone = nil, nil
+	if !isStep(entry) {
+		c.plan = planCache{}
+	}
 	if err == nil && res.Stale == "" && changesHolders(entry) {
 		c.structural = max(c.structural, res.Version)
 	}
