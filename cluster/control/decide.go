@@ -421,13 +421,13 @@ func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placem
 	var add, remove []slotmap.NodeID
 	ready := s.Primary == target.Primary && s.Move == nil
 	for _, id := range target.Replicas {
-		if !s.Holds(id) {
+		if !s.Holds(id) || s.IsGoing(id) {
 			add = append(add, id)
 		}
 		ready = ready && (s.IsInSync(id) || away[id])
 	}
 	d.underWay = d.underWay || !ready
-	if !s.Holds(target.Primary) {
+	if !s.Holds(target.Primary) || s.IsGoing(target.Primary) {
 		// Copies made only for a move are limited: a node that joins must not
 		// draw the whole cluster's traffic at once.
 		if taken, _ := slots.Take(*budget); len(taken) > 0 {
@@ -460,17 +460,9 @@ func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placem
 	}
 }
 
-// removable are those removals of surplus copies whose primaries renew their leases.
-func (c *Controller) removable(list []slotmap.Placement) []slotmap.Placement {
-	return slices.DeleteFunc(slices.Clone(list), func(p slotmap.Placement) bool {
-		return slices.ContainsFunc(c.m.Within(p.Slots), func(s slotmap.Span) bool { return !c.renews(s.Primary) })
-	})
-}
-
 // renews reports whether a member renews its leases as the process that the map
-// knows, and knows who holds what: its answers wait for the copies of its slots that
-// the map says are in sync. Of one that may be gone a surplus copy can be the only
-// one that has its last writes.
+// knows, and knows who holds what. Of one that may be gone a surplus copy can be the
+// only one that has its last writes.
 func (c *Controller) renews(id slotmap.NodeID) bool {
 	n, t := c.m.Node(id), c.node(id)
 	return n != nil && n.State == slotmap.NodeActive && t.deadBoot != n.Boot &&

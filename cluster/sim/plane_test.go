@@ -257,14 +257,14 @@ func (w *world) answer() {
 			var held []int
 			for _, id := range n.opened.Slot(slot).Replicas {
 				r := w.byID[id].plane.copies[i]
-				if r == nil || !r.complete || !w.byID[id].up || w.byID[id].plane.from[i] != n {
+				if r == nil || !r.complete || !n.opened.Slot(slot).Counts(id) || !w.byID[id].up || w.byID[id].plane.from[i] != n {
 					continue
 				}
 				if have := len(r.log); have <= len(c.log) && (have == 0 || c.log[have-1] == r.log[have-1]) {
 					held = append(held, have)
 				}
 			}
-			acks := n.opened.AcksFor(slot, n.opened.Acks(n.id))
+			acks := n.opened.Acks(n.id)
 			if len(held) < acks {
 				continue
 			}
