@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"respkv/cluster/mux"
 	"respkv/cluster/control"
+	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
 )
 
