@@ -281,7 +281,7 @@ func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 	}
 	f.c.session().wrote(slot)
 	d.appendEffect(slot, db, effect)
-	if n := d.repl.Durable(slot); n > 0 {
+	if n := d.repl.Durable(); n > 0 {
 		f.marks = append(f.marks, d.repl.Mark(slot))
 		f.replicas = max(f.replicas, n)
 	}
