@@ -44,7 +44,7 @@ func (r *replicator) WaitAcked(ctx context.Context, marks []resp.Mark, n int) in
 func (r *replicator) Durable() int {
 	n := acks(r.n.live.Config().Replication.Durability)
 	if n == slotmap.AcksQuorum {
-		n = r.n.Cluster().Map().QuorumAcks()
+		n = r.n.Cluster().Map().Quorum(r.n.Cluster().ID())
 	}
 	return n
 }
