@@ -303,9 +303,6 @@ func TestWaitAcked(t *testing.T) {
 	if got := len(p.source.acks.bySlot); got != 0 || p.source.acks.waiting.Load() != 0 {
 		t.Errorf("%d slots with waiters are left", got)
 	}
-	if n := p.source.GoodReplicas(1, time.Minute); n != 1 {
-		t.Errorf("%d good replicas", n)
-	}
 }
 
 // TestWaitAckedCounts: a replica that does not count is waited for by nobody, however

@@ -248,22 +248,6 @@ func (s *Source) Lag(slot uint16) SlotLag {
 	return best
 }
 
-// GoodReplicas returns how many replicas stream slot and have acknowledged it
-// as it was at most maxLag ago: what min-replicas-to-write asks for.
-func (s *Source) GoodReplicas(slot uint16, maxLag time.Duration) int {
-	now := time.Now()
-	seq := s.log.Position(slot).Seq
-	good := 0
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for link := range s.links {
-		if lag, ok := link.lag(slot, seq, now); ok && max(lag.Age, now.Sub(time.Unix(0, link.lastAck.Load()))) <= maxLag {
-			good++
-		}
-	}
-	return good
-}
-
 // ReplicaInfo describes the link of one replica.
 type ReplicaInfo struct {
 	NodeID    string

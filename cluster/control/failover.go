@@ -78,8 +78,14 @@ type failover struct {
 	asked    uint64
 	deadline time.Duration
 	resend   time.Duration
-	replies  map[slotmap.NodeID][]slotmap.SlotPosition
+	replies  map[slotmap.NodeID]reply
 	told     bool // that it waits
+}
+
+// reply is what a process has.
+type reply struct {
+	boot uint64
+	list []slotmap.SlotPosition
 }
 
 // beginFailover starts collecting, or returns the one under way.
@@ -90,7 +96,7 @@ func (c *Controller) beginFailover(n *slotmap.Node) *failover {
 	now := c.env.Now()
 	c.asks++
 	f := &failover{node: n.ID, boot: n.Boot, began: now, asked: c.asks,
-		deadline: now + c.timing.Collect, replies: map[slotmap.NodeID][]slotmap.SlotPosition{}}
+		deadline: now + c.timing.Collect, replies: map[slotmap.NodeID]reply{}}
 	c.failovers[n.ID] = f
 	c.failoverStep(f)
 	return f
@@ -151,10 +157,7 @@ func (c *Controller) onPositions(from slotmap.NodeID, p *Positions) {
 		if f.asked != p.ID {
 			continue
 		}
-		f.replies[from] = p.List
-		if n.Boot != p.Boot {
-			f.replies[from] = nil // another process: what the map says of its copies is void
-		}
+		f.replies[from] = reply{p.Boot, p.List}
 		c.failoverStep(f)
 	}
 }
@@ -185,11 +188,14 @@ func (c *Controller) promotions(f *failover) findings {
 		missing := 0
 		lists = lists[:0]
 		for _, id := range s.Replicas {
-			list, answered := f.replies[id]
-			if n := c.m.Node(id); !answered && n != nil && c.node(id).deadBoot != n.Boot {
+			r, answered := f.replies[id]
+			switch n := c.m.Node(id); {
+			case n != nil && (c.node(id).deadBoot == n.Boot || answered && r.boot != n.Boot):
+				r.list = nil // the process that the map means is gone, with its copies
+			case n != nil && !answered:
 				missing++
 			}
-			lists = append(lists, within(list, s.Range))
+			lists = append(lists, within(r.list, s.Range))
 		}
 		if acks > 0 && missing >= acks {
 			out.short = append(out.short, s.Range)
@@ -257,7 +263,7 @@ func (c *Controller) mayWait(f *failover, open slotmap.Ranges) bool {
 func (c *Controller) again(f *failover) {
 	now := c.env.Now()
 	c.asks++
-	f.state, f.asked, f.replies = Collecting, c.asks, map[slotmap.NodeID][]slotmap.SlotPosition{}
+	f.state, f.asked, f.replies = Collecting, c.asks, map[slotmap.NodeID]reply{}
 	f.deadline, f.resend = now+c.timing.Collect+c.timing.Renew, now+c.timing.Renew
 }
 

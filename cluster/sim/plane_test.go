@@ -300,6 +300,9 @@ func (w *world) checkLost(ev control.Event) {
 	lost := 0
 	for i, slot := range probed {
 		a, now := from.plane.copies[i], w.byID[w.raft.last().Slot(slot).Primary]
+		if !now.up || now.boot != w.raft.last().Node(now.id).Boot {
+			return // it is gone, too, with what it had
+		}
 		if a != nil && now != from && now.plane.copies[i] != nil {
 			lost += missing(a, now.plane.copies[i])
 		}

@@ -222,6 +222,7 @@ type node struct {
 	lease   time.Duration
 	paused  map[uint64]slotmap.Ranges
 	gossip  map[slotmap.NodeID]*contact
+	heard   map[slotmap.NodeID]uint64 // newest process that has asked it for a lease
 	plane   plane
 	values  *shared.State // as observers were told
 }
@@ -257,6 +258,7 @@ func (n *node) boots() {
 	n.lease, n.paused = 0, map[uint64]slotmap.Ranges{}
 	n.opened, n.closing = slotmap.New(), slotmap.New()
 	n.gossip = map[slotmap.NodeID]*contact{}
+	n.heard = map[slotmap.NodeID]uint64{}
 	n.plane = plane{node: n}
 	n.values = shared.New()
 	n.formation = control.NewFormation(n.id, n.w.policy.Expect, n.w.timing, n.vote)
@@ -489,6 +491,9 @@ func (n *node) deliver(to slotmap.NodeID, m control.Message) {
 		n.w.logf("node %d is frozen until %.3f, before it reads its grant", dst.index, dst.frozen.Seconds())
 	}
 	n.send(to, func(dst *node) {
+		if r, ok := m.(*control.LeaseRequest); ok {
+			dst.heard[n.id] = max(dst.heard[n.id], r.Node.Boot)
+		}
 		dst.agent.Receive(n.id, m)
 		dst.ctl.Receive(n.id, m)
 	})
