@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,6 +124,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 	if err := n.server.Start(); err != nil {
 		return nil, err
 	}
+	n.observeListening()
 	n.accepting.Store(true)
 	return n, nil
 }
@@ -298,7 +298,8 @@ func (n *Node) buildSource() error {
 	source, err := replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
 		NodeID: string(n.Cluster().ID()), BootID: n.Cluster().Boot(), Logger: n.log,
-		Known: func(id string) bool { return n.Cluster().Map().Node(slotmap.NodeID(id)) != nil },
+		Known:  func(id string) bool { return n.Cluster().Map().Node(slotmap.NodeID(id)) != nil },
+		Counts: func(id string, slot uint16) bool { return n.Cluster().Map().Slot(slot).Counts(slotmap.NodeID(id)) },
 	})
 	if err != nil {
 		return fmt.Errorf("replication: %w", err)
@@ -348,8 +349,12 @@ func (n *Node) observeCluster() {
 	// The number of replicas is in the map from its formation on. Only what was set
 	// for the whole cluster changes it, not what some node was started with.
 	n.member.Observe("config", func(name string, value []byte) {
-		if replicas, err := strconv.Atoi(string(value)); err == nil && name == "cluster.replicas" {
-			n.Cluster().SetReplicas(replicas)
+		if name != "cluster.replicas" || value == nil {
+			return
+		}
+		var set config.Config // the dispatcher's observer may be told later
+		if err := config.Lookup(name).Set(&set, string(value)); err == nil {
+			n.Cluster().SetReplicas(set.Cluster.Replicas)
 		}
 	})
 }
