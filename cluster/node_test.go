@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -203,6 +204,22 @@ func TestThreeNodes(t *testing.T) {
 	if got := strings.Join(shares, " "); got != "0-5460 5461-10922 10923-16383" {
 		t.Fatalf("shares: %s", got)
 	}
+
+	t.Run("links", func(t *testing.T) {
+		eventually(t, patience, "each node shows its connections with the controller", func() bool {
+			for _, n := range c.nodes {
+				for _, other := range c.nodes {
+					isController := *other.controller.Load() == other.id
+					links := n.Info().Links
+					if n != other && isController && !(slices.ContainsFunc(links, func(l LinkStat) bool { return l.To && l.Node == other.id }) &&
+						slices.ContainsFunc(links, func(l LinkStat) bool { return !l.To && l.Node == other.id && l.CreateTimeMillis > 0 })) {
+						return false
+					}
+				}
+			}
+			return true
+		})
+	})
 
 	t.Run("crash", func(t *testing.T) {
 		for i, n := range c.nodes {

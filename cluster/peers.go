@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,12 +45,14 @@ type peers struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	mu     sync.Mutex // guards queues; held for no I/O; before the locks of addr
+	mu     sync.Mutex // guards queues and open; held for no I/O; before the locks of addr
 	queues map[slotmap.NodeID]chan control.Message
+	open   map[net.Conn]LinkStat
 }
 
 func newPeers(self slotmap.NodeID, m *mux.Mux, addr addressProvider, timeout time.Duration, mem *memory, log *slog.Logger) *peers {
-	p := &peers{self: self, mux: m, addr: addr, timeout: timeout, mem: mem, log: log, queues: map[slotmap.NodeID]chan control.Message{}}
+	p := &peers{self: self, mux: m, addr: addr, timeout: timeout, mem: mem, log: log,
+		queues: map[slotmap.NodeID]chan control.Message{}, open: map[net.Conn]LinkStat{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -85,6 +89,7 @@ func (p *peers) run(to slotmap.NodeID, q chan control.Message) {
 	gone := make(chan struct{})
 	drop := func() {
 		if conn != nil {
+			p.ended(conn)
 			_ = conn.Close()
 			conn = nil
 			gone = make(chan struct{})
@@ -120,6 +125,7 @@ func (p *peers) run(to slotmap.NodeID, q chan control.Message) {
 					drain(q)
 					continue
 				}
+				p.opened(conn, to, true)
 				w = bufio.NewWriter(conn)
 				go watchEnd(conn, gone)
 			}
@@ -208,6 +214,8 @@ func (p *peers) accept(conn net.Conn) {
 	if from.Validate() != nil {
 		return
 	}
+	p.opened(conn, from, false)
+	defer p.ended(conn)
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(90 * p.timeout))
 		f, err := readFrame(r, control.MaxMessage, p.mem, jsonFactor, func() { _ = conn.SetReadDeadline(time.Now().Add(10 * p.timeout)) })
@@ -238,6 +246,26 @@ func (p *peers) take(from slotmap.NodeID, f *frame) error {
 	p.bytesReceived.Add(uint64(len(f.data) + 4))
 	p.receive(from, m, f.free)
 	return nil
+}
+
+// opened notes a connection for CLUSTER LINKS until it has ended.
+func (p *peers) opened(conn net.Conn, other slotmap.NodeID, to bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open[conn] = LinkStat{To: to, Node: other, CreateTimeMillis: time.Now().UnixMilli()}
+}
+
+func (p *peers) ended(conn net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, conn)
+}
+
+// links are the connections that are open, in no order.
+func (p *peers) links() []LinkStat {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.open))
 }
 
 func (p *peers) close() {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 
@@ -45,12 +46,24 @@ type Options struct {
 	Aloof bool
 }
 
-// LinkStat is one replication link, for CLUSTER LINKS.
+// LinkStat is one connection to another node for CLUSTER LINKS: one that control
+// messages take, in one direction, or a replication link.
 type LinkStat struct {
 	To               bool // true: this node opened it
 	Node             slotmap.NodeID
 	CreateTimeMillis int64
 	SendBufferBytes  int64
+}
+
+// compare orders links by node, those that this node opened first.
+func (l LinkStat) compare(o LinkStat) int {
+	if order := cmp.Compare(l.Node, o.Node); order != 0 || l.To == o.To {
+		return cmp.Or(order, cmp.Compare(l.CreateTimeMillis, o.CreateTimeMillis))
+	}
+	if l.To {
+		return -1
+	}
+	return 1
 }
 
 // Health is how a member looks from here.

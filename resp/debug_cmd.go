@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"respkv/internal/config"
+	"respkv/internal/persistence"
 	"respkv/store"
 )
 
@@ -166,9 +167,13 @@ func (c *Ctx) withKey(name []byte, fn func(k store.Key)) {
 func debugObject(c *Ctx, args [][]byte) {
 	var o store.ObjectInfo
 	var found bool
+	var size int
 	c.withKey(args[0], func(k store.Key) {
 		c.Tx.IgnoreDeadlines = true // as in Redis: it shows what is there
-		o, found = c.Tx.ObjectInfo(k)
+		if o, found = c.Tx.ObjectInfo(k); found {
+			v, _ := c.Tx.Value(k)
+			size = persistence.Size(&v, c.d.config.Config().Persistence.RDBCompression)
+		}
 		c.Tx.IgnoreDeadlines = false
 	})
 	if !found {
@@ -177,7 +182,7 @@ func debugObject(c *Ctx, args [][]byte) {
 	}
 	// Records have no address: they move.
 	c.W.Simple(fmt.Sprintf("Value at:0x0 refcount:%d encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
-		o.Refcount, o.Encoding, o.Length, o.Access, o.IdleSeconds) + c.describeList(&o))
+		o.Refcount, o.Encoding, size, o.Access, o.IdleSeconds) + c.describeList(&o))
 }
 
 // debugProtocol replies as Redis does, for the tests of client libraries.

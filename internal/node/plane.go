@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -456,7 +455,7 @@ func (p *plane) currentStatus() []cluster.RangeStatus {
 	return out
 }
 
-// linkStats describes the links for CLUSTER LINKS.
+// linkStats describes the replication links for CLUSTER LINKS, in no order.
 func (p *plane) linkStats() []cluster.LinkStat {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -464,12 +463,6 @@ func (p *plane) linkStats() []cluster.LinkStat {
 	for id, l := range p.links {
 		out = append(out, cluster.LinkStat{To: true, Node: id, CreateTimeMillis: l.created.UnixMilli()})
 	}
-	slices.SortFunc(out, func(a, b cluster.LinkStat) int {
-		if a.Node < b.Node {
-			return -1
-		}
-		return 1
-	})
 	return out
 }
 

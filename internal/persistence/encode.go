@@ -172,6 +172,13 @@ func Dump(v *store.Value, compress bool) []byte {
 	return payload
 }
 
+// Size is how many bytes a value takes in an RDB file: its encoding's name and its
+// key are not counted.
+func Size(v *store.Value, compress bool) int {
+	body, _ := appendValue(nil, typeOf(v), v, compress, nil)
+	return len(body)
+}
+
 // DumpInSteps is Dump that calls pause now and then, as a store.Tx does. Error:
 // store.ErrChanged.
 func DumpInSteps(v *store.Value, compress bool, pause func() bool) ([]byte, error) {
