@@ -13,13 +13,15 @@ import (
 // old one, in constant time, and the elements that stay lie where they did. The old index and
 // the elements that went are freed like other large values: see FreeStep.
 
-// manyLess is from how many elements on this is done in any case: to remove so many takes a
-// millisecond.
-const manyLess = 1000
+// manyLess is from how many elements on this is done where they are a smaller part than a
+// sixteenth: to remove so many one by one takes some 4 ms. Of less than a sixty-fourth it is
+// not done: what trims a large set again and again would copy its index each time, for
+// hundreds of times the work.
+const manyLess = 4096
 
 // isManyLess says whether to remove count elements of so many as this says.
 func isManyLess(count, of int) bool {
-	return count > manyLess || count > freeAtOnce && count >= of/16
+	return count > freeAtOnce && count >= of/16 || count > manyLess && count >= of/64
 }
 
 // gone are elements that are about to go: their entries and what they take.
