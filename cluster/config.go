@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"respkv/cluster/control"
 	"respkv/cluster/mux"
 	"respkv/cluster/slotmap"
 )
@@ -58,8 +59,8 @@ type Config struct {
 	// Range 1 to 1000. 0: never form; wait for a MEET or to be joined.
 	Expect int
 	// Replicas is the number of copies of each slot beside the primary. Range
-	// 0 to 5; clipped by the number of nodes. Taken from the configuration of
-	// the node that forms the cluster.
+	// 0 to 5, or control.AutoReplicas; clipped by the number of nodes. Taken from
+	// the configuration of the node that forms the cluster.
 	Replicas int
 	// Zone is the failure domain. Copies of a slot are spread over zones.
 	Zone string
@@ -151,7 +152,7 @@ func (c *Config) Validate() error {
 		{"server.port", c.ClientPort, 0, 65535},
 		{"server.tls_port", c.ClientTLSPort, 0, 65535},
 		{"cluster.expect", c.Expect, 0, 1000},
-		{"cluster.replicas", c.Replicas, 0, 5},
+		{"cluster.replicas", c.Replicas, control.AutoReplicas, 5},
 		{"cluster.weight", c.Weight, 0, 1000},
 		{"cluster.move_concurrency", c.MoveConcurrency, 1, 64},
 		{"cluster.move_slots", c.MoveSlots, 1, 16384},

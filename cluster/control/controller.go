@@ -58,10 +58,14 @@ type RaftServer struct {
 	Voter bool
 }
 
+// AutoReplicas stands for as many replicas of a slot as the way in which the cluster
+// was made asks for: one, or, if by hand, none but those that operators name.
+const AutoReplicas = -1
+
 // Policy is what the controller needs from the configuration.
 type Policy struct {
 	Expect   int
-	Replicas int
+	Replicas int // or AutoReplicas
 	// SetReplicas: Replicas holds for a cluster that has formed, too, in place of
 	// the number that it formed with.
 	SetReplicas     bool

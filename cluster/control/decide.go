@@ -15,8 +15,9 @@ import (
 func (c *Controller) decide(now time.Duration) {
 	if !c.m.Formed() {
 		if founder, ok := c.env.Founder(); ok {
-			c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.Replicas, Founder: founder,
-				ByHand: c.policy.Expect == 0}, nil)
+			byHand := c.policy.Expect == 0
+			c.propose(&slotmap.Form{ClusterID: c.newClusterID(), Replicas: c.policy.replicas(byHand), Founder: founder,
+				ByHand: byHand}, nil)
 		}
 		return
 	}
@@ -119,11 +120,23 @@ func (c *Controller) replaced(n slotmap.Node) bool {
 // decideReplicas makes the number of replicas that an operator has set that of
 // the map.
 func (c *Controller) decideReplicas() bool {
-	if !c.policy.SetReplicas || c.m.ReplicationFactor() == c.policy.Replicas {
+	wanted := c.policy.replicas(c.m.ByHand())
+	if !c.policy.SetReplicas || c.m.ReplicationFactor() == wanted {
 		return false
 	}
-	c.propose(&slotmap.Replicas{Factor: c.policy.Replicas}, nil)
+	c.propose(&slotmap.Replicas{Factor: wanted}, nil)
 	return true
+}
+
+// replicas is how many replicas of each slot the policy asks for.
+func (p *Policy) replicas(byHand bool) int {
+	switch {
+	case p.Replicas != AutoReplicas:
+		return p.Replicas
+	case byHand:
+		return 0
+	}
+	return 1
 }
 
 // complete are the slots of which a status says that the copies are complete.

@@ -44,6 +44,9 @@ func TestFormationByHand(t *testing.T) {
 	simulate(t, 60, func(seed uint64) *world {
 		w := emptyWorld(seed, 5*ms)
 		w.policy.Expect = 0
+		if w.rng.IntN(2) == 0 {
+			w.policy.Replicas = control.AutoReplicas
+		}
 		primaries := 1 + w.rng.IntN(4)
 		given := make([]control.Given, primaries+w.rng.IntN(4))
 		for i := range primaries {
@@ -71,6 +74,15 @@ func TestFormationByHand(t *testing.T) {
 				w.failf("node %d has slots, and follows %q", i, now.Follows)
 			case calm && !slices.Equal(w.raft.last().PrimaryOf(n.id), g.Slots):
 				w.failf("node %d has %v, it was given %v", i, w.raft.last().PrimaryOf(n.id), g.Slots)
+			}
+		}
+		if m := w.raft.last(); w.failure == "" && calm && w.policy.Replicas == control.AutoReplicas {
+			for _, s := range m.Spans() {
+				for _, id := range s.Replicas {
+					if m.Node(id).Follows != s.Primary {
+						w.failf("%s has a copy of %v, which nobody asked for", id.Short(), s.Range)
+					}
+				}
 			}
 		}
 		return w

@@ -231,14 +231,26 @@ func (m *Map) Acks(id NodeID) int {
 	case n == nil:
 		return 0
 	case n.Acks == AcksQuorum:
-		return m.QuorumAcks()
+		return m.Quorum(id)
 	}
 	return n.Acks
 }
 
-// QuorumAcks is how many replicas make, with the primary, a majority of the
-// copies wanted of a slot.
-func (m *Map) QuorumAcks() int { return (m.replicas + 1) / 2 }
+// WantedReplicas is how many replicas the slots of a primary are to have: the number
+// wanted of all slots, or all the nodes that operators made replicas of that one.
+func (m *Map) WantedReplicas(primary NodeID) int {
+	followers := 0
+	for i := range m.nodes {
+		if m.nodes[i].Follows == primary {
+			followers++
+		}
+	}
+	return max(m.replicas, followers)
+}
+
+// Quorum is how many replicas make, with the primary, a majority of the copies
+// wanted of its slots.
+func (m *Map) Quorum(primary NodeID) int { return (m.WantedReplicas(primary) + 1) / 2 }
 
 // AcksFor is how many replicas must hold a write to the slot before it is answered, where acks
 // are asked for: more while there are complete copies beyond those wanted. Any of

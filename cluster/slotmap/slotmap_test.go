@@ -388,6 +388,22 @@ func TestPinEndsWithTheMembers(t *testing.T) {
 	}
 }
 
+// TestQuorum: a majority is that of the copies wanted, or of those that operators named.
+func TestQuorum(t *testing.T) {
+	id := func(c string) NodeID { return NodeID(strings.Repeat(c, NodeIDLen)) }
+	for _, c := range []struct{ wanted, followers, want int }{
+		{0, 0, 0}, {1, 0, 1}, {2, 0, 1}, {3, 0, 2}, {0, 1, 1}, {0, 2, 1}, {0, 3, 2}, {1, 3, 2}, {4, 1, 2},
+	} {
+		m := &Map{replicas: c.wanted, nodes: []Node{{ID: id("p")}, {ID: id("q")}}}
+		for i := range c.followers {
+			m.nodes = append(m.nodes, Node{ID: id(string(rune('a' + i))), Follows: id("p")})
+		}
+		if p, q := m.Quorum(id("p")), m.Quorum(id("q")); p != c.want || q != (c.wanted+1)/2 {
+			t.Errorf("%+v: %d, and %d of the primary that nobody follows", c, p, q)
+		}
+	}
+}
+
 // TestAcksFor: a copy that may be removed does not stand for one that stays. Replicas that
 // operators have named stay.
 func TestAcksFor(t *testing.T) {

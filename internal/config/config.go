@@ -128,7 +128,7 @@ type Cluster struct {
 	ClusterPort           int      // 0: client port + 10000; use Config.ClusterPort
 	Seeds                 []string // host:cluster-port
 	Expect                int      // nodes that form a new cluster; 0: join only
-	Replicas              int      // wanted replicas of every slot
+	Replicas              int      // wanted replicas of every slot; -1: auto
 	NodeTimeout           time.Duration
 	ReturnTimeout         time.Duration
 	MoveConcurrency       int

@@ -27,9 +27,9 @@ var clusterKeys = []*Key{
 		What:  "Number of nodes that form a new cluster: when that many have found each other and none belongs to a cluster yet, they form one and share out the slots. Give all of them the same number. 0: never form one by itself; join the seeds' cluster, or wait for CLUSTER MEET.",
 	},
 	{
-		Name: "cluster.replicas", Default: "1", Mutable: true, Shared: true,
-		value: intValue(func(c *Config) *int { return &c.Cluster.Replicas }, 0, 5),
-		What:  "Replicas of every slot. Where nodes are too few, as many as there can be.",
+		Name: "cluster.replicas", Default: "auto", Mutable: true, Shared: true,
+		value: intOrAutoValue(func(c *Config) *int { return &c.Cluster.Replicas }, 0, 5),
+		What:  "Replicas of every slot. Where nodes are too few, as many as there can be. auto: 1 in a cluster that forms by itself (cluster.expect); none in one made by hand (redis-cli --cluster create, CLUSTER ADDSLOTS) but those that CLUSTER REPLICATE names.",
 		Raise: "More failures are survived without loss; more memory and network.",
 		Lower: "Less memory and network; with 0 a lost node loses its keys.",
 	},

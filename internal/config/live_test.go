@@ -32,7 +32,7 @@ func TestGet(t *testing.T) {
 		{[]string{"proto-max-bulk-len"}, []Pair{{"proto-max-bulk-len", "536870912"}}},
 		{[]string{"loglevel"}, []Pair{{"loglevel", "notice"}}},
 		{[]string{"client-output-buffer-limit"}, []Pair{{"client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"}}},
-		{[]string{"cluster.replicas"}, []Pair{{"cluster.replicas", "1"}}},
+		{[]string{"cluster.replicas"}, []Pair{{"cluster.replicas", "auto"}}},
 		{[]string{"save", "appendonly"}, []Pair{{"save", ""}, {"appendonly", "no"}}},
 		{[]string{"list-compress-depth"}, []Pair{{"list-compress-depth", "0"}}},
 		{[]string{"nope", "nope*"}, nil},

@@ -84,6 +84,34 @@ func integerRange(low, high int64) string {
 	return fmt.Sprintf("an integer from %d to %d", low, high)
 }
 
+// automatic stands for the word auto in an integerOrAuto.
+const automatic = -1
+
+// integerOrAuto is a whole number within bounds, or the word auto.
+type integerOrAuto struct{ integer }
+
+func intOrAutoValue(field func(*Config) *int, low, high int64) func(*Config) value {
+	return func(c *Config) value { return integerOrAuto{integer{field(c), low, high}} }
+}
+
+func (v integerOrAuto) setRedis(s string) error {
+	if strings.EqualFold(s, "auto") {
+		*v.p = automatic
+		return nil
+	}
+	return v.integer.setRedis(s)
+}
+func (v integerOrAuto) set(s string) error { return v.setRedis(strings.TrimSpace(s)) }
+func (v integerOrAuto) text() string {
+	if *v.p == automatic {
+		return "auto"
+	}
+	return v.integer.text()
+}
+func (v integerOrAuto) redis() string   { return v.text() }
+func (v integerOrAuto) kind() string    { return "integer or auto" }
+func (v integerOrAuto) allowed() string { return "auto or " + v.integer.allowed() }
+
 // boolean is yes or no; true and false in files.
 type boolean struct{ p *bool }
 

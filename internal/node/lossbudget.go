@@ -63,7 +63,7 @@ func (b *lossBudget) follows(slot uint16) {
 // failoverPossible reports whether there is anybody who could take over. Without,
 // there is no failover for which the budget could hold.
 func failoverPossible(m *slotmap.Map, self slotmap.NodeID) bool {
-	if m.ReplicationFactor() == 0 {
+	if m.WantedReplicas(self) == 0 {
 		return false
 	}
 	for _, n := range m.Nodes() {

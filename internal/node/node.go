@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -348,8 +347,12 @@ func (n *Node) observeCluster() {
 	// The number of replicas is in the map from its formation on. Only what was set
 	// for the whole cluster changes it, not what some node was started with.
 	n.member.Observe("config", func(name string, value []byte) {
-		if replicas, err := strconv.Atoi(string(value)); err == nil && name == "cluster.replicas" {
-			n.Cluster().SetReplicas(replicas)
+		if name != "cluster.replicas" || value == nil {
+			return
+		}
+		var set config.Config // the dispatcher's observer may be told later
+		if err := config.Lookup(name).Set(&set, string(value)); err == nil {
+			n.Cluster().SetReplicas(set.Cluster.Replicas)
 		}
 	})
 }

@@ -48,7 +48,7 @@ func (r *replicator) Durable(slot uint16) int {
 	}
 	m := r.n.Cluster().Map()
 	if n == slotmap.AcksQuorum {
-		n = m.QuorumAcks()
+		n = m.Quorum(r.n.Cluster().ID())
 	}
 	return m.AcksFor(slot, n)
 }

@@ -145,7 +145,8 @@ func TestCreate(t *testing.T) {
 
 // TestMadeByHand gives slots after the nodes have met, from one node to the
 // others, and names a replica before there is a cluster; then adds a primary and a
-// replica with redis-cli, and takes a backup.
+// replica with redis-cli, and takes a backup. There are no replicas but those named,
+// until cluster.replicas is set.
 func TestMadeByHand(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -209,6 +210,17 @@ func TestMadeByHand(t *testing.T) {
 	if epoch := b.CLI("", "cluster", "info"); !strings.Contains(epoch, "cluster_my_epoch:1\r") {
 		t.Errorf("the first config epoch was for this node:\n%s", epoch)
 	}
+	copies := func(want int) error { // of the slots of b, which no replica was named for
+		for _, s := range a.Client().ClusterSlots(ctx).Val() {
+			if s.Nodes[0].ID == b.ID() && len(s.Nodes) != 1+want {
+				return fmt.Errorf("slots %d to %d are on %d nodes, want %d", s.Start, s.End, len(s.Nodes), 1+want)
+			}
+		}
+		return nil
+	}
+	if err := copies(0); err != nil {
+		t.Error(err)
+	}
 	do(a, "ERR To set a master the node must be empty and without assigned slots.", "REPLICATE", b.ID())
 	do(c.Nodes[3], "ERR I can only replicate a master, not a replica.", "REPLICATE", r.ID())
 	do(a, "ERR Slot 5 is already busy", "ADDSLOTS", 5)
@@ -265,6 +277,15 @@ func TestMadeByHand(t *testing.T) {
 	c.Nodes = slices.Delete(c.Nodes, 4, 5)
 	waitRoles(t, c, slots, follows)
 	eventuallyLoaded(t, c.Client(nil))
+
+	// Copies come once somebody asks for them.
+	if err := copies(0); err != nil {
+		t.Error(err)
+	}
+	if err := a.Client().ConfigSet(ctx, "cluster.replicas", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, harness.Patience, func() error { return copies(1) })
 }
 
 // TestAloneByHand gives one node all slots.
