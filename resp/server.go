@@ -64,9 +64,10 @@ type Server struct {
 	handshakes   throttle.Lines // of TLS, that failed
 	merged       *mergedListener
 
-	mu        sync.Mutex // guards below
-	listeners []net.Listener
-	closed    bool
+	mu            sync.Mutex // guards below, and what Relisten changes of cfg
+	listeners     []net.Listener
+	plain, secure []net.Listener // those of them for TCP, and for TLS
+	closed        bool
 
 	done       chan struct{}  // closed by Shutdown
 	accepting  sync.WaitGroup // goroutines of acceptLoop
@@ -112,42 +113,23 @@ func NewServer(cfg ServerConfig, exec Executor) (*Server, error) {
 // Start opens the configured listeners and accepts connections in the
 // background. On an error none is open.
 func (s *Server) Start() error {
-	opened, err := s.listen()
-	if err != nil {
-		closeAll(opened)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	if err := s.openTCP(); err != nil {
 		return err
-	}
-	for _, ln := range opened {
-		s.Serve(ln)
-	}
-	return nil
-}
-
-func (s *Server) listen() (opened []net.Listener, err error) {
-	if s.cfg.Port != 0 {
-		plain, err := listenTCP(s.cfg.Bind, s.cfg.Port, s.cfg.Backlog)
-		if err != nil {
-			return opened, err
-		}
-		opened = append(opened, plain...)
-	}
-	if s.cfg.TLSPort != 0 {
-		secure, err := listenTCP(s.cfg.Bind, s.cfg.TLSPort, s.cfg.Backlog)
-		if err != nil {
-			return opened, err
-		}
-		for _, ln := range secure {
-			opened = append(opened, tls.NewListener(ln, s.cfg.TLS))
-		}
 	}
 	if s.cfg.UnixSocket != "" {
 		ln, err := listenUnix(s.cfg.UnixSocket, os.FileMode(s.cfg.UnixSocketPerm))
 		if err != nil {
-			return opened, err
+			s.closeTCP()
+			return err
 		}
-		opened = append(opened, ln)
+		s.serve([]net.Listener{ln})
 	}
-	return opened, nil
+	return nil
 }
 
 // Serve accepts connections from ln in the background, until Shutdown closes
@@ -159,9 +141,7 @@ func (s *Server) Serve(ln net.Listener) {
 		ln.Close()
 		return
 	}
-	s.listeners = append(s.listeners, ln)
-	s.accepting.Add(1)
-	go s.acceptLoop(ln)
+	s.serve([]net.Listener{ln})
 }
 
 // Addrs returns the addresses the server listens on.

@@ -8,14 +8,14 @@ import (
 
 var serverKeys = []*Key{
 	{
-		Name: "server.bind", Redis: []string{"bind"}, Default: "127.0.0.1 -::1",
+		Name: "server.bind", Redis: []string{"bind"}, Default: "127.0.0.1 -::1", Mutable: true,
 		value: listValue(func(c *Config) *[]string { return &c.Server.Bind }, 16),
-		What:  "Addresses to listen on, for clients and for the other nodes. `*` is every IPv4 and `::*` every IPv6 interface; a leading `-` means that the node starts even if the address does not exist here.",
+		What:  "Addresses to listen on, for clients and for the other nodes. `*` is every IPv4 and `::*` every IPv6 interface; a leading `-` means that the node starts even if the address does not exist here. A member of a cluster takes it at the start only.",
 	},
 	{
-		Name: "server.port", Redis: []string{"port"}, Default: "6379",
+		Name: "server.port", Redis: []string{"port"}, Default: "6379", Mutable: true,
 		value: intValue(func(c *Config) *int { return &c.Server.Port }, 0, 65535),
-		What:  "TCP port for clients. 0 opens none; then tls.port or server.unixsocket is needed.",
+		What:  "TCP port for clients. 0 opens none; then tls.port or server.unixsocket is needed. A member of a cluster takes it at the start only.",
 	},
 	{
 		Name: "server.unixsocket", Redis: []string{"unixsocket"}, Default: "",

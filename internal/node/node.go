@@ -124,6 +124,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 	if err := n.server.Start(); err != nil {
 		return nil, err
 	}
+	n.observeListening()
 	n.accepting.Store(true)
 	return n, nil
 }
