@@ -163,6 +163,7 @@ func compile(source, name string) ([]ast.Stmt, *lua.FunctionProto, error) {
 	// The chunk has "..." but no arg, unlike functions: making it would cost more
 	// than all the rest of a short script.
 	proto.FunctionPrototypes[0].IsVarArg &^= lua.VarArgNeedsArg
+	markSpread(proto)
 	return tree, proto, nil
 }
 

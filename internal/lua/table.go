@@ -153,7 +153,7 @@ func (vm *VM) tableRemove(L *lua.LState) int {
 		vm.work(1)
 	}
 	// gopher-lua shortens the array when it drops the last element.
-	if end == t.Len() && end < maxArray {
+	if end == t.MaxN() && end < maxArray {
 		t.Remove(end)
 	} else {
 		setElement(t, end, lua.LNil)

@@ -127,10 +127,10 @@ func checkFunction(L *lua.LState, n int) *lua.LFunction {
 	return f
 }
 
-// length is the # of a table without its metatable: a border, also where the
-// elements do not lie in the array that gopher-lua looks at.
+// length is the # of a table without its metatable, also where the elements do not
+// lie in the array that gopher-lua looks at.
 func length(t *lua.LTable) int {
-	n := t.Len()
+	n := border(t)
 	if n != maxArray-1 {
 		return n
 	}
