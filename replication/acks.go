@@ -10,7 +10,8 @@ import (
 // Lock order: acks.mu comes after the shard lock and is never held while
 // another lock is taken.
 type acks struct {
-	log *Log
+	log    *Log
+	counts func(node string, slot uint16) bool // nil: always
 
 	mu     sync.Mutex
 	links  map[*ackedLink]struct{}
@@ -34,8 +35,8 @@ type acked struct {
 	streaming    bool // the replica has a whole copy: what it acknowledges counts
 }
 
-func newAcks(log *Log) *acks {
-	return &acks{log: log, links: make(map[*ackedLink]struct{}), bySlot: make(map[uint16]map[*Waiter]struct{})}
+func newAcks(log *Log, counts func(node string, slot uint16) bool) *acks {
+	return &acks{log: log, counts: counts, links: make(map[*ackedLink]struct{}), bySlot: make(map[uint16]map[*Waiter]struct{})}
 }
 
 // Waiter is one wait for acknowledgements, see Source.NotifyAcked.
@@ -161,7 +162,25 @@ func (a *acks) holders(mark SlotPosition) (n int) {
 // has reports whether link has acknowledged mark. Lock held.
 func (a *acks) has(link *ackedLink, mark SlotPosition) bool {
 	s := link.peek(mark.Slot)
-	return s.streaming && s.seq >= mark.Seq && a.log.Contains(mark.Slot, mark.Position)
+	return s.streaming && s.seq >= mark.Seq && a.log.Contains(mark.Slot, mark.Position) &&
+		(a.counts == nil || a.counts(link.node, mark.Slot))
+}
+
+// recount looks at all waits again.
+func (a *acks) recount() {
+	var done []*Waiter
+	a.mu.Lock()
+	for _, waiters := range a.bySlot {
+		for w := range waiters {
+			if a.advance(w) {
+				done = append(done, w)
+			}
+		}
+	}
+	a.mu.Unlock()
+	for _, w := range done {
+		w.done(w.count)
+	}
 }
 
 // finish takes a waiter off the lists and counts: the replicas of the mark that
@@ -258,6 +277,10 @@ func (s *Source) NotifyAcked(marks []SlotPosition, n int, done func(count int)) 
 	s.ask()
 	return w
 }
+
+// Recount says that SourceOptions.Counts may answer otherwise than before. No shard
+// lock may be held.
+func (s *Source) Recount() { s.acks.recount() }
 
 // WaitAcked waits as NotifyAcked, or until ctx ends, and returns the count. No
 // shard lock may be held.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -304,6 +305,51 @@ func TestWaitAcked(t *testing.T) {
 	}
 	if n := p.source.GoodReplicas(1, time.Minute); n != 1 {
 		t.Errorf("%d good replicas", n)
+	}
+}
+
+// TestWaitAckedCounts: a replica that does not count is waited for by nobody, however
+// much it has acknowledged; who waits is told as soon as it counts again.
+func TestWaitAckedCounts(t *testing.T) {
+	p := newFakeNode(t, "p", testConfig())
+	p.lead(t, 1, 1, 2)
+	var going atomic.Bool // slot 1 from r1
+	p.source.acks.counts = func(node string, slot uint16) bool { return !going.Load() || node != "r1" || slot != 1 }
+	first, second := newFakeNode(t, "r1", testConfig()), newFakeNode(t, "r2", testConfig())
+	first.follow(t, p, nil).AddSlots([]uint16{1, 2})
+	second.follow(t, p, nil).AddSlots([]uint16{1, 2})
+	for slot := range uint16(2) {
+		same(t, p, first, slot+1)
+		same(t, p, second, slot+1)
+	}
+	going.Store(true)
+	p.write(1, 0, "SET", "a", "b")
+	p.write(2, 0, "SET", "a", "b")
+	done := make(chan int, 1)
+	w := p.source.NotifyAcked([]SlotPosition{{1, p.log.Position(1)}, {2, p.log.Position(2)}}, 2, func(n int) { done <- n })
+	until(t, "the second slot", func() bool { return p.source.AckedBy(2, p.log.Position(2)) == 2 })
+	until(t, "the first replica", func() bool {
+		a := p.source.acks
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for link := range a.links {
+			if link.node == "r1" && link.peek(1).seq == p.log.Position(1).Seq {
+				return true
+			}
+		}
+		return false
+	})
+	until(t, "the other one", func() bool { return p.source.AckedBy(1, p.log.Position(1)) == 1 })
+	if len(done) != 0 {
+		t.Fatal("a replica that is to go was counted")
+	}
+	going.Store(false)
+	p.source.Recount()
+	if n := <-done; n != 2 {
+		t.Errorf("%d replicas, want 2", n)
+	}
+	if _, cancelled := w.Cancel(); cancelled {
+		t.Error("the wait is not over")
 	}
 }
 

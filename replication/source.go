@@ -24,7 +24,10 @@ type SourceOptions struct {
 	BootID uint64 // differs from process to process
 	// Known tells whether a node is a member: a link costs some MB, and each
 	// node has one, so this bounds what links cost. nil: all are.
-	Known  func(node string) bool
+	Known func(node string) bool
+	// Counts tells whether what a node holds of a slot counts as held by a replica;
+	// not from when its copy is to be removed. It must not block. nil: always.
+	Counts func(node string, slot uint16) bool
 	Logger *slog.Logger
 }
 
@@ -66,7 +69,7 @@ func NewSource(o SourceOptions) (*Source, error) {
 	return &Source{
 		SourceOptions: o,
 		log:           o.Log,
-		acks:          newAcks(o.Log),
+		acks:          newAcks(o.Log, o.Counts),
 		budget:        copyBudget{perSecond: o.Config.CopyBytesPerSecond},
 		copies:        make(chan struct{}, o.Config.CopyParallel),
 		links:         make(map[*sourceLink]struct{}),

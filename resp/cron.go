@@ -12,12 +12,12 @@ import (
 
 // cron is the dispatcher's background work: active expiry, giving memory back,
 // the memory limit, rates for INFO. It runs on one goroutine, hz times a second
-// (config server.hz). Whatever it does under a shard's lock takes well under a
+// (config server.hz); one beside it has memory ready (store.PopulateAhead). Whatever it does under a shard's lock takes well under a
 // millisecond, so that no command waits longer for it.
 type cron struct {
 	stopOnce sync.Once
 	quit     chan struct{}
-	ended    chan struct{}
+	work     sync.WaitGroup
 
 	noExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
 	paused   atomic.Bool // DEBUG PAUSE-CRON 1
@@ -56,9 +56,9 @@ const (
 	// not free will not be free a moment later.
 	compactPause = 10 * time.Second
 
-	// Work at a time: 1,000 records moved under a shard's lock, 4 MB given back
-	// without any, are each less than a millisecond.
-	compactStep = 1000
+	// Work at a time: 300 records or elements moved under a shard's lock, 4 MB given
+	// back without any, are each less than a millisecond.
+	compactStep = 300
 	releaseStep = 4 << 20
 
 	// upkeepShare is the part of one core that upkeep may take while there is
@@ -70,12 +70,10 @@ const (
 )
 
 func (c *cron) start(d *Dispatcher) {
-	c.quit, c.ended = make(chan struct{}), make(chan struct{})
+	c.quit = make(chan struct{})
 	c.memory.sample(d, false)
-	go func() {
-		defer close(c.ended)
-		c.run(d)
-	}()
+	c.work.Go(func() { c.run(d) })
+	c.work.Go(func() { d.store.PopulateAhead(c.quit) })
 }
 
 // stop ends the work and waits for it. Without start it does nothing.
@@ -84,7 +82,7 @@ func (c *cron) stop() {
 		return
 	}
 	c.stopOnce.Do(func() { close(c.quit) })
-	<-c.ended
+	c.work.Wait()
 }
 
 func (c *cron) run(d *Dispatcher) {
@@ -130,7 +128,7 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 	if !c.noExpire.Load() && d.server.Paused() == PauseOff {
 		c.expire(d, period)
 	}
-	if pending, _ := d.store.LazyValues(); pending > 0 {
+	if d.store.Detached() {
 		d.reclaimer.start(d.store)
 	}
 	d.reclaimGarbage() // what expired, or a replica's effects left

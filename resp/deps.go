@@ -61,9 +61,9 @@ type Replicator interface {
 	// WaitAcked returns how many replicas have acknowledged each of the marks
 	// (the fewest of any), once n have or ctx ends.
 	WaitAcked(ctx context.Context, marks []Mark, n int) int
-	// Durable says how many replicas must hold a write of slot before it is
-	// answered: 0 with asynchronous replication.
-	Durable(slot uint16) int
+	// Durable says how many replicas must hold a write before it is answered: 0
+	// with asynchronous replication.
+	Durable() int
 	// WithinLossBudget says whether the replicas of slot are close enough behind
 	// for another write.
 	WithinLossBudget(slot uint16) bool

@@ -27,11 +27,10 @@ func (d *Dispatcher) noteDurable(c *Ctx, others ...uint16) {
 	if c.inExec {
 		return // EXEC does, for all
 	}
-	if n := d.repl.Durable(c.slot); n > 0 {
+	if n := d.repl.Durable(); n > 0 {
 		c.pending = durableWrite{mark: d.repl.Mark(c.slot), replicas: n}
 		for _, slot := range others {
 			c.pending.others = append(c.pending.others, d.repl.Mark(slot))
-			c.pending.replicas = max(c.pending.replicas, d.repl.Durable(slot))
 		}
 	}
 }

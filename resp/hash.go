@@ -211,6 +211,21 @@ func hdel(c *Ctx) {
 	if !ok {
 		return
 	}
+	if c.postpone(min(len(c.Args)-2, h.Len())) {
+		return
+	}
+	switch removed, done, err := h.RemoveMany(c.Args[2:]); {
+	case err != nil:
+		c.StoreError(err)
+		return
+	case done:
+		c.Dirty(removed)
+		if removed > 0 {
+			c.NotifyTaken(NotifyHash, "hdel", c.Key(1), !h.Exists())
+		}
+		c.W.Int(int64(removed))
+		return
+	}
 	n := int64(0)
 	var changes fieldChanges
 	for i, field := range c.Args[2:] {

@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"sync"
+	"time"
 
 	"respkv/cluster"
 	"respkv/internal/threads"
@@ -20,6 +21,10 @@ func init() {
 // flushStep is the number of keys that are removed or freed under a shard's
 // lock at a time, some 100 µs.
 const flushStep = 512
+
+// reclaimStep is the number of keys and elements that are freed between two looks at the
+// clock.
+const reclaimStep = 64
 
 func flushDB(c *Ctx) {
 	if flush(c, c.Tx.DB, c.Tx.DB+1) {
@@ -276,7 +281,7 @@ func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 	}
 	f.c.session().wrote(slot)
 	d.appendEffect(slot, db, effect)
-	if n := d.repl.Durable(slot); n > 0 {
+	if n := d.repl.Durable(); n > 0 {
 		f.marks = append(f.marks, d.repl.Mark(slot))
 		f.replicas = max(f.replicas, n)
 	}
@@ -285,21 +290,26 @@ func (f *slotFlush) log(slot uint16, db, n int, effect ...[]byte) {
 // reclaim frees the memory of flushed keys and of large values unlinked, in short steps, until stop is closed.
 // The caller holds no lock, or, with allLocked, all.
 func reclaim(st *store.Store, allLocked bool, stop <-chan struct{}) {
-	step := 0
+	step, began := 0, time.Now()
 	for shard := range store.Shards {
-		for more := st.HasGarbage(shard); more; step++ {
+		for more := st.HasGarbage(shard); more; {
 			select {
 			case <-stop:
 				return
 			default:
 			}
-			if !allLocked {
-				st.LockShard(shard)
+			if allLocked {
+				more = st.FreeStep(shard, flushStep)
+				continue
 			}
-			more = st.FreeStep(shard, flushStep)
-			if !allLocked {
-				st.UnlockShard(shard)
+			st.LockShard(shard)
+			for more = st.FreeStep(shard, reclaimStep); more && time.Since(began) < defaultStepping.step; {
+				more = st.FreeStep(shard, reclaimStep)
+			}
+			st.UnlockShard(shard)
+			if time.Since(began) >= defaultStepping.step {
 				threads.Breathe(step)
+				step, began = step+1, time.Now()
 			}
 		}
 	}

@@ -210,7 +210,7 @@ func (l *effectLog) WaitAcked(_ context.Context, marks []Mark, _ int) int {
 	l.waited = slices.Clone(marks)
 	return l.acked
 }
-func (l *effectLog) Durable(uint16) int           { return l.durable }
+func (l *effectLog) Durable() int                 { return l.durable }
 func (l *effectLog) WithinLossBudget(uint16) bool { return true }
 func (l *effectLog) Info() ReplicationInfo        { return ReplicationInfo{} }
 

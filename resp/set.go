@@ -70,10 +70,21 @@ func srem(c *Ctx) {
 	if !ok {
 		return
 	}
-	removed := 0
-	for i, member := range c.Args[2:] {
+	if c.postpone(min(len(c.Args)-2, s.Len())) {
+		return
+	}
+	removed, done, err := s.RemoveMany(c.Args[2:])
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
+	members := c.Args[2:]
+	if done {
+		members = nil
+	}
+	for i, member := range members {
 		if i%store.ExpectMost == 0 {
-			s.Expect(c.Args[2+i:])
+			s.Expect(members[i:])
 		}
 		found, err := s.Remove(member)
 		if err != nil {
@@ -191,8 +202,8 @@ func spop(c *Ctx) {
 	if c.postpone(int(count)) {
 		return
 	}
-	// They are drawn in steps, and then removed at once.
-	members, st := make([][]byte, 0, count), c.pauses()
+	// They are drawn in steps, and then removed, in steps or at once.
+	mark, members, st := c.W.Len(), make([][]byte, 0, count), c.pauses()
 	var texts chunks.Texts
 	c.W.Set(int(count))
 	s.Sample(int(count), func(m []byte) bool {
@@ -204,9 +215,19 @@ func spop(c *Ctx) {
 		c.StoreError(store.ErrChanged)
 		return
 	}
+	_, done, err := s.RemoveMany(members)
+	if err != nil {
+		c.W.Truncate(mark)
+		c.StoreError(err)
+		return
+	}
 	for len(members) > 0 {
 		n := min(len(members), spopBatch)
-		c.pop(&s, members[:n])
+		if done {
+			c.popped(members[:n])
+		} else {
+			c.pop(&s, members[:n])
+		}
 		members = members[n:]
 	}
 	c.Notify(NotifySet, "spop", c.Args[1])
@@ -224,6 +245,11 @@ func (c *Ctx) pop(s *store.Set, members [][]byte) {
 			break
 		}
 	}
+	c.popped(members)
+}
+
+// popped counts and replicates members that were removed from the set at the first key.
+func (c *Ctx) popped(members [][]byte) {
 	c.Dirty(len(members))
 	if len(members) > 0 && c.logged() {
 		c.Effect(append([][]byte{wordSRem, c.Args[1]}, members...)...)

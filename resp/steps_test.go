@@ -42,6 +42,7 @@ func (n *testNode) fillBig() {
 	n.do("PEXPIREAT", "{b}zset", "99999999999999")
 	n.do("PEXPIREAT", "{b}twice", "99999999999999")
 	n.do("HPEXPIREAT", "{b}hash", "66666666666666", "FIELDS", "1", "f7")
+	n.fill("{b}undated", "HSET", bigElements, func(i int) []string { return []string{fmt.Sprintf("f%d", i), fmt.Sprint(i)} })
 }
 
 // fill sends one command with the arguments for count elements.
@@ -83,6 +84,9 @@ var stepLines = []string{
 	"ZREMRANGEBYSCORE {b}zset -inf +inf", "ZREMRANGEBYLEX {b}zset - [z", "ZREMRANGEBYRANK {b}zset 5 9",
 	"LTRIM {b}twice 3000 9000", "LTRIM {b}twice 3 -3", "LTRIM {b}twice 15000 -1", "LTRIM {b}twice 0 100", "LTRIM {b}twice 5 4",
 	"LPOP {b}twice 9000", "RPOP {b}twice 9000", "RPOP {b}twice 20000", "LPOP {b}twice 3",
+	"SREM {b}set" + numbered(" m", 600), "SREM {b}set2" + numbered(" m", 999), "SREM {b}set" + numbered(" m", bigElements) + " m1", "SREM {b}set" + numbered(" none", 500),
+	"ZREM {b}zset" + numbered(" m", 500) + numbered(" m", 400), "ZREM {b}zset" + numbered(" m", bigElements), "ZREM {b}zset" + numbered(" none", 500),
+	"HDEL {b}undated" + numbered(" f", 700), "HDEL {b}undated" + numbered(" f", bigElements), "HDEL {b}hash" + numbered(" f", 700),
 	"ZPOPMIN {b}zset 600", "ZPOPMAX {b}zset 990", "ZPOPMIN {b}zset 1000", "ZPOPMAX {b}zset 3",
 	"GEOSEARCHSTORE {b}dst {b}geo FROMLONLAT 1 1 BYRADIUS 20000 km", "GEOSEARCHSTORE {b}dst {b}geo FROMLONLAT 1 1 BYRADIUS 3000 km ASC COUNT 500 STOREDIST",
 	"GEORADIUS {b}geo 1 1 3000 km STORE {b}geo", "GEORADIUS {b}geo 1 1 20000 km DESC COUNT 3",
@@ -106,6 +110,15 @@ var stepLines = []string{
 	"BITOP AND {b}dst {b}none {b}none", "MGET {b}string {b}set {b}none {b}zeros", "EXISTS {b}string {b}set",
 }
 
+// numbered is the text n times, each followed by a number.
+func numbered(text string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprint(&b, text, i)
+	}
+	return b.String()
+}
+
 // largeValue has a mapping of its own.
 var largeValue = strings.Repeat("large", 1<<20/4)
 
@@ -116,7 +129,7 @@ var someElement = strings.Repeat("element", 10) + "3"
 func readsLittle(line string) bool {
 	return line == "COPY {b}set {b}dst" || strings.HasPrefix(line, "SINTER") && strings.HasSuffix(line, "none") ||
 		strings.HasSuffix(line, "LIMIT 3 400") || strings.HasSuffix(line, "x") ||
-		strings.HasPrefix(line, "LREM {b}twice 3") || strings.HasPrefix(line, "LREM {b}twice -3") ||
+		strings.HasPrefix(line, "HDEL {b}hash") || strings.HasPrefix(line, "LREM {b}twice 3") || strings.HasPrefix(line, "LREM {b}twice -3") ||
 		strings.HasPrefix(line, "LTRIM {b}twice 3 ") || line == "LTRIM {b}twice 5 4" || line == "LPOP {b}twice 3" || line == "ZPOPMAX {b}zset 3" ||
 		strings.HasPrefix(line, "SUBSTR") || strings.HasPrefix(line, "BITPOS {b}string") || strings.HasSuffix(line, "zeros 0") || line == "LPOS {b}twice "+someElement ||
 		strings.HasPrefix(line, "BITOP AND {b}dst") || strings.HasPrefix(line, "EXISTS") ||
@@ -125,7 +138,7 @@ func readsLittle(line string) bool {
 
 // namesAll says whether the effects of a line name each of few elements, or do not read.
 func namesAll(line string) bool {
-	return strings.HasPrefix(line, "ZPOP") || strings.HasPrefix(line, "GETDEL") || strings.HasPrefix(line, "GETEX") || strings.HasPrefix(line, "SET ") || strings.HasPrefix(line, "GEO") && strings.Contains(line, "3000 km")
+	return strings.HasPrefix(line, "ZPOP") || strings.HasPrefix(line, "HDEL") || strings.HasPrefix(line, "GETDEL") || strings.HasPrefix(line, "GETEX") || strings.HasPrefix(line, "SET ") || strings.HasPrefix(line, "GEO") && strings.Contains(line, "3000 km")
 }
 
 // TestStepsLikePlain compares replies, data, effects and events of commands that

@@ -163,10 +163,21 @@ func zrem(c *Ctx) {
 	if !ok {
 		return
 	}
-	removed := 0
-	for i, member := range c.Args[2:] {
+	if c.postpone(min(len(c.Args)-2, z.Len())) {
+		return
+	}
+	removed, done, err := z.RemoveMany(c.Args[2:])
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
+	members := c.Args[2:]
+	if done {
+		members = nil
+	}
+	for i, member := range members {
 		if i%store.ExpectMost == 0 {
-			z.Expect(c.Args[2+i:])
+			z.Expect(members[i:])
 		}
 		found, err := z.Remove(member)
 		if err != nil {

@@ -67,11 +67,13 @@ type piece struct {
 	stale  []uint64
 	sparse []uint64
 
-	huge [(pieceBlocks/hugeBlocks + 63) / 64]uint64 // places of huge pages where the system was asked for one
+	huge  [hugePlaces]uint64 // places of huge pages where the system was asked for one
+	begun [hugePlaces]uint64 // of these, those that were used since, or populated
 }
 
 func newArena(hugePages bool) (*arena, error) {
 	a := &arena{}
+	a.huge.wanted = make(chan struct{}, 1)
 	a.huge.off = !hugePages || hugeForbidden()
 	if err := a.grow(1); err != nil {
 		return nil, err
@@ -140,6 +142,7 @@ func (a *arena) alloc(n, align int) (ref, error) {
 			}
 			if at := p.find(n, align); at >= 0 {
 				a.dirty -= int64(p.take(at, n))
+				a.lookAhead(p, at+n-1)
 				a.inUse += int64(n)
 				a.usage.blocks.Store(a.inUse)
 				a.usage.dirty.Store(a.dirty)

@@ -25,7 +25,7 @@ import (
 type elements struct {
 	owner
 	index
-	freed uint32 // freeStep: all tags before are free
+	freed freeing // freeStep: where it goes on
 }
 
 // element is a parsed element record.

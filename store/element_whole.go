@@ -103,23 +103,15 @@ func (e *elements) sample(count int, st *steps, live, fn func(r *element) bool) 
 	})
 }
 
-// freeStep implements object: it frees segment by segment, at least one.
+// freeStep implements object.
 func (e *elements) freeStep(max int) (freed int, done bool) {
-	var batch []entry
-	for e.freed < tagEnd && freed < max {
-		w := e.dir.Load().word(e.freed)
-		batch = batch[:0]
-		for _, c := range e.cellsOf(w)[1:] {
-			if c != 0 {
-				batch = append(batch, c)
-			}
-		}
-		e.eachElement(batch, e.freeElement)
-		freed += len(batch) + 1
-		e.freed += uint32(1) << (tagBits - w.depth())
-		e.freeSegment(&e.index, w)
+	var batch [prefetchAhead * 4]entry
+	for !done && freed < max {
+		var found []entry
+		found, done = e.freed.step(&e.owner, &e.index, batch[:0], func(found []entry) { e.eachElement(found, e.freeElement) })
+		freed += len(found) + 1
 	}
-	return freed, e.freed >= tagEnd
+	return freed, done
 }
 
 // compactStep implements object.

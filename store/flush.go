@@ -10,9 +10,17 @@ type garbage interface {
 	freeStep(sh *shard, max int) (freed int, done bool)
 }
 
-func (sh *shard) addGarbage(g garbage) {
+// addGarbage leaves g, which is so many values, to FreeStep.
+func (sh *shard) addGarbage(g garbage, values int64) {
+	sh.store.dropped.Add(values)
 	sh.garbage = append(sh.garbage, g)
 	sh.store.garbage[sh.id/64].Or(1 << (sh.id % 64))
+}
+
+// droppedFreed counts values of addGarbage that are free.
+func (sh *shard) droppedFreed(values int) {
+	sh.store.dropped.Add(-int64(values))
+	sh.store.stats.droppedFreed.Add(int64(values))
 }
 
 // Garbage says whether FreeStep has something to do in any shard. No lock is
@@ -23,28 +31,52 @@ func (s *Store) Garbage() bool { return s.Flushed() >= 0 }
 // needed.
 func (s *Store) HasGarbage(i int) bool { return s.garbage[i/64].Load()>>(i%64)&1 != 0 }
 
+// freeing is how far an index is free: segment by segment, and, since a segment may have
+// thousands of entries, a batch of them at a time.
+type freeing struct {
+	tag  uint32 // the first one of the segment that is next
+	cell int    // of that segment, before which all is free
+}
+
+// step frees the next entries, up to the room of batch, by calling free, and the segment
+// after its last ones.
+func (f *freeing) step(o *owner, ix *index, batch []entry, free func(found []entry)) (found []entry, done bool) {
+	w := ix.dir.Load().word(f.tag)
+	cells := o.cellsOf(w)
+	found, at := batch, max(f.cell, 1)
+	for ; at < len(cells) && len(found) < cap(batch); at++ {
+		if cells[at] != 0 {
+			found = append(found, cells[at])
+		}
+	}
+	free(found)
+	if f.cell = at; at == len(cells) {
+		f.tag, f.cell = f.tag+uint32(1)<<(tagBits-w.depth()), 0
+		o.freeSegment(ix, w)
+	}
+	return found, f.tag >= tagEnd
+}
+
 // indexGarbage is the index of an emptied database.
 type indexGarbage struct {
-	ix  *index
-	tag uint32 // everything before is free
+	ix *index
+	freeing
 }
 
 func (g *indexGarbage) freeStep(sh *shard, max int) (freed int, done bool) {
-	w := g.ix.dir.Load().word(g.tag)
-	entries := sh.scratch[:0]
-	for _, e := range sh.cellsOf(w)[1:] {
-		if e != 0 {
-			entries = append(entries, e)
-		}
+	var batch [prefetchAhead * 4]entry
+	for !done && freed < max {
+		var found []entry
+		found, done = g.step(&sh.owner, g.ix, batch[:0], func(found []entry) {
+			sh.each(found, func(_ entry, rec *record) {
+				sh.detachValue(rec)
+				sh.freeRecord(rec)
+			})
+		})
+		sh.droppedFreed(len(found))
+		freed += len(found) + 1
 	}
-	sh.each(entries, func(_ entry, rec *record) {
-		sh.detachValue(rec)
-		sh.freeRecord(rec)
-	})
-	g.tag += uint32(1) << (tagBits - w.depth())
-	sh.freeSegment(g.ix, w)
-	sh.scratch = entries[:0]
-	return len(entries) + 1, g.tag >= tagEnd
+	return freed, done
 }
 
 // hintGarbage is an index of hints: its entries refer to nothing.
@@ -91,12 +123,12 @@ func (s *Store) FlushSlot(db int, slot uint16, max int) int {
 func (s *Store) FlushShard(db, i int) {
 	sh := &s.shards[i]
 	if ix := sh.dbs[db].Swap(nil); ix != nil {
-		sh.addGarbage(&indexGarbage{ix: ix})
+		sh.addGarbage(&indexGarbage{ix: ix}, ix.count.Load())
 	}
 	if ix := sh.hints[db]; ix != nil {
 		sh.hints[db] = nil
 		sh.hinted.Add(-ix.count.Load())
-		sh.addGarbage(&hintGarbage{ix: ix})
+		sh.addGarbage(&hintGarbage{ix: ix}, 0)
 	}
 }
 
@@ -115,9 +147,9 @@ func (s *Store) FlushAll() {
 	}
 }
 
-// FreeStep frees about max keys and elements of large values (at least a segment
-// of them) that were left behind in shard i, and says whether more is left. The
-// caller holds the lock of the shard. 1000 keys take some 100 µs.
+// FreeStep frees about max keys and elements of large values that were left behind in
+// shard i, and says whether more is left. The caller holds the lock of the shard. 1000
+// keys take some 100 µs.
 func (s *Store) FreeStep(i, max int) (more bool) {
 	sh := &s.shards[i]
 	for freed := 0; len(sh.garbage) > 0 && freed < max; {
@@ -136,8 +168,7 @@ func (s *Store) FreeStep(i, max int) (more bool) {
 	if len(sh.garbage) > 0 {
 		return true
 	}
-	// Whole segments went through it: too large to keep 256 times.
-	sh.garbage, sh.scratch = nil, nil
+	sh.garbage = nil
 	s.garbage[i/64].And(^uint64(1 << (i % 64)))
 	return false
 }

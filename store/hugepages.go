@@ -19,6 +19,8 @@ const (
 	hugeBlocks = hugeSize / blockSize
 	hugeWords  = hugeBlocks / 64
 
+	hugePlaces = (pieceBlocks/hugeBlocks + 63) / 64
+
 	hugePiece = 16 << 20 // the smallest piece that begins with huge pages
 
 	// hugeScan is how many places one call looks at, with the lock held.
@@ -29,6 +31,9 @@ const (
 type hugePages struct {
 	off  bool
 	next int // where the search goes on: hugeBlocks times that, over all pieces
+
+	wanted chan struct{} // has one when ahead is set
+	ahead  []byte        // the page to be populated; nil: none
 }
 
 // full says whether all blocks of a huge page's place are in use, as a whole: an empty server
@@ -52,6 +57,7 @@ func (p *piece) setHuge(at int, huge bool) {
 		return
 	}
 	p.huge[at/64] ^= 1 << (at % 64)
+	p.begun[at/64] &^= 1 << (at % 64)
 	adviseHuge(p.mem[at*hugeSize:(at+1)*hugeSize], huge)
 }
 

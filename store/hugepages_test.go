@@ -121,6 +121,52 @@ func TestHugePages(t *testing.T) {
 	check()
 }
 
+// TestHugePagesAhead: a huge page is resident before a block on it is handed out, if it
+// could be populated meanwhile; what is there stays.
+func TestHugePagesAhead(t *testing.T) {
+	a, err := newArena(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	if a.huge.off || freeHuge() < 1<<30 {
+		t.Skip("no huge pages here")
+	}
+	pages := make(map[*byte]int) // first of a page -> blocks seen on it
+	for a.mapped < 4*hugePiece || a.pieces[len(a.pieces)-1].free > 0 {
+		r, err := a.alloc(1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := a.pieces[uint64(r)<<3>>pieceShift]
+		block := int(uint64(r) << 3 & (pieceSize - 1) >> blockShift)
+		at := block / hugeBlocks
+		content := unsafe.Slice((*byte)(a.ptr(r)), blockSize)
+		if at < p.places() && p.isHuge(at) {
+			page := p.mem[at*hugeSize : (at+1)*hugeSize]
+			if at > 0 && block%hugeBlocks == 0 {
+				if n := smaps(t, p.mem, "Rss"); n < int64(at+1)*hugeSize {
+					t.Fatalf("page %d is used first, %d bytes of its piece are resident", at, n)
+				}
+			}
+			pages[unsafe.SliceData(page)]++
+		}
+		copy(content, bytes.Repeat([]byte{byte(r>>11) | 1}, blockSize))
+		if len(a.huge.wanted) > 0 {
+			<-a.huge.wanted
+			if !a.populate() {
+				t.Skip("this system cannot populate memory")
+			}
+		}
+		if got := content[blockSize-1]; got != byte(r>>11)|1 {
+			t.Fatalf("block %x: %d", r, got)
+		}
+	}
+	if len(pages) == 0 {
+		t.Fatal("no huge pages were used")
+	}
+}
+
 // TestHugePagesWhereFull: the first, small pieces ask where all is in use.
 func TestHugePagesWhereFull(t *testing.T) {
 	a, err := newArena(true)

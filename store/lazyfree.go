@@ -43,12 +43,19 @@ func (s *Store) unmapLazily(mem []byte) {
 	s.lazy.regions = append(s.lazy.regions, mem)
 }
 
-// LazyValues returns the number of values that FreeLazily has still to free,
-// and how many it has freed. No lock is needed.
+// LazyValues returns the number of values that FreeStep and FreeLazily have still to
+// free, and how many they have freed. No lock is needed.
 func (s *Store) LazyValues() (pending, freed int64) {
 	s.lazy.mu.Lock()
 	defer s.lazy.mu.Unlock()
-	return int64(len(s.lazy.regions)), s.lazy.freed
+	return int64(len(s.lazy.regions)) + s.dropped.Load(), s.lazy.freed + s.stats.droppedFreed.Load()
+}
+
+// Detached says whether FreeLazily has something to free. No lock is needed.
+func (s *Store) Detached() bool {
+	s.lazy.mu.Lock()
+	defer s.lazy.mu.Unlock()
+	return len(s.lazy.regions) > 0
 }
 
 // FreeLazily gives about max bytes of detached values back to the system and
@@ -67,8 +74,7 @@ func (s *Store) FreeLazily(max int) (more bool) {
 		s.lazy.mu.Unlock()
 		max -= s.freeSome(mem, max)
 	}
-	pending, _ := s.LazyValues()
-	return pending > 0
+	return s.Detached()
 }
 
 // freeSome unmaps the end of a region, max bytes of it, and keeps the rest.

@@ -69,6 +69,12 @@ func adviseHuge(mem []byte, huge bool) {
 	_ = unix.Madvise(mem, advice)
 }
 
+// populateMemory makes mem resident, if there is memory; what it holds stays. False: not
+// before Linux 5.14.
+func populateMemory(mem []byte) (able bool) {
+	return unix.Madvise(mem, unix.MADV_POPULATE_WRITE) != unix.EINVAL
+}
+
 // hugeForbidden says whether the administrator has turned huge pages off.
 func hugeForbidden() bool {
 	enabled, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")

@@ -26,3 +26,5 @@ func adviseHuge([]byte, bool) {}
 func hugeForbidden() bool { return true }
 
 func freeHuge() int64 { return 0 }
+
+func populateMemory([]byte) (able bool) { return false }

@@ -90,13 +90,18 @@ func (sh *shard) discard(o object) {
 		}
 		return
 	}
-	sh.addGarbage(&objectGarbage{o})
+	sh.addGarbage(&objectGarbage{o}, 1)
 }
 
 // objectGarbage is an object to be freed in steps.
 type objectGarbage struct{ o object }
 
-func (g *objectGarbage) freeStep(_ *shard, max int) (freed int, done bool) { return g.o.freeStep(max) }
+func (g *objectGarbage) freeStep(sh *shard, max int) (freed int, done bool) {
+	if freed, done = g.o.freeStep(max); done {
+		sh.droppedFreed(1)
+	}
+	return freed, done
+}
 
 // setObject makes o, which belongs to it.sh, the value of k, replacing what is
 // there. On error (ErrOutOfMemory, ErrKeyTooLong) nothing has changed, and o is

@@ -23,6 +23,7 @@ type Store struct {
 	packedThreshold atomic.Int64               // see SetPackedThreshold
 	avgTTL          []atomic.Int64             // by database
 	garbage         [Shards / 64]atomic.Uint64 // shards that have some
+	dropped         atomic.Int64               // values that are garbage
 	limits          atomic.Pointer[Limits]
 	stats           counters
 	hllSparseMax    atomic.Int64

@@ -7,6 +7,7 @@ type counters struct {
 	expiredCycle  atomic.Int64
 	evicted       atomic.Int64
 	expiredFields atomic.Int64
+	droppedFreed  atomic.Int64 // values freed by FreeStep
 }
 
 // Stats are counters since Open or ResetStats.
@@ -28,6 +29,7 @@ func (s *Store) ResetStats() {
 	s.stats.expired.Store(0)
 	s.stats.expiredCycle.Store(0)
 	s.stats.evicted.Store(0)
+	s.stats.droppedFreed.Store(0)
 	s.lazy.mu.Lock()
 	s.lazy.freed = 0
 	s.lazy.mu.Unlock()

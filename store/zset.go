@@ -262,8 +262,10 @@ func (z *ZSet) RemoveRange(rank, count int) error {
 	case v.o == nil:
 		from := v.p.seek(2 * rank)
 		return z.cut(from, v.p.skip(from, 2*count), count)
-	case z.tx.Pause != nil && count > freeAtOnce && count >= v.length()/16:
+	case z.tx.Pause != nil && count > freeAtOnce && count > v.length()/8*7:
 		return z.removeInSteps(rank, count)
+	case z.tx.Pause != nil && isManyLess(count, v.length()):
+		return z.removeLess(rank, count)
 	default:
 		a := v.o.store.arena
 		for range count {
@@ -278,7 +280,7 @@ func (z *ZSet) RemoveRange(rank, count int) error {
 	return nil
 }
 
-// removeInSteps is RemoveRange for much of a large set: the set is made anew, without
+// removeInSteps is RemoveRange for nearly all of a large set: the set is made anew, without
 // the range, and takes the place of the old one. Errors: ErrOutOfMemory, ErrChanged;
 // then nothing has changed.
 func (z *ZSet) removeInSteps(rank, count int) error {

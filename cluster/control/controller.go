@@ -107,6 +107,7 @@ type Controller struct {
 
 	moves     map[uint64]*move
 	failovers map[slotmap.NodeID]*failover
+	releases  map[slotmap.NodeID]*release      // by primary
 	copying   map[slotmap.NodeID]time.Duration // since when copies for moves to a node make no progress
 	wanted    []*wish                          // handoffs that operators asked for
 	wishedAt  time.Duration                    // when the last of them was
@@ -156,7 +157,7 @@ func (c *Controller) Start(term uint64, m *slotmap.Map, servers []RaftServer) {
 	c.started, c.floor = now, now+c.timing.Lease+c.timing.Margin
 	c.structural = m.Version()
 	c.busy, c.onDone, c.raftOp, c.round = nil, nil, nil, 0
-	c.moves, c.failovers = map[uint64]*move{}, map[slotmap.NodeID]*failover{}
+	c.moves, c.failovers, c.releases = map[uint64]*move{}, map[slotmap.NodeID]*failover{}, map[slotmap.NodeID]*release{}
 	c.wanted, c.waiting, c.plan = nil, nil, planCache{}
 	c.wishedAt, c.surplusAt = 0, 0
 	c.changing = map[uint64]bool{}
@@ -273,6 +274,9 @@ func (c *Controller) Proposed(e slotmap.Entry, res slotmap.Result, err error) {
 	}
 	done, entry := c.onDone, c.busy
 	c.busy, c.onDone = nil, nil
+	if !isStep(entry) {
+		c.plan = planCache{}
+	}
 	if err == nil && res.Stale == "" && changesHolders(entry) {
 		c.structural = max(c.structural, res.Version)
 	}
@@ -306,6 +310,7 @@ func changesHolders(e slotmap.Entry) bool {
 
 func (c *Controller) propose(e slotmap.Entry, done func(slotmap.Result, error)) {
 	c.busy, c.onDone = e, done
+	c.forgetReleases(e)
 	c.env.Propose(e)
 }
 
@@ -358,6 +363,9 @@ func (c *Controller) step() {
 	}
 	for _, id := range sortedKeys(c.failovers) {
 		c.failoverStep(c.failovers[id])
+	}
+	for _, id := range sortedKeys(c.releases) {
+		c.releaseStep(id, c.releases[id])
 	}
 	if c.busy == nil {
 		c.decide(now)

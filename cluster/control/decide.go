@@ -60,6 +60,9 @@ func (c *Controller) decideMoves() bool {
 			c.propose(&slotmap.CommitMove{Token: token}, func(res slotmap.Result, err error) {
 				if err == nil && res.Stale == "" {
 					c.MovesDone++
+					if !c.plan.wants(res.Slots, mv.to) {
+						c.plan = planCache{} // an operator did
+					}
 					c.env.Emit(Event{Kind: EventMoveEnd, Node: mv.from, Peer: mv.to, Slots: res.Slots, Took: c.env.Now() - mv.began})
 				}
 				c.settled(mv, err)
@@ -209,14 +212,35 @@ func (c *Controller) beginMove(now time.Duration, from, to slotmap.NodeID, slots
 	return true
 }
 
-// planCache avoids computing a plan of an unchanged situation again.
+// planCache is the plan that is being carried out. A plan is worked out for a map
+// at rest: from one where some of the copies have been begun and others not, a
+// slightly different one comes out, of which then a little is carried out, and so on,
+// slot by slot. So steps towards a plan do not change it; whatever else happens does.
 type planCache struct {
 	version   uint64
 	members   []placement.Member
 	rebalance bool
 	targets   []placement.Target
+	underWay  bool // the map is not yet as planned
 	// difference between map and targets, unless it rested on who is down.
 	difference *difference
+}
+
+// wants reports whether the plan has to as the primary of slots.
+func (p *planCache) wants(slots slotmap.Ranges, to slotmap.NodeID) bool {
+	return !slices.ContainsFunc(p.targets, func(t placement.Target) bool {
+		return t.Primary != to && len(slots.Intersect(slotmap.Ranges{t.Range})) > 0
+	})
+}
+
+// isStep reports whether an entry may be a step towards a plan, and changes nothing
+// else that a plan rests on.
+func isStep(e slotmap.Entry) bool {
+	switch e.(type) {
+	case *slotmap.Place, *slotmap.InSync, *slotmap.BeginMove, *slotmap.CommitMove, *slotmap.AbortMove:
+		return true
+	}
+	return false
 }
 
 // crashPatience is how many leases a crashed process is waited for: long enough
@@ -255,7 +279,9 @@ func (c *Controller) members(now time.Duration) (list []placement.Member, rebala
 		case slotmap.NodeLeaving:
 			continue
 		case slotmap.NodeStopped, slotmap.NodeFailed:
-			if now-t.away > c.patienceFor(&n, t) {
+			// One that asks for a lease is back, however long it was away: before it
+			// has one it is given nothing and loses nothing.
+			if now-t.away > c.patienceFor(&n, t) && c.down(n.ID) {
 				continue
 			}
 			mem.Away, mem.NoPrimary = true, n.State == slotmap.NodeStopped
@@ -285,15 +311,21 @@ func (c *Controller) decidePlacement(now time.Duration) {
 	if here == 0 || first && !c.m.ByHand() && here < max(1, c.policy.Expect) {
 		return
 	}
-	if p := &c.plan; p.targets == nil || p.version != c.m.Version() || p.rebalance != rebalance || !slices.Equal(p.members, members) {
-		*p = planCache{version: c.m.Version(), members: members, rebalance: rebalance,
+	p := &c.plan
+	kept := p.underWay && len(c.wanted) == 0
+	if p.targets == nil || p.version != c.m.Version() && !kept || p.rebalance != rebalance || !slices.Equal(p.members, members) {
+		*p = planCache{members: members, rebalance: rebalance,
 			targets: placement.Plan(members, c.m, c.m.ReplicationFactor(), rebalance)}
 	}
-	d := c.plan.difference
+	if p.version != c.m.Version() {
+		p.version, p.difference = c.m.Version(), nil
+	}
+	d := p.difference
 	if d == nil {
-		found := c.differences(members, c.plan.targets)
+		found := c.differences(members, p.targets)
+		p.underWay = found.underWay
 		if d = &found; !d.volatile {
-			c.plan.difference = d
+			p.difference = d
 		}
 	}
 	switch {
@@ -310,6 +342,9 @@ func (c *Controller) decidePlacement(now time.Duration) {
 			}
 		})
 	case len(d.place) > 0:
+		if d.gaveUp {
+			c.plan = planCache{}
+		}
 		c.propose(&slotmap.Place{List: d.place}, nil)
 	case d.move != nil && len(c.moves) < c.policy.MoveConcurrency && c.beginMove(now, d.move.From, d.move.To, d.move.Slots, 0):
 	default:
@@ -329,6 +364,8 @@ type difference struct {
 	remove []slotmap.Placement
 	// volatile: it rests on more than the map and the plan.
 	volatile bool
+	underWay bool // there is any, or copies are not complete yet
+	gaveUp   bool // copies of it that make no progress
 }
 
 // differences compares the map with the plan.
@@ -351,6 +388,7 @@ func (c *Controller) differences(members []placement.Member, targets []placement
 				}
 				copying[target.Primary] = since
 				if now-since > c.policy.MoveTimeout && s.Move == nil {
+					d.gaveUp = true
 					d.place = append(d.place, slotmap.Placement{Slots: slotmap.Ranges{s.Range}, Remove: []slotmap.NodeID{target.Primary}})
 				}
 			}
@@ -368,6 +406,7 @@ func (c *Controller) differences(members []placement.Member, targets []placement
 		for _, s := range c.m.Within(slotmap.Ranges{target.Range}) {
 			slots := slotmap.Ranges{s.Range}
 			d.volatile = d.volatile || s.Primary != target.Primary
+			d.underWay = d.underWay || s.Primary != target.Primary || s.Move != nil
 			switch {
 			case target.Primary == "":
 			case s.Primary == "":
@@ -395,12 +434,13 @@ func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placem
 	var add, remove []slotmap.NodeID
 	ready := s.Primary == target.Primary && s.Move == nil
 	for _, id := range target.Replicas {
-		if !s.Holds(id) {
+		if !s.Holds(id) || s.IsGoing(id) {
 			add = append(add, id)
 		}
 		ready = ready && (s.IsInSync(id) || away[id])
 	}
-	if !s.Holds(target.Primary) {
+	d.underWay = d.underWay || !ready
+	if !s.Holds(target.Primary) || s.IsGoing(target.Primary) {
 		// Copies made only for a move are limited: a node that joins must not
 		// draw the whole cluster's traffic at once.
 		if taken, _ := slots.Take(*budget); len(taken) > 0 {
@@ -416,6 +456,7 @@ func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placem
 			remove = append(remove, id)
 		}
 	}
+	d.underWay = d.underWay || len(remove) > 0
 	if ready && len(remove) > 0 {
 		d.remove = append(d.remove, slotmap.Placement{Slots: slots, Remove: remove})
 	}
@@ -432,17 +473,9 @@ func (c *Controller) spanDifference(d *difference, s slotmap.Span, target placem
 	}
 }
 
-// removable are those removals of surplus copies whose primaries renew their leases.
-func (c *Controller) removable(list []slotmap.Placement) []slotmap.Placement {
-	return slices.DeleteFunc(slices.Clone(list), func(p slotmap.Placement) bool {
-		return slices.ContainsFunc(c.m.Within(p.Slots), func(s slotmap.Span) bool { return !c.renews(s.Primary) })
-	})
-}
-
 // renews reports whether a member renews its leases as the process that the map
-// knows, and knows who holds what: its answers wait for the copies of its slots that
-// the map says are in sync. Of one that may be gone a surplus copy can be the only
-// one that has its last writes.
+// knows, and knows who holds what. Of one that may be gone a surplus copy can be the
+// only one that has its last writes.
 func (c *Controller) renews(id slotmap.NodeID) bool {
 	n, t := c.m.Node(id), c.node(id)
 	return n != nil && n.State == slotmap.NodeActive && t.deadBoot != n.Boot &&

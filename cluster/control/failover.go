@@ -146,6 +146,7 @@ func (c *Controller) onPositions(from slotmap.NodeID, p *Positions) {
 	if n == nil {
 		return
 	}
+	c.onReleased(from, n, p)
 	for _, f := range c.failovers {
 		if f.asked != p.ID {
 			continue

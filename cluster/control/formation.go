@@ -149,10 +149,6 @@ func (f *Formation) Step(now time.Duration, group []slotmap.NodeID, seen []Seen)
 	if !f.enough(seen) {
 		return step
 	}
-	theirs, there := votes[f.vote]
-	if there {
-		delete(f.lost, f.vote)
-	}
 	switch {
 	case f.vote == "" || f.vote == f.self && (lowest < f.self || begun != "" && begun != f.self):
 		f.vote = lowest
@@ -160,13 +156,8 @@ func (f *Formation) Step(now time.Duration, group []slotmap.NodeID, seen []Seen)
 		if step.Begin = f.electorate(seen); step.Begin != nil {
 			f.inSight = now
 		}
-	case there && theirs != "" && theirs != f.vote:
-		f.vote = lowest
-	case !there:
-		if f.lost[f.vote] == 0 {
-			f.lost[f.vote] = now
-		}
-		if now-f.lost[f.vote] > candidateGone*f.lease {
+	default:
+		if theirs, there := votes[f.vote]; f.released(now, theirs, there) {
 			f.vote = lowest
 		}
 	}
@@ -182,6 +173,7 @@ func (f *Formation) begun(now time.Duration, group []slotmap.NodeID, seen []Seen
 	if f.since == 0 {
 		f.since = now
 	}
+	f.follow(now, group[0], seen)
 	sight := f.vote == f.self && f.electorate(seen) != nil
 	mine, other := false, false
 	for _, s := range seen {
@@ -203,6 +195,38 @@ func (f *Formation) begun(now time.Duration, group []slotmap.NodeID, seen []Seen
 	}
 	run := f.inSight != 0 && now-f.inSight < holdBack*f.lease
 	return FormationStep{Run: run, Form: run && f.Bound(group) && f.mayForm(now, group, seen)}
+}
+
+// follow is for a node that votes for another one than the founder of the cluster
+// whose raft state it was given meanwhile: it voted anew while the founder was away, and is
+// counted by neither. It is free as a node without raft state is, since it has begun nothing
+// itself, and votes for the founder where that one is there.
+func (f *Formation) follow(now time.Duration, founder slotmap.NodeID, seen []Seen) {
+	if f.vote == founder {
+		return
+	}
+	votes := map[slotmap.NodeID]slotmap.NodeID{}
+	for _, s := range seen {
+		votes[s.ID] = s.Vote
+	}
+	if theirs, there := votes[f.vote]; f.vote == f.self || f.released(now, theirs, there) {
+		if votes[founder] == founder {
+			f.vote = founder
+		}
+	}
+}
+
+// released reports whether the candidate that this node votes for has voted for
+// another, or has not been there for very long.
+func (f *Formation) released(now time.Duration, theirs slotmap.NodeID, there bool) bool {
+	if there {
+		delete(f.lost, f.vote)
+		return theirs != "" && theirs != f.vote
+	}
+	if f.lost[f.vote] == 0 {
+		f.lost[f.vote] = now
+	}
+	return now-f.lost[f.vote] > candidateGone*f.lease
 }
 
 // mayForm: all that were counted are bound, or, when one of them has been lost

@@ -13,13 +13,15 @@ import (
 var probed = [...]uint16{0, 1, 2700, 5460, 5461, 8000, 10922, 10923, 13000, 16000, 16383}
 
 // plane models store and replication of one process: per slot a history of
-// writes. Slots that are not probed share one copy per span of the map, found
-// under the span's first slot, which is enough for positions.
+// writes. Of slots that are not probed it is only known whether their copy is
+// complete, and they share the history of the probed slot before them, where that is
+// held too: enough for positions.
 type plane struct {
 	node   *node
 	m      *slotmap.Map
 	copies [len(probed)]*slotCopy
 	from   [len(probed)]*node // primaries of the slots held as a replica
+	filled slotmap.Ranges     // slots not probed whose copy is complete
 	behind bool               // says that no copy is complete
 }
 
@@ -36,6 +38,10 @@ func (p *plane) apply(m *slotmap.Map) {
 	p.m = m
 	self := m.Node(p.node.id)
 	mine := self != nil && self.Boot == p.node.boot
+	p.filled = append(p.filled.Intersect(m.HeldBy(p.node.id)), m.PrimaryOf(p.node.id)...).Normalize()
+	if !mine {
+		p.filled = nil
+	}
 	for i, slot := range probed {
 		a := m.Slot(slot)
 		c := p.copies[i]
@@ -67,6 +73,7 @@ func (p *plane) replicate() {
 	if p.m == nil || w.stalled {
 		return
 	}
+	p.fill()
 	for i, src := range p.from {
 		c := p.copies[i]
 		if src == nil || c == nil || !src.active() || !w.connected(p.node, src) || src.plane.m == nil {
@@ -102,6 +109,24 @@ func (p *plane) replicate() {
 	}
 }
 
+// fill makes the copies of slots that are not probed complete whose primaries can be
+// reached.
+func (p *plane) fill() {
+	self := p.m.Node(p.node.id)
+	if self == nil || self.Boot != p.node.boot {
+		return
+	}
+	var found slotmap.Ranges
+	for _, s := range p.m.Within(p.m.ReplicaOf(p.node.id).Subtract(p.filled)) {
+		if src := p.node.w.byID[s.Primary]; src.active() && p.node.w.connected(p.node, src) && src.plane.m != nil {
+			found = append(found, (slotmap.Ranges{s.Range}).Intersect(src.plane.m.PrimaryOf(src.id).Intersect(src.plane.filled))...)
+		}
+	}
+	if len(found) > 0 {
+		p.filled = append(found, p.filled...).Normalize()
+	}
+}
+
 // near is the probed slot, by index, whose fate slot shares in this model.
 func near(slot uint16) int {
 	i, found := slices.BinarySearch(probed[:], slot)
@@ -132,9 +157,9 @@ func (p *plane) positions(rs slotmap.Ranges) []slotmap.SlotPosition {
 			if i+1 < len(probed) && int(probed[i+1]) == slot {
 				i++
 			}
-			pos := slotmap.SlotPosition{Slot: uint16(slot), Epoch: s.Epoch, Complete: true}
+			pos := slotmap.SlotPosition{Slot: uint16(slot), Epoch: s.Epoch, Complete: p.filled.Contains(uint16(slot))}
 			if c := p.copies[i]; c != nil {
-				pos.Complete = c.complete
+				pos.Complete = pos.Complete && c.complete
 				if int(probed[i]) == slot {
 					pos.Epoch, pos.Seq = c.epoch, uint64(len(c.log))
 				}
@@ -172,7 +197,7 @@ func (p *plane) status() []slotmap.RangeStatus {
 		if !s.Holds(p.node.id) {
 			continue
 		}
-		caught, seqs := true, uint64(0)
+		caught, seqs := len((slotmap.Ranges{s.Range}).Subtract(p.filled)) == 0, uint64(0)
 		for i := near(s.First); i < len(probed) && probed[i] <= s.Last; i++ {
 			if c := p.copies[i]; c != nil {
 				caught = caught && c.complete
@@ -232,14 +257,14 @@ func (w *world) answer() {
 			var held []int
 			for _, id := range n.opened.Slot(slot).Replicas {
 				r := w.byID[id].plane.copies[i]
-				if r == nil || !r.complete || !w.byID[id].up || w.byID[id].plane.from[i] != n {
+				if r == nil || !r.complete || !n.opened.Slot(slot).Counts(id) || !w.byID[id].up || w.byID[id].plane.from[i] != n {
 					continue
 				}
 				if have := len(r.log); have <= len(c.log) && (have == 0 || c.log[have-1] == r.log[have-1]) {
 					held = append(held, have)
 				}
 			}
-			acks := n.opened.AcksFor(slot, n.opened.Acks(n.id))
+			acks := n.opened.Acks(n.id)
 			if len(held) < acks {
 				continue
 			}

@@ -316,9 +316,16 @@ func (p *Place) apply(e *edit) string {
 				if b.Move == nil || b.Move.Target != id {
 					b.Replicas = without(b.Replicas, id)
 					b.InSync = without(b.InSync, id)
+					b.Going = without(b.Going, id)
+				}
+			}
+			for _, id := range c.Release {
+				if b.HasReplica(id) && (b.Move == nil || b.Move.Target != id) {
+					b.Going = with(b.Going, id)
 				}
 			}
 			for _, id := range c.Add {
+				b.Going = without(b.Going, id)
 				if id != b.Primary && b.Primary != "" && e.Node(id) != nil && len(b.Replicas) < maxReplicas {
 					b.Replicas = with(b.Replicas, id)
 				}
@@ -414,7 +421,7 @@ func (b *BeginMove) apply(e *edit) string {
 		}
 		e.slots = append(e.slots, r)
 		moving := *a
-		moving.Move, moving.InSync = move, with(a.InSync, b.To)
+		moving.Move, moving.InSync, moving.Going = move, with(a.InSync, b.To), without(a.Going, b.To)
 		return &moving
 	})
 	if len(e.slots) == 0 {
@@ -467,6 +474,7 @@ func (f *Forget) apply(e *edit) string {
 		b := *a
 		b.Replicas = without(a.Replicas, f.Node)
 		b.InSync = without(a.InSync, f.Node)
+		b.Going = without(a.Going, f.Node)
 		if b.Move != nil && b.Move.Target == f.Node {
 			b.Move = nil
 		}

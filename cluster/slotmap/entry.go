@@ -103,12 +103,15 @@ type Place struct {
 	List []Placement `json:"list"`
 }
 
-// Placement adds and removes replicas of Slots. Adding the primary or a
-// replica again, and removing what is not there, changes nothing.
+// Placement adds and removes replicas of Slots. Adding the primary, and removing
+// what is not there, changes nothing; adding a replica that is to be removed keeps it.
+// Release says which replicas are to be removed: from when the primary knows, what
+// they hold counts for no answer.
 type Placement struct {
-	Slots  Ranges   `json:"slots"`
-	Add    []NodeID `json:"add,omitempty"`
-	Remove []NodeID `json:"remove,omitempty"`
+	Slots   Ranges   `json:"slots"`
+	Add     []NodeID `json:"add,omitempty"`
+	Release []NodeID `json:"release,omitempty"`
+	Remove  []NodeID `json:"remove,omitempty"`
 }
 
 // Assign gives slots to a primary that starts empty. From is the primary they

@@ -127,6 +127,7 @@ type Assignment struct {
 	Replicas []NodeID `json:"r,omitempty"` // in order of preference for promotion
 	InSync   []NodeID `json:"s,omitempty"` // subset of Replicas that have a complete copy
 	Move     *Move    `json:"m,omitempty"` // handoff in progress
+	Going    []NodeID `json:"g,omitempty"` // subset of Replicas that are to be removed: what they hold counts for nobody
 }
 
 // HasReplica reports whether id is a replica of the slot.
@@ -134,6 +135,13 @@ func (a *Assignment) HasReplica(id NodeID) bool { return slices.Contains(a.Repli
 
 // IsInSync reports whether id is a replica known to have a complete copy.
 func (a *Assignment) IsInSync(id NodeID) bool { return slices.Contains(a.InSync, id) }
+
+// IsGoing reports whether id is a replica that is to be removed.
+func (a *Assignment) IsGoing(id NodeID) bool { return slices.Contains(a.Going, id) }
+
+// Counts reports whether a write that id holds as a replica counts as held by it. Not
+// with one that is to be removed: nobody would ask it.
+func (a *Assignment) Counts(id NodeID) bool { return a.HasReplica(id) && !a.IsGoing(id) }
 
 // Holds reports whether id has a copy of the slot.
 func (a *Assignment) Holds(id NodeID) bool {
@@ -145,7 +153,7 @@ func (a *Assignment) equal(b *Assignment) bool {
 		return true
 	}
 	if a.Primary != b.Primary || a.Epoch != b.Epoch ||
-		!slices.Equal(a.Replicas, b.Replicas) || !slices.Equal(a.InSync, b.InSync) {
+		!slices.Equal(a.Replicas, b.Replicas) || !slices.Equal(a.InSync, b.InSync) || !slices.Equal(a.Going, b.Going) {
 		return false
 	}
 	if (a.Move == nil) != (b.Move == nil) {
@@ -251,25 +259,6 @@ func (m *Map) WantedReplicas(primary NodeID) int {
 // Quorum is how many replicas make, with the primary, a majority of the copies
 // wanted of its slots.
 func (m *Map) Quorum(primary NodeID) int { return (m.WantedReplicas(primary) + 1) / 2 }
-
-// AcksFor is how many replicas must hold a write to the slot before it is answered, where acks
-// are asked for: more while there are complete copies beyond those wanted. Any of
-// these may be removed from the map before its primary knows, and then nobody asks that one for
-// what it has; the write is on acks of the others in any case. Nodes that operators made
-// replicas of the primary are wanted, however many.
-func (m *Map) AcksFor(slot uint16, acks int) int {
-	a := m.Slot(slot)
-	if len(a.InSync) <= m.replicas {
-		return acks
-	}
-	followers := 0
-	for _, id := range a.InSync {
-		if n := m.Node(id); n != nil && n.Follows == a.Primary {
-			followers++
-		}
-	}
-	return acks + len(a.InSync) - max(m.replicas, followers)
-}
 
 // CurrentEpoch is the highest config epoch given to a slot so far.
 func (m *Map) CurrentEpoch() uint64 { return m.currentEpoch }

@@ -169,7 +169,7 @@ func randomEntry(r *rand.Rand, m *Map) Entry {
 	case 4:
 		return &SetState{Node: n, Boot: boot(n), State: NodeState(r.IntN(4))}
 	case 5:
-		return &Place{List: []Placement{{Slots: slots(), Add: []NodeID{n}, Remove: []NodeID{node()}}}}
+		return &Place{List: []Placement{{Slots: slots(), Add: []NodeID{n}, Release: []NodeID{node()}, Remove: []NodeID{node()}}}}
 	case 6:
 		return &Assign{List: []Assigned{{Slots: slots(), To: n, Replicas: []NodeID{node()}}}}
 	case 7:
@@ -404,24 +404,31 @@ func TestQuorum(t *testing.T) {
 	}
 }
 
-// TestAcksFor: a copy that may be removed does not stand for one that stays. Replicas that
-// operators have named stay.
-func TestAcksFor(t *testing.T) {
-	id := func(c string) NodeID { return NodeID(strings.Repeat(c, NodeIDLen)) }
-	for _, c := range []struct{ wanted, inSync, followers, want int }{
-		{1, 0, 0, 1}, {1, 1, 0, 1}, {1, 2, 0, 2}, {2, 2, 0, 1}, {2, 4, 0, 3}, {1, 3, 3, 1}, {1, 3, 2, 2}, {0, 2, 2, 1},
+// TestRelease: a replica that is to be removed holds its copy and counts for nobody
+// until it is removed, wanted again, or the slot has another primary.
+func TestRelease(t *testing.T) {
+	slots := Ranges{{0, 5460}}
+	place := func(p Placement) *Place {
+		p.Slots = slots
+		return &Place{List: []Placement{p}}
+	}
+	m := build(t, formed(t), place(Placement{Add: []NodeID{id(3)}}),
+		&InSync{Node: id(2), Boot: 1, Add: slots}, place(Placement{Release: []NodeID{id(2)}}))
+	stale(t, m, place(Placement{Release: []NodeID{id(2), id(1)}})) // the primary is no replica
+	for name, c := range map[string]struct {
+		then                []Entry
+		going, counts, held bool
+	}{
+		"released":         {going: true, held: true},
+		"removed":          {then: []Entry{place(Placement{Remove: []NodeID{id(2)}})}},
+		"forgotten":        {then: []Entry{&Promote{From: id(2), Boot: 1, Fail: true, List: []Promotion{{Slots: Ranges{{5461, 10922}}, To: id(3)}}}, &Forget{Node: id(2), Boot: 1}}},
+		"wanted again":     {then: []Entry{place(Placement{Add: []NodeID{id(2)}})}, counts: true, held: true},
+		"target of a move": {then: []Entry{&BeginMove{Slots: slots, From: id(1), To: id(2)}}, counts: true, held: true},
+		"another primary":  {then: []Entry{&Promote{From: id(1), Boot: 1, Fail: true, List: []Promotion{{Slots: slots, To: id(3)}}}}, counts: true, held: true},
 	} {
-		a := &Assignment{Primary: id("p")}
-		m := &Map{replicas: c.wanted, spans: []Span{{Range: All(), Assignment: a}}}
-		for i := range c.inSync {
-			n := Node{ID: id(string(rune('a' + i)))}
-			if i < c.followers {
-				n.Follows = a.Primary
-			}
-			a.InSync, m.nodes = append(a.InSync, n.ID), append(m.nodes, n)
-		}
-		if got := m.AcksFor(7, 1); got != c.want {
-			t.Errorf("%+v: %d", c, got)
+		a := build(t, m, c.then...).Slot(7)
+		if a.IsGoing(id(2)) != c.going || a.Counts(id(2)) != c.counts || a.HasReplica(id(2)) != c.held {
+			t.Errorf("%s: going %v, counts %v, holds %v", name, a.IsGoing(id(2)), a.Counts(id(2)), a.HasReplica(id(2)))
 		}
 	}
 }

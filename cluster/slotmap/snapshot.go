@@ -125,7 +125,7 @@ func (m *Map) validate() error {
 }
 
 func (m *Map) validateAssignment(a *Assignment) error {
-	if err := firstError(validateList(a.Replicas), validateList(a.InSync)); err != nil {
+	if err := firstError(validateList(a.Replicas), validateList(a.InSync), validateList(a.Going)); err != nil {
 		return err
 	}
 	if a.Primary == "" && (len(a.Replicas) > 0 || a.Move != nil) {
@@ -142,6 +142,11 @@ func (m *Map) validateAssignment(a *Assignment) error {
 	for _, id := range a.InSync {
 		if !a.HasReplica(id) {
 			return errors.New("in-sync node is no replica")
+		}
+	}
+	for _, id := range a.Going {
+		if !a.HasReplica(id) {
+			return errors.New("a node that is no replica is to be removed")
 		}
 	}
 	if a.Move != nil && (!a.HasReplica(a.Move.Target) || a.Move.Token >= m.nextToken) {

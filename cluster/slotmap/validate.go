@@ -117,7 +117,7 @@ func (s *SetState) validate() error {
 
 func (p *Place) validate() error {
 	for _, c := range p.List {
-		if err := firstError(bad(c.Slots.Validate()), validateList(c.Add), validateList(c.Remove)); err != nil {
+		if err := firstError(bad(c.Slots.Validate()), validateList(c.Add), validateList(c.Release), validateList(c.Remove)); err != nil {
 			return err
 		}
 	}

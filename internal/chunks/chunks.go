@@ -33,6 +33,18 @@ func (l *List[T]) Add(e T) {
 	l.n++
 }
 
+// TakeSome removes some elements, and returns them; nil: there are none left.
+func (l *List[T]) TakeSome() []T {
+	last := len(l.chunks) - 1
+	if last < 0 {
+		return nil
+	}
+	some := l.chunks[last]
+	l.chunks[last], l.chunks = nil, l.chunks[:last]
+	l.n -= len(some)
+	return some
+}
+
 // Len is the number of elements.
 func (l *List[T]) Len() int { return l.n }
 

@@ -298,7 +298,8 @@ func (n *Node) buildSource() error {
 	source, err := replication.NewSource(replication.SourceOptions{
 		Config: n.plane.cfg, Log: n.repl, Slots: n.plane.keyspace, Keys: n.dispatcher.Keys,
 		NodeID: string(n.Cluster().ID()), BootID: n.Cluster().Boot(), Logger: n.log,
-		Known: func(id string) bool { return n.Cluster().Map().Node(slotmap.NodeID(id)) != nil },
+		Known:  func(id string) bool { return n.Cluster().Map().Node(slotmap.NodeID(id)) != nil },
+		Counts: func(id string, slot uint16) bool { return n.Cluster().Map().Slot(slot).Counts(slotmap.NodeID(id)) },
 	})
 	if err != nil {
 		return fmt.Errorf("replication: %w", err)

@@ -160,6 +160,9 @@ func (p *plane) Apply(m *slotmap.Map) {
 		}
 		p.node.dispatcher.SlotsLost(func(slot uint16) bool { return roles[slot] == roleNone })
 	}
+	if source := p.node.source.Load(); source != nil {
+		source.Recount() // by this map
+	}
 	if err := p.node.repl.SetWanted(logWanted(m)); err != nil {
 		p.log.Error("no memory for the replication log: replicas will need full resyncs", "error", err)
 	}

@@ -41,16 +41,12 @@ func (r *replicator) WaitAcked(ctx context.Context, marks []resp.Mark, n int) in
 }
 
 // Durable implements resp.Replicator.
-func (r *replicator) Durable(slot uint16) int {
+func (r *replicator) Durable() int {
 	n := acks(r.n.live.Config().Replication.Durability)
-	if n == 0 {
-		return 0
-	}
-	m := r.n.Cluster().Map()
 	if n == slotmap.AcksQuorum {
-		n = m.Quorum(r.n.Cluster().ID())
+		n = r.n.Cluster().Map().Quorum(r.n.Cluster().ID())
 	}
-	return m.AcksFor(slot, n)
+	return n
 }
 
 // Info implements resp.Replicator.

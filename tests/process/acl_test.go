@@ -82,6 +82,7 @@ func TestUsersOfCluster(t *testing.T) {
 	requireError(t, "another's key", app.Set(ctx, "other", "x", 0).Err(), "NOPERM")
 
 	// Where the default user may do nothing, the nodes still replicate and fail over.
+	waitReplicated(t, c)
 	if err := admin.Do(ctx, "ACL", "SETUSER", "default", "off", "resetpass", "-@all").Err(); err != nil {
 		t.Fatal(err)
 	}
