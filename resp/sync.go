@@ -130,7 +130,7 @@ func syncReplica(c *Ctx, psync bool) {
 	o.rdbOnly = o.rdbOnly || ends
 	c.Client.SetFlag(FlagReplica, true)
 	c.Client.Reply = ReplyOff // a replica reads the stream only
-	r := &feedReplica{client: c.Client, state: "wait_bgsave", port: o.port, rdbOnly: o.rdbOnly}
+	r := &feedReplica{client: c.Client, state: "wait_bgsave", port: o.port, rdbOnly: o.rdbOnly, acks: psync}
 	r.ackedAt.Store(c.Now())
 	d := c.d
 	if psync && !o.rdbOnly && d.feed.resume(r, c.Args[1], c.Args[2], o.psync2) {
@@ -151,13 +151,28 @@ func syncReplica(c *Ctx, psync bool) {
 	})
 }
 
-// syncKeepAlive is the time between line ends that tell a replica to wait; syncTimeout
-// how long it may take no byte.
+// syncKeepAlive is the time between line ends that tell a replica to wait.
 const (
 	syncKeepAlive = time.Second
-	syncTimeout   = 60 * time.Second
 	syncChunk     = 64 << 10
 )
+
+// replicaTimeout is how long a replica may take no byte, or be silent.
+func (d *Dispatcher) replicaTimeout() time.Duration {
+	return d.config.Config().Replication.ReplicaTimeout
+}
+
+// watchdog calls a function when it was not told for a time that all is well.
+type watchdog struct {
+	*time.Timer
+	patience time.Duration
+}
+
+func newWatchdog(patience time.Duration, bark func()) *watchdog {
+	return &watchdog{time.AfterFunc(patience, bark), patience}
+}
+
+func (w *watchdog) again() { w.Reset(w.patience) }
 
 // serveReplica sends a snapshot, then lets the effects follow.
 func (d *Dispatcher) serveReplica(ctx context.Context, r *feedReplica, o replicaOptions, psync bool) error {
@@ -169,7 +184,7 @@ func (d *Dispatcher) serveReplica(ctx context.Context, r *feedReplica, o replica
 		}
 	}
 	// A replica that takes nothing for long is cut off.
-	stuck := time.AfterFunc(syncTimeout, r.client.Close)
+	stuck := newWatchdog(d.replicaTimeout(), r.client.Close)
 	defer stuck.Stop()
 	if o.eof && d.config.Config().Replication.DisklessSync {
 		return d.sendUnsized(ctx, r, o, stuck, atCut, &head)
@@ -201,7 +216,7 @@ func (d *Dispatcher) serveReplica(ctx context.Context, r *feedReplica, o replica
 
 // sendUnsized sends a snapshot as it is written, between two marks. Where it ends the
 // replica must see before effects follow: it says so by its first acknowledgement.
-func (d *Dispatcher) sendUnsized(ctx context.Context, r *feedReplica, o replicaOptions, stuck *time.Timer, atCut func(), head *string) error {
+func (d *Dispatcher) sendUnsized(ctx context.Context, r *feedReplica, o replicaOptions, stuck *watchdog, atCut func(), head *string) error {
 	run, saving, err := d.awaitSnapshot(ctx, r, o, stuck, atCut)
 	if err != nil {
 		return err
@@ -228,13 +243,13 @@ func (d *Dispatcher) sendUnsized(ctx context.Context, r *feedReplica, o replicaO
 		return err
 	}
 	if !o.rdbOnly {
-		d.feed.awaitOnline(r)
+		d.feed.awaitOnline(r, d.replicaTimeout())
 	}
 	return r.client.stream([]byte(mark))
 }
 
 // streamAll sends what in holds; after each part stuck begins anew.
-func (c *Client) streamAll(in io.Reader, stuck *time.Timer) error {
+func (c *Client) streamAll(in io.Reader, stuck *watchdog) error {
 	buf := make([]byte, syncChunk)
 	for {
 		n, err := in.Read(buf)
@@ -242,7 +257,7 @@ func (c *Client) streamAll(in io.Reader, stuck *time.Timer) error {
 			if err := c.stream(buf[:n]); err != nil {
 				return err
 			}
-			stuck.Reset(syncTimeout)
+			stuck.again()
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -255,7 +270,7 @@ func (c *Client) streamAll(in io.Reader, stuck *time.Timer) error {
 
 // spoolSnapshot writes a snapshot to a file without a name. Meanwhile the replica gets
 // line ends, which it takes as a sign of life.
-func (d *Dispatcher) spoolSnapshot(ctx context.Context, r *feedReplica, o replicaOptions, stuck *time.Timer, atCut func()) (file *os.File, err error) {
+func (d *Dispatcher) spoolSnapshot(ctx context.Context, r *feedReplica, o replicaOptions, stuck *watchdog, atCut func()) (file *os.File, err error) {
 	if file, err = nameless(d.config.Config().DataDir); err != nil {
 		return nil, err
 	}
@@ -293,7 +308,7 @@ func nameless(dir string) (*os.File, error) {
 var errReplicaGone = errors.New("the replica is gone")
 
 // awaitSnapshot begins a snapshot once no other is under way.
-func (d *Dispatcher) awaitSnapshot(ctx context.Context, r *feedReplica, o replicaOptions, stuck *time.Timer, atCut func()) (*snapshotRun, context.Context, error) {
+func (d *Dispatcher) awaitSnapshot(ctx context.Context, r *feedReplica, o replicaOptions, stuck *watchdog, atCut func()) (*snapshotRun, context.Context, error) {
 	defer r.client.keepAlive(stuck)()
 	for {
 		run, saving, err := d.beginSnapshot(false, false, atCut)
@@ -325,7 +340,7 @@ func (s *saver) ended() <-chan struct{} {
 
 // keepAlive sends line ends until stop is called, which waits for the last of them.
 // After each, stuck begins anew.
-func (c *Client) keepAlive(stuck *time.Timer) (stop func()) {
+func (c *Client) keepAlive(stuck *watchdog) (stop func()) {
 	ended := make(chan struct{})
 	var sending sync.WaitGroup
 	sending.Go(func() {
@@ -339,7 +354,7 @@ func (c *Client) keepAlive(stuck *time.Timer) (stop func()) {
 				if c.stream([]byte("\n")) != nil {
 					return
 				}
-				stuck.Reset(syncTimeout)
+				stuck.again()
 			}
 		}
 	})

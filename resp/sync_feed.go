@@ -36,6 +36,7 @@ type feedReplica struct {
 	state   string // as INFO shows it
 	port    int
 	rdbOnly bool
+	acks    bool        // it came with PSYNC, and says how far it is every second
 	pending []byte      // effects for later; nil: none are kept
 	overdue *time.Timer // ends a replica that does not say that it has the snapshot; nil: it need not
 	acked   atomic.Uint64
@@ -139,10 +140,10 @@ func (f *replicaFeed) resume(r *feedReplica, id, position []byte, names bool) bo
 }
 
 // awaitOnline has r wait until it acknowledges something.
-func (f *replicaFeed) awaitOnline(r *feedReplica) {
+func (f *replicaFeed) awaitOnline(r *feedReplica, timeout time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r.overdue = time.AfterFunc(syncTimeout, r.client.Close)
+	r.overdue = time.AfterFunc(timeout, r.client.Close)
 }
 
 // online pushes what was kept, and lets the rest follow.
@@ -155,6 +156,7 @@ func (f *replicaFeed) online(r *feedReplica) {
 // goOnline is online with mu held.
 func (f *replicaFeed) goOnline(r *feedReplica) {
 	r.state = "online"
+	r.ackedAt.Store(time.Now().UnixMilli()) // it could not before
 	r.client.Push(r.pending)
 	r.pending = nil
 }
@@ -292,8 +294,8 @@ func (f *replicaFeed) send(b []byte) {
 	}
 }
 
-// feedUpkeep tells replicas that the server is alive, and ends the backlog when none has
-// been there for long. The cron calls it.
+// feedUpkeep tells replicas that the server is alive, closes those that fell silent, and
+// ends the backlog when none has been there for long. The cron calls it.
 func (d *Dispatcher) feedUpkeep(now time.Time) {
 	f := &d.feed
 	if f.used.Load() == 0 {
@@ -301,6 +303,14 @@ func (d *Dispatcher) feedUpkeep(now time.Time) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	timeout := d.replicaTimeout()
+	for _, r := range f.replicas {
+		if silent := now.UnixMilli() - r.ackedAt.Load(); silent > timeout.Milliseconds() && r.acks && r.state == "online" &&
+			!r.client.Has(FlagCloseASAP) {
+			d.log.Warn("a silent replica is disconnected", "addr", r.client.Addr(), "after", timeout)
+			r.client.Close()
+		}
+	}
 	switch ttl := d.config.Config().Replication.BacklogTTLSeconds; {
 	case len(f.replicas) == 0:
 		if f.backlog != nil && ttl > 0 && int(now.Sub(f.alone)/time.Second) >= ttl {

@@ -158,6 +158,7 @@ type Replication struct {
 
 	// Of replicas of Redis's own protocol.
 	PingReplicaSeconds       int
+	ReplicaTimeout           time.Duration
 	DisklessSync             bool
 	MinReplicasToWrite       int // 0: none
 	MinReplicasMaxLagSeconds int

@@ -173,6 +173,13 @@ var replicationKeys = []*Key{
 		Lower: "Replicas learn sooner that the node is gone.",
 	},
 	{
+		Name: "replication.replica_timeout", Redis: []string{"repl-timeout"}, Default: "1m", Mutable: true,
+		value: durationValue(func(c *Config) *time.Duration { return &c.Replication.ReplicaTimeout }, time.Second, 1, math.MaxInt32),
+		What:  "A replica of Redis's own protocol that acknowledges nothing, or takes nothing of its snapshot, for this long is disconnected. Must be longer than replication.ping_replica_period. Links between nodes of a cluster: replication.link_timeout.",
+		Raise: "Replicas survive longer pauses; what they lack is kept for longer.",
+		Lower: "Dead replicas are noticed sooner.",
+	},
+	{
 		Name: "replication.diskless_sync", Redis: []string{"repl-diskless-sync"}, Default: "true", Mutable: true,
 		value: boolValue(func(c *Config) *bool { return &c.Replication.DisklessSync }),
 		What:  "true: replicas of Redis's own protocol that can take it (capa eof) get a snapshot while it is made. false: it goes to a file without name in data_dir first, and is sent with its length.",
