@@ -237,6 +237,11 @@ func (n *Node) Replicate(ctx context.Context, primary slotmap.NodeID) error {
 			return nil
 		})
 	}
+	// Both may be known by gossip only so far: the controller is about to register them.
+	registered := func(m *slotmap.Map) bool { return m.Node(n.id) != nil && m.Node(primary) != nil }
+	if err := n.waitMap(ctx, registered); err != nil {
+		return fmt.Errorf("one of the nodes is no member yet: %w", err)
+	}
 	switch err := n.ask(ctx, &control.Request{Op: control.OpFollow, Node: n.id, Primary: primary}); {
 	case err == nil:
 	case errors.Is(err, ErrRefused) && err.Error() == refusal(control.OnlyPrimaryText).Error():

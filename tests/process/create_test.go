@@ -252,6 +252,31 @@ func TestMadeByHand(t *testing.T) {
 	c.Nodes = append(c.Nodes, added)
 	follows[added.ID()] = b.ID()
 	waitRoles(t, c, slots, follows)
+
+	// A node may be made a replica as soon as it knows the other one.
+	second := harness.NewNode(t, "--cluster.enabled=true", patient)
+	second.Start()
+	second.WaitReady()
+	do(second, "OK", "MEET", a.Host, a.Port)
+	harness.Eventually(t, harness.Patience, func() error {
+		out, err := second.Client().Do(ctx, "cluster", "replicate", a.ID()).Text()
+		if err != nil && !strings.HasPrefix(err.Error(), "ERR Unknown node ") {
+			return harness.Final(err)
+		}
+		if out != "OK" {
+			return fmt.Errorf("CLUSTER REPLICATE: %w", err)
+		}
+		return nil
+	})
+	c.Nodes = append(c.Nodes, second)
+	follows[second.ID()] = a.ID()
+	waitRoles(t, c, slots, follows)
+	gone := second.ID() // before it is reset
+	requireCluster(t, "del-node", a.Addr(), gone)
+	delete(follows, gone)
+	second.Kill()
+	c.Nodes = c.Nodes[:len(c.Nodes)-1]
+	waitRoles(t, c, slots, follows)
 	requireCluster(t, "reshard", a.Addr(), "--cluster-from", b.ID(), "--cluster-to", c.Nodes[3].ID(), "--cluster-slots", "3", "--cluster-yes")
 	slots[b.ID()], slots[c.Nodes[3].ID()] = "8003-16383", "8000-8002"
 	waitRoles(t, c, slots, follows)
