@@ -2,6 +2,7 @@ package resp
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,11 @@ func TestSilentReplica(t *testing.T) {
 	c.check("CONFIG SET repl-timeout 0", "-ERR CONFIG SET failed (possibly related to argument 'repl-timeout') - argument must be between 1 and 2147483647 inclusive\r\n")
 	c.check("CONFIG SET repl-timeout 3000", "+OK\r\n")
 	later := func(d time.Duration) time.Time { return time.Now().Add(d) }
+	eventually(t, "all are online", func() bool { // they have the snapshot a moment before
+		n.d.feed.mu.Lock()
+		defer n.d.feed.mu.Unlock()
+		return !slices.ContainsFunc(n.d.feed.replicas, func(r *feedReplica) bool { return r.state != "online" })
+	})
 	n.d.feed.mu.Lock()
 	speaker := n.d.feed.replicas[2].client
 	n.d.feed.mu.Unlock()
