@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func (w *world) checkPromotions(entry any) {
 // killed, too, before the majority that is needed is there again. When it is, with the
 // replica's next process, what the former one had is no copy any more.
 func TestRestartedReplica(t *testing.T) {
-	met := 0
+	var met atomic.Int64 // worlds run side by side
 	simulate(t, 60, func(seed uint64) *world {
 		w := newWorld(seed, 3)
 		w.settle(10 * time.Second)
@@ -43,7 +44,7 @@ func TestRestartedReplica(t *testing.T) {
 		w.proposed = func(entry any) {
 			w.checkPromotions(entry)
 			if e, ok := entry.(*slotmap.SetState); ok && e.Node == replica.id && e.State == slotmap.NodeActive && replica.boot == 1 {
-				met++
+				met.Add(1)
 				w.after(w.between(0, 3*ms), func() { replica.crashFor(w.between(100*ms, time.Second)) })
 			}
 		}
@@ -53,7 +54,7 @@ func TestRestartedReplica(t *testing.T) {
 		w.settle(20 * time.Second)
 		return w
 	}, nil)
-	if *seedFlag == 0 && met == 0 {
+	if *seedFlag == 0 && met.Load() == 0 {
 		t.Fatal("no replica was killed: the test does not test")
 	}
 }
