@@ -3,7 +3,9 @@ package process
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,37 +73,95 @@ func loadedErr(client *redis.ClusterClient) error {
 	return nil
 }
 
-// waitReplicated waits until a replica of every slot has all that was written
-// to it so far. Runs of slots of one primary may have their replicas on
-// different nodes, each at its own place in the stream, and WAIT looks at the
-// connection's last write: so there is one write and one WAIT a run.
+// waitReplicated waits until all replicas of all slots, as the primaries see them,
+// have all that was written so far: who kills a node next can expect it of the
+// others, also if one of these replicas is removed meanwhile.
 func waitReplicated(t *testing.T, c *harness.Cluster) {
 	t.Helper()
-	ctx := context.Background()
 	for _, n := range c.Nodes {
-		id := n.ID()
-		conn := n.Client().Conn()
-		harness.Eventually(t, harness.Patience, func() error {
-			runs, err := conn.ClusterSlots(ctx).Result()
-			if err != nil {
-				return err
-			}
-			for _, run := range runs {
-				if len(run.Nodes) == 0 || run.Nodes[0].ID != id {
-					continue
-				}
-				// Slots may still move: then the runs are asked for again.
-				if err := conn.Set(ctx, keyIn(run.Start), 1, 0).Err(); err != nil {
-					return err
-				}
-				if got, err := conn.Wait(ctx, 1, harness.Patience).Result(); err != nil || got < 1 {
-					return fmt.Errorf("WAIT 1 on %s for slot %d: %d, %v", n.Addr(), run.Start, got, err)
-				}
-			}
-			return nil
-		})
-		_ = conn.Close()
+		harness.Eventually(t, harness.Patience, func() error { return replicated(n) })
 	}
+}
+
+// replicated says what the replicas of n lack.
+func replicated(n *harness.Node) error {
+	ctx, client, id := context.Background(), n.Client(), n.ID()
+	conn := client.Conn()
+	defer conn.Close()
+	runs, err := conn.ClusterSlots(ctx).Result()
+	if err != nil {
+		return err
+	}
+	own := false
+	for _, run := range runs {
+		if len(run.Nodes) == 0 || run.Nodes[0].ID != id {
+			continue
+		}
+		own = true
+		replicas := 0
+		for _, r := range run.Nodes {
+			if r.ID != id {
+				replicas++
+			}
+		}
+		// Each run has replicas of its own, and they follow it: WAIT looks at
+		// the connection's last write.
+		if err := conn.Set(ctx, keyIn(run.Start), 1, 0).Err(); err != nil {
+			return err
+		}
+		if got, err := conn.Wait(ctx, max(replicas, 1), time.Second).Result(); err != nil || got < int64(max(replicas, 1)) {
+			return fmt.Errorf("WAIT %d on %s for slot %d: %d, %v", replicas, n.Addr(), run.Start, got, err)
+		}
+	}
+	if !own {
+		return nil
+	}
+	// That is one slot of each run. So all links have to be as far as the log is now.
+	wanted, _, err := logOffsets(conn)
+	if err != nil {
+		return err
+	}
+	for began := time.Now(); ; {
+		_, replicas, err := logOffsets(conn)
+		if err != nil {
+			return err
+		}
+		if len(replicas) > 0 && slices.Min(replicas) >= wanted {
+			return nil
+		}
+		if time.Since(began) > time.Second { // a link may have ended: look again from the start
+			return fmt.Errorf("the log of %s was at %d, its replicas are at %v", n.Addr(), wanted, replicas)
+		}
+	}
+}
+
+// logOffsets are those of the log of a node and of its replicas, -1 of one that is
+// not online.
+func logOffsets(conn *redis.Conn) (own int, replicas []int, err error) {
+	info, err := conn.Info(context.Background(), "replication").Result()
+	if err != nil {
+		return 0, nil, err
+	}
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		number := &own
+		switch {
+		case strings.HasPrefix(name, "slave"):
+			replicas = append(replicas, -1)
+			if !strings.Contains(value, ",state=online,") {
+				continue
+			}
+			number = &replicas[len(replicas)-1]
+			_, value, _ = strings.Cut(value, ",offset=")
+			value, _, _ = strings.Cut(value, ",")
+		case name != "master_repl_offset":
+			continue
+		}
+		if *number, err = strconv.Atoi(value); err != nil {
+			return 0, nil, fmt.Errorf("INFO replication: %q: %w", line, err)
+		}
+	}
+	return own, replicas, nil
 }
 
 // TestClusterClient uses go-redis in each of its ways to choose a node.

@@ -85,6 +85,7 @@ func TestCachingInCluster(t *testing.T) {
 		}
 	}
 	must(client.Set(ctx, key, "1", 0).Err())
+	waitReplicated(t, c)
 	primary := slices.IndexFunc(c.Nodes, func(n *harness.Node) bool { return slices.Contains(n.PrimarySlots(n), int(slot)) })
 	if primary < 0 {
 		t.Fatal("nobody has the slot")
