@@ -150,6 +150,8 @@ func TestTLSCluster(t *testing.T) {
 		}
 		return nil
 	})
+	s.Nodes[0].Start()
+	s.WaitComplete(harness.FormLimit)
 }
 
 // TestTLSClientCertificates: who may come in, and what the log says of those
