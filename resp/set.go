@@ -167,17 +167,13 @@ func scard(c *Ctx) {
 const spopBatch = 1024
 
 func spop(c *Ctx) {
-	count, counted := int64(1), len(c.Args) > 2
-	switch {
-	case len(c.Args) > 3:
+	if len(c.Args) > 3 {
 		c.W.Error(errSyntax)
 		return
-	case counted:
-		var ok bool
-		if count, ok = parseLong(c.Args[2]); !ok || count < 0 {
-			c.W.Error(errNotPositive)
-			return
-		}
+	}
+	count, counted, ok := c.popCount()
+	if !ok {
+		return
 	}
 	s, ok := c.set()
 	if !ok {
