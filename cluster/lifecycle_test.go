@@ -74,7 +74,7 @@ func TestAllShutDownAtOnce(t *testing.T) {
 			defer wg.Done()
 			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 			defer cancel()
-			if err := n.Shutdown(ctx); err != nil {
+			if err := n.Shutdown(ctx, nil); err != nil {
 				t.Logf("%s: %v", n.id.Short(), err)
 			}
 		}()

@@ -280,8 +280,21 @@ func TestThreeNodes(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		lost := c.nodes[0].Map().LostSlots()
-		if err := n.Shutdown(ctx); err != nil {
-			t.Fatal(err)
+		handed := false
+		err := n.Shutdown(ctx, func() {
+			handed = true
+			// Clients that still come are told where to go.
+			eventually(t, patience, "redirections", func() bool {
+				for slot := range uint16(hashslot.Count) {
+					if n.Route(slot, false, false, true).Verdict != Moved {
+						return false
+					}
+				}
+				return true
+			})
+		})
+		if err != nil || !handed {
+			t.Fatal(err, handed)
 		}
 		rest := []*Node{c.nodes[0], c.nodes[2]}
 		// The others hear of it when they do.

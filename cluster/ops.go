@@ -175,13 +175,17 @@ func (n *Node) waitMap(ctx context.Context, wanted func(*slotmap.Map) bool) erro
 
 // Shutdown is the planned stop: every primary is handed over, then the node
 // closes. It stays a member that is expected back. When ctx ends first, or
-// nobody can take over, it closes anyway and says why.
-func (n *Node) Shutdown(ctx context.Context) error {
+// nobody can take over, it closes anyway and says why; else it calls handed, which
+// may be nil, while it still knows who serves what.
+func (n *Node) Shutdown(ctx context.Context, handed func()) error {
 	err := n.handOver(ctx)
 	if err != nil {
 		err = fmt.Errorf("handing over: %w", err)
 	} else {
 		n.stepDown(ctx)
+		if handed != nil {
+			handed()
+		}
 	}
 	return errors.Join(err, n.Close())
 }

@@ -189,6 +189,27 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// Quiet returns when no client has sent anything for about that long, or when ctx ends. What
+// is known of clients is a tick old.
+func (s *Server) Quiet(ctx context.Context, long time.Duration) {
+	look := time.NewTicker(tick / 4)
+	defer look.Stop()
+	for {
+		newest := int64(0)
+		for _, c := range s.clients.All() {
+			newest = max(newest, c.lastActive.Load())
+		}
+		if s.clock.Load()-newest >= long.Milliseconds() {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
+
 // Clients is the registry of connected clients.
 func (s *Server) Clients() *Clients { return &s.clients }
 

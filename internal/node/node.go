@@ -154,14 +154,27 @@ func (n *Node) Done() <-chan struct{} { return n.done }
 // when the node stops.
 const drainTime = time.Second
 
-// Shutdown ends the node: it hands its primaries over, as far as ctx allows,
-// stops accepting, lets running commands finish and closes everything.
+// A node that has handed its slots over goes on answering MOVED until nobody has asked
+// for quietTime, at most for redirectTime: a client that is told where to go loses
+// nothing, one whose connection ends under its command does not know whether that was done.
+const (
+	quietTime    = 200 * time.Millisecond
+	redirectTime = 500 * time.Millisecond
+)
+
+// Shutdown ends the node: it hands its primaries over, as far as ctx allows, sends clients
+// there, stops accepting, lets running commands finish and closes everything.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.end.Do(func() {
 		n.accepting.Store(false)
 		if n.member != nil {
 			n.saveAtEnd() // while there is something of this node's own
-			if err := n.Cluster().Shutdown(ctx); err != nil {
+			redirect := func() {
+				ctx, cancel := context.WithTimeout(ctx, redirectTime)
+				defer cancel()
+				n.server.Quiet(ctx, quietTime)
+			}
+			if err := n.Cluster().Shutdown(ctx, redirect); err != nil {
 				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
 			}
 		}
