@@ -44,7 +44,7 @@ func debugPackedThreshold(c *Ctx, args [][]byte) {
 // output to print it on.
 func debugPackedValue(c *Ctx, args [][]byte) {
 	c.describe(args[0], "Listpack", errNotListpack, func(o *store.ObjectInfo) bool {
-		return o.Encoding == store.EncodingListpack
+		return o.Encoding == store.EncodingListpack || o.Encoding == store.EncodingListpackEx
 	})
 }
 

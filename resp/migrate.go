@@ -302,20 +302,35 @@ type migrateWriter struct {
 const migrateChunk = 64 << 10
 
 func (w *migrateWriter) command(args ...[]byte) {
-	w.buf = proto.AppendCommand(w.buf, args...)
+	w.buf = proto.AppendArrayHeader(w.buf, len(args))
+	for _, arg := range args {
+		w.buf = proto.AppendBulkHeader(w.buf, len(arg))
+		if len(arg) < migrateChunk {
+			w.buf = append(w.buf, arg...)
+		} else { // a payload is not copied once more
+			w.flush()
+			w.write(arg)
+		}
+		w.buf = append(w.buf, "\r\n"...)
+	}
 	if len(w.buf) >= migrateChunk {
 		w.flush()
 	}
 }
 
-// flush sends what is there, in pieces that each have the timeout.
+// flush sends what is there.
 func (w *migrateWriter) flush() {
-	for b := w.buf; len(b) > 0 && w.err == nil; {
+	w.write(w.buf)
+	w.buf = w.buf[:0]
+}
+
+// write sends b, in pieces that each have the timeout.
+func (w *migrateWriter) write(b []byte) {
+	for len(b) > 0 && w.err == nil {
 		w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
 		n, err := w.conn.Write(b[:min(len(b), migrateChunk)])
 		b, w.err = b[n:], err
 	}
-	w.buf = w.buf[:0]
 }
 
 // migration keeps connections to other servers, to be used again.

@@ -4,7 +4,7 @@ import "errors"
 
 // Long operations in steps. What reads all elements of large values (Copy,
 // Combine, Inputs.Combine, ZSetResult.Add, StoreList, List.RemoveValue,
-// ZSet.RemoveRange, RemoveMany, IntersectionLen, Sample) builds its result outside of the keyspace, and on the way calls Tx.Pause, in which the caller may give up its
+// ZSet.RemoveRange, RemoveMany, Stream.Front, Stream.DeleteMany, IntersectionLen, Sample) builds its result outside of the keyspace, and on the way calls Tx.Pause, in which the caller may give up its
 // locks for a while. What that asks of the caller:
 //
 //   - the shards involved are pinned: compaction leaves them alone, so that an

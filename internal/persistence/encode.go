@@ -113,7 +113,7 @@ func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool, tx *stor
 		ok := tx.Pause()
 		if ok && cap(dst)-len(dst) < growRoom {
 			// To copy what there is so far would take longer than a step.
-			ok = tx.Apart(func() { dst = append(make([]byte, 0, 2*cap(dst)+4*growRoom), dst...) })
+			ok = tx.Apart(func() { dst, _ = appendPieces(make([]byte, 0, 2*cap(dst)+4*growRoom), dst, nil) })
 		}
 		if !ok {
 			err = store.ErrChanged
@@ -151,18 +151,41 @@ func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool, tx *stor
 // elements of the next one.
 const growRoom = 64 << 10
 
-// appendText appends a string, which is copied in steps: it is compressed, if it is, without
-// the locks. Error: store.ErrChanged.
+// appendText appends a string, which is copied in steps. One that may be compressed is so
+// without the locks. Error: store.ErrChanged.
 func appendText(dst, text []byte, compress bool, tx *store.Tx) ([]byte, error) {
 	var own []byte
-	goOn := tx.Apart(func() { own = make([]byte, len(text)) })
-	for at := 0; goOn && at < len(text); goOn = tx.Pause() {
-		at += copy(own[at:], text[at:min(len(text), at+growRoom)])
+	goOn := tx.Apart(func() { own = make([]byte, 0, len(dst)+len(text)+textRoom) })
+	switch {
+	case !goOn:
+	case len(text) > rdb.MaxCompressed:
+		dst, goOn = appendPieces(rdb.AppendStringHead(append(own, dst...), len(text)), text, tx.Pause)
+	default:
+		if own, goOn = appendPieces(own, text, tx.Pause); goOn {
+			goOn = tx.Apart(func() { dst = rdb.AppendString(dst, own, compress) })
+		}
 	}
-	if !goOn || !tx.Apart(func() { dst = rdb.AppendString(dst, own, compress) }) {
+	if !goOn {
 		return nil, store.ErrChanged
 	}
 	return dst, nil
+}
+
+// textRoom is room for what surrounds a string in a payload.
+const textRoom = 64
+
+// appendPieces appends text, for which there is room in dst, some of it at a time: nobody
+// can stop a goroutine that copies much at once, and the garbage collector may have all
+// others wait for it. pause, if set, is called between. Not goOn: it has said so.
+func appendPieces(dst, text []byte, pause func() bool) (_ []byte, goOn bool) {
+	for len(text) > 0 {
+		n := min(len(text), growRoom)
+		dst, text = append(dst, text[:n]...), text[n:]
+		if pause != nil && !pause() {
+			return nil, false
+		}
+	}
+	return dst, true
 }
 
 // ZSetDump makes the payload of a sorted set, member by member.

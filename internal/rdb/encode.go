@@ -25,7 +25,7 @@ func AppendLen(dst []byte, n uint64) []byte {
 // writes them holds a lock, some 3 ms for the longest.
 const (
 	minCompressed = 21
-	maxCompressed = 512 << 10
+	MaxCompressed = 512 << 10 // longer ones are not compressed
 )
 
 // AppendString appends a string: as an integer of up to four bytes where its text
@@ -34,7 +34,7 @@ func AppendString(dst, s []byte, compress bool) []byte {
 	if n, ok := shortInt(s); ok {
 		return appendShortInt(dst, n)
 	}
-	if compress && len(s) >= minCompressed && len(s) <= maxCompressed {
+	if compress && len(s) >= minCompressed && len(s) <= MaxCompressed {
 		if packed, ok := lzf.Compress(nil, s, len(s)-4); ok {
 			dst = append(dst, lenEnc<<6|encLZF)
 			dst = AppendLen(dst, uint64(len(packed)))

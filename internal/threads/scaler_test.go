@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -147,5 +148,39 @@ func TestGovernRestores(t *testing.T) {
 	<-ended
 	if n := runtime.GOMAXPROCS(0); n != before {
 		t.Errorf("afterwards: %d threads, want %d", n, before)
+	}
+}
+
+// TestGovernTellsQuiet: rests are short only where hardly any commands come.
+func TestGovernTellsQuiet(t *testing.T) {
+	if runtime.GOMAXPROCS(0) == 1 {
+		runtime.GOMAXPROCS(2)
+		defer runtime.GOMAXPROCS(1)
+	}
+	var busy atomic.Bool
+	var n atomic.Int64
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		Govern(ctx, func() int64 {
+			if busy.Load() {
+				return n.Add(few + 1)
+			}
+			return n.Load()
+		}, slog.New(slog.DiscardHandler))
+	}()
+	for _, want := range []bool{true, false, true} {
+		busy.Store(!want)
+		for stop := time.Now().Add(time.Minute); quiet.Load() != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(stop) {
+				t.Fatalf("not quiet: %v", want)
+			}
+		}
+	}
+	cancel()
+	<-ended
+	if quiet.Load() {
+		t.Error("quiet without Govern")
 	}
 }

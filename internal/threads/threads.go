@@ -66,6 +66,8 @@ func Govern(ctx context.Context, commands func() int64, log *slog.Logger) {
 	}
 	runtime.GOMAXPROCS(s.Threads())
 	defer runtime.GOMAXPROCS(most)
+	defer quiet.Store(false)
+	last := commands()
 	ticker := beat.NewTicker(Period)
 	defer ticker.Stop()
 	for {
@@ -73,9 +75,11 @@ func Govern(ctx context.Context, commands func() int64, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			was := s.Threads()
+			was, count := s.Threads(), commands()
+			quiet.Store(count >= last && count-last <= few) // CONFIG RESETSTAT begins anew
+			last = count
 			n := s.Observe(now, Usage{
-				Commands: commands(),
+				Commands: count,
 				CPU:      processCPU(),
 				Stalls:   stalls.Load(),
 				Working:  background.Load() > 0,
