@@ -20,9 +20,6 @@ func (n *Node) Info() Info {
 	info.Counters.MessagesSent, info.Counters.MessagesReceived = n.peers.sent.Load(), n.peers.received.Load()
 	info.Counters.BytesSent, info.Counters.BytesReceived = n.peers.bytesSent.Load(), n.peers.bytesReceived.Load()
 	info.Links = n.peers.links()
-	if n.opts.Links != nil {
-		info.Links = append(info.Links, n.opts.Links()...)
-	}
 	slices.SortFunc(info.Links, LinkStat.compare)
 	alive := map[slotmap.NodeID]bool{n.id: true}
 	met := n.members()

@@ -27,9 +27,8 @@ var (
 type Options struct {
 	Config Config
 	Plane  DataPlane
-	Logger *slog.Logger      // default slog.Default()
-	Events func(Event)       // called from one goroutine, must not block; may be nil
-	Links  func() []LinkStat // replication links for CLUSTER LINKS; may be nil
+	Logger *slog.Logger // default slog.Default()
+	Events func(Event)  // called from one goroutine, must not block; may be nil
 	// Acks is how many replicas hold a write before this node answers it, by
 	// default; slotmap.AcksQuorum: a majority. Looked at many times a second,
 	// so that it may change. A failover of this node's slots then promotes only
@@ -47,7 +46,7 @@ type Options struct {
 }
 
 // LinkStat is one connection to another node for CLUSTER LINKS: one that control
-// messages take, in one direction, or a replication link.
+// messages take, in one direction. As in Redis, those of replicas are not among them.
 type LinkStat struct {
 	To               bool // true: this node opened it
 	Node             slotmap.NodeID

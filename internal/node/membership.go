@@ -180,7 +180,6 @@ func (n *Node) clusterOptions(cfg *config.Config) cluster.Options {
 		Config: n.clusterConfig(cfg),
 		Plane:  n.plane,
 		Logger: n.log,
-		Links:  n.plane.linkStats,
 		Acks:   func() int { return acks(n.live.Config().Replication.Durability) },
 
 		Announced: func() cluster.Announced { return announced(n.live.Config()) },

@@ -64,8 +64,7 @@ const (
 // link is a replication link to one primary node.
 type link struct {
 	*replication.Link
-	created time.Time
-	slots   int
+	slots int
 }
 
 func newPlane(n *Node, cfg replication.Config) *plane {
@@ -266,7 +265,7 @@ func (p *plane) open(primary slotmap.NodeID) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &link{Link: l, created: time.Now()}, nil
+	return &link{Link: l}, nil
 }
 
 // clearStale removes what an earlier copy of the slot left behind. The caller
@@ -451,17 +450,6 @@ func (p *plane) currentStatus() []cluster.RangeStatus {
 			}
 		}
 		out = append(out, s)
-	}
-	return out
-}
-
-// linkStats describes the replication links for CLUSTER LINKS, in no order.
-func (p *plane) linkStats() []cluster.LinkStat {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	var out []cluster.LinkStat
-	for id, l := range p.links {
-		out = append(out, cluster.LinkStat{To: true, Node: id, CreateTimeMillis: l.created.UnixMilli()})
 	}
 	return out
 }

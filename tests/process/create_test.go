@@ -66,6 +66,27 @@ func waitRoles(t *testing.T, c *harness.Cluster, slots, follows map[string]strin
 	})
 }
 
+// waitLinks waits until every node shows its links as Redis does: one to and one
+// from each of the nodes that it has any with, next to each other. Clients pair them.
+func waitLinks(t *testing.T, c *harness.Cluster) {
+	t.Helper()
+	harness.Eventually(t, harness.Patience, func() error {
+		for _, n := range c.Nodes {
+			words := strings.Fields(n.CLI("", "cluster", "links"))
+			var links []string
+			for i := 3; i < len(words); i += 12 {
+				links = append(links, words[i-2]+" "+words[i])
+			}
+			for i := 0; i < max(len(links), 2); i += 2 {
+				if len(links)%2 != 0 || len(links) == 0 || strings.Replace(links[i], "to ", "from ", 1) != links[i+1] {
+					return fmt.Errorf("node %s has the links %q", n.Addr(), links)
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // TestCreate has redis-cli make a cluster of six nodes, three of them replicas. A
 // replica takes the place of its primary when that is killed or stopped, and has
 // the primary, when it is back, as its replica; nothing moves by itself. All of
@@ -82,6 +103,7 @@ func TestCreate(t *testing.T) {
 	c.Replicas = 1
 	c.WaitComplete(harness.FormLimit)
 	waitRoles(t, c, slots, follows)
+	waitLinks(t, c)
 	client := c.Client(nil)
 	load(t, client)
 
