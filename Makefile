@@ -17,7 +17,7 @@ DIFFTIME ?= 3s
 # Worlds of each kind that make sim runs; see cluster/sim.
 SIM_SEEDS ?= 1000
 
-.PHONY: help build run dev test deps unit race lint fuzz diff process clients page sim bench profile check generate clean
+.PHONY: help build run dev test deps unit race lint fuzz fuzz-wire diff process clients page sim bench profile check generate clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ lint: ## Formatting, vet, import directions, no printing in libraries
 
 fuzz: ## Every fuzz test for FUZZTIME each
 	scripts/fuzz.sh $(FUZZTIME)
+
+fuzz-wire: ## Longer: what comes from the network to the parser, to links, to gossip and to Raft
+	scripts/fuzz.sh $(FUZZTIME) ./resp/proto ./replication ./cluster/...
 
 diff: ## Replies compared with redis-server's
 	$(GOTEST) -count=1 -timeout 20m ./tests/differential/... -duration $(DIFFTIME) $(if $(filter-out 0,$(SEED)),-seed $(SEED))

@@ -9,7 +9,6 @@ import (
 
 	"respkv/cluster/control"
 	"respkv/cluster/mux"
-	"respkv/cluster/slotmap"
 )
 
 // ErrConfig is wrapped by every error of Config.Validate.
@@ -24,8 +23,6 @@ type Announced struct {
 	ClientTLSPort int
 	// Hostname is cluster-announce-hostname: shown in CLUSTER SLOTS.
 	Hostname string
-	// Endpoint is cluster-preferred-endpoint-type.
-	Endpoint slotmap.Endpoint
 }
 
 // Config is what a node needs to know to take part in a cluster. Start from
@@ -156,7 +153,6 @@ func (c *Config) Validate() error {
 		{"cluster.weight", c.Weight, 0, 1000},
 		{"cluster.move_concurrency", c.MoveConcurrency, 1, 64},
 		{"cluster.move_slots", c.MoveSlots, 1, 16384},
-		{"cluster.preferred_endpoint", int(c.Endpoint), 0, int(slotmap.EndpointUnknown)},
 	}
 	for _, f := range ints {
 		if f.value < f.lo || f.value > f.hi {

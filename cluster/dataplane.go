@@ -91,31 +91,6 @@ type Decision struct {
 	Node *slotmap.Node
 }
 
-// Addr is host and port of a redirection: the preferred endpoint of the target
-// and its port, the TLS one for a client that came over TLS. host is empty for
-// endpoints of type unknown ("keep the one you use").
-func (d Decision) Addr(tls bool) (host string, port int) {
-	if d.Node == nil {
-		return "", 0
-	}
-	return EndpointOf(d.Node), PortOf(d.Node, tls)
-}
-
-// EndpointOf is how clients are told to reach a node, per its preferred
-// endpoint type.
-func EndpointOf(n *slotmap.Node) string {
-	switch n.Endpoint {
-	case slotmap.EndpointHostname:
-		if n.Hostname != "" {
-			return n.Hostname
-		}
-		return "?"
-	case slotmap.EndpointUnknown:
-		return ""
-	}
-	return n.Host
-}
-
 // PortOf is the client port of a node for clients with or without TLS.
 func PortOf(n *slotmap.Node, tls bool) int {
 	if tls && n.TLSPort != 0 || n.ClientPort == 0 {

@@ -31,6 +31,9 @@ func (n *Node) Info() Info {
 	}
 	pongs, lost := n.contacts.snapshot()
 	for _, node := range m.Nodes() {
+		if node.ID == n.id {
+			node = n.described(node) // at once, before the map has it
+		}
 		member := Member{Node: node, Self: node.ID == n.id, Controller: node.ID == info.Controller, Health: Unknown}
 		switch {
 		case alive[node.ID]:

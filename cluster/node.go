@@ -256,7 +256,7 @@ func (n *Node) described(self slotmap.Node) slotmap.Node {
 		shown = n.opts.Announced()
 	}
 	self.ClientPort, self.TLSPort = shown.ClientPort, shown.ClientTLSPort
-	self.Hostname, self.Endpoint = shown.Hostname, shown.Endpoint
+	self.Hostname = shown.Hostname
 	if n.opts.Acks != nil {
 		self.Acks = n.opts.Acks()
 	}

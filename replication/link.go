@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"respkv/internal/beat"
+	"respkv/internal/throttle"
 )
 
 // LinkOptions are what a Link needs. The callbacks may be nil; they run on the
@@ -53,7 +54,8 @@ type Loss struct {
 // lock held.
 type Link struct {
 	LinkOptions
-	log *Log
+	log      *Log
+	complain throttle.Lines // about effects that cannot be applied: each of a kind that is not known here
 
 	// apply guards the slots, except for reading their state, and everything
 	// that has to do with a message being applied. It comes before shard locks

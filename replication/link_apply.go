@@ -154,7 +154,8 @@ func (l *Link) reportLoss(slot uint16, had, fork Position) {
 		return // behind, not beside
 	}
 	loss := Loss{Slot: slot, Had: had, Fork: fork, Effects: had.Seq - fork.Seq}
-	l.Logger.Warn("effects lost: not on the history of the new primary",
+	// OnLoss tells it for all slots together: there may be thousands.
+	l.Logger.Debug("effects lost: not on the history of the new primary",
 		"slot", slot, "had", had.String(), "fork", fork.String(), "effects", loss.Effects, "primary", l.PrimaryID)
 	if l.OnLoss != nil {
 		l.callbacks = append(l.callbacks, func() { l.OnLoss(loss) })
@@ -361,8 +362,10 @@ func (l *Link) applyCopying(r record) error {
 // applied here says that the copies differ.
 func (l *Link) diverged(r record, err error) error {
 	l.applyErrors.Add(1)
-	l.Logger.Error("effect cannot be applied, copying the slot anew",
-		"slot", r.slot, "seq", r.seq, "epoch", r.epoch, "primary", l.PrimaryID, "err", err)
+	if quiet, ok := l.complain.Next(); ok {
+		l.Logger.Error("effect cannot be applied, copying the slot anew",
+			"slot", r.slot, "seq", r.seq, "epoch", r.epoch, "primary", l.PrimaryID, "err", err, "more_like_it", quiet)
+	}
 	l.Slots.WithSlot(r.slot, func() { l.log.Forget(r.slot) })
 	l.move(r.slot, slotLost)
 	l.slots[r.slot].want = 0 // answers to come are for the old copy

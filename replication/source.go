@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"respkv/internal/throttle"
 )
 
 // SourceOptions are what a Source needs.
@@ -41,7 +43,8 @@ type Source struct {
 	log    *Log
 	acks   *acks
 	budget copyBudget
-	copies chan struct{} // one token per link that copies
+	copies chan struct{}  // one token per link that copies
+	behind throttle.Lines // about slots that fall behind the log: mostly all of a replica at once
 
 	mu     sync.Mutex // guards links and closed; before acks.mu and the log's lock
 	links  map[*sourceLink]struct{}

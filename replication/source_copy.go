@@ -72,7 +72,9 @@ func (k *sourceLink) enqueue(sub *subscription) {
 // resync starts over with a full copy, under a new subscription: what the
 // replica acknowledges from here on must be of the new copy.
 func (k *sourceLink) resync(sub *subscription) error {
-	k.source.Logger.Info("slot falls behind the log, copying it", "slot", sub.slot, "replica", k.node)
+	if quiet, ok := k.source.behind.Next(); ok {
+		k.source.Logger.Info("slot falls behind the log, copying it", "slot", sub.slot, "replica", k.node, "more_like_it", quiet)
+	}
 	k.drop(sub.slot)
 	k.lastSubscription++
 	again := &subscription{slot: sub.slot, want: sub.want, id: k.lastSubscription, generation: sub.generation, valid: sub.valid}

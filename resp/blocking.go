@@ -457,7 +457,7 @@ func (d *Dispatcher) claimMoved(shard int) (moved []servedClient) {
 				continue
 			}
 			if at.w.client.Claim(at.w.park) {
-				moved = append(moved, servedClient{w: at.w, reply: []byte("-" + redirection(dec, slot, at.w.client.TLS()) + "\r\n")})
+				moved = append(moved, servedClient{w: at.w, reply: []byte("-" + d.redirection(dec, slot, at.w.client.TLS()) + "\r\n")})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -202,17 +203,30 @@ func TestClusterSlots(t *testing.T) {
 		"*3\r\n:0\r\n:8191\r\n"+node("7000", self)+
 		"*4\r\n:8192\r\n:16383\r\n"+node("7001", other)+node("7000", self))
 
-	// Endpoint types, in RESP3.
-	r.set(func() {
-		one, two := &r.info.Members[0], &r.info.Members[1]
-		one.Endpoint, one.Hostname = slotmap.EndpointHostname, "one.example"
-		two.Endpoint, two.Hostname = slotmap.EndpointUnknown, "two.example"
-	})
+	// Endpoint types, in RESP3: this node's choice for all nodes, from the next
+	// reply on.
+	r.set(func() { r.info.Members[0].Hostname = "one.example" })
 	c.call("hello", "3")
-	one := "*4\r\n" + bulk("one.example") + ":7000\r\n" + bulk(string(self)) + "%1\r\n" + bulk("ip") + bulk("127.0.0.1")
-	two := "*4\r\n_\r\n:7001\r\n" + bulk(string(other)) + "%2\r\n" + bulk("ip") + bulk("127.0.0.1") + bulk("hostname") + bulk("two.example")
-	c.send(wireCommand("cluster", "slots"))
-	c.expect("*2\r\n*3\r\n:0\r\n:8191\r\n" + one + "*4\r\n:8192\r\n:16383\r\n" + two + one)
+	elsewhere := "*2\r\n*3\r\n:0\r\n:8191\r\n%[1]s*4\r\n:8192\r\n:16383\r\n%[2]s%[1]s"
+	for _, e := range []struct{ preferred, one, two, moved string }{
+		{"hostname",
+			"*4\r\n" + bulk("one.example") + ":7000\r\n" + bulk(string(self)) + "%1\r\n" + bulk("ip") + bulk("127.0.0.1"),
+			"*4\r\n" + bulk("?") + ":7001\r\n" + bulk(string(other)) + "%1\r\n" + bulk("ip") + bulk("127.0.0.1"),
+			"?:7001"},
+		{"unknown-endpoint",
+			"*4\r\n_\r\n:7000\r\n" + bulk(string(self)) + "%2\r\n" + bulk("ip") + bulk("127.0.0.1") + bulk("hostname") + bulk("one.example"),
+			"*4\r\n_\r\n:7001\r\n" + bulk(string(other)) + "%1\r\n" + bulk("ip") + bulk("127.0.0.1"),
+			":7001"},
+		{"ip",
+			"*4\r\n" + bulk("127.0.0.1") + ":7000\r\n" + bulk(string(self)) + "%1\r\n" + bulk("hostname") + bulk("one.example"),
+			"*4\r\n" + bulk("127.0.0.1") + ":7001\r\n" + bulk(string(other)) + "%0\r\n",
+			"127.0.0.1:7001"},
+	} {
+		c.check("config set cluster-preferred-endpoint-type "+e.preferred, "+OK\r\n")
+		c.send(wireCommand("cluster", "slots"))
+		c.expect(fmt.Sprintf(elsewhere, e.one, e.two))
+		c.check("get foo", "-MOVED 12182 "+e.moved+"\r\n")
+	}
 }
 
 func TestClusterShards(t *testing.T) {

@@ -116,12 +116,13 @@ func clusterSlots(c *Ctx) {
 // slotsNode writes a node of CLUSTER SLOTS: preferred endpoint, port, ID, and
 // what else is known of its addresses.
 func (c *Ctx) slotsNode(n *slotmap.Node) {
+	preferred := c.d.preferredEndpoint()
 	c.W.Array(4)
 	c.endpoint(n)
 	c.W.Int(int64(cluster.PortOf(n, c.Client.TLS())))
 	c.W.BulkString(string(n.ID))
-	withIP := n.Endpoint != slotmap.EndpointIP
-	withHostname := n.Endpoint != slotmap.EndpointHostname && n.Hostname != ""
+	withIP := preferred != endpointIP
+	withHostname := preferred != endpointHostname && n.Hostname != ""
 	fields := 0
 	for _, with := range []bool{withIP, withHostname} {
 		if with {
@@ -137,15 +138,6 @@ func (c *Ctx) slotsNode(n *slotmap.Node) {
 		c.W.BulkString("hostname")
 		c.W.BulkString(n.Hostname)
 	}
-}
-
-// endpoint writes how clients are to reach a node; null: as they did.
-func (c *Ctx) endpoint(n *slotmap.Node) {
-	if n.Endpoint == slotmap.EndpointUnknown {
-		c.W.Null()
-		return
-	}
-	c.W.BulkString(cluster.EndpointOf(n))
 }
 
 // clusterShards: slots with the same primary and the same replicas are a shard,

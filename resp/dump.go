@@ -25,7 +25,7 @@ var (
 
 func dump(c *Ctx) {
 	v, ok := c.Tx.Value(c.Key(1))
-	if ok && v.Type() != store.TypeString && c.postpone(v.Len()) {
+	if ok && c.postpone(max(v.Len(), int(v.Memory()/payloadElement))) {
 		return
 	}
 	c.Looked(c.Key(1), ok)
@@ -33,7 +33,7 @@ func dump(c *Ctx) {
 		c.W.Null()
 		return
 	}
-	payload, err := persistence.DumpInSteps(&v, c.d.config.Config().Persistence.RDBCompression, c.Tx.Pause)
+	payload, err := persistence.Dump(&c.Tx, &v, c.d.config.Config().Persistence.RDBCompression)
 	if err != nil {
 		c.StoreError(err)
 		return
@@ -45,8 +45,9 @@ func dump(c *Ctx) {
 	c.replyLarge(payload)
 }
 
-// restoreElement is how many bytes of a payload count as an element.
-const restoreElement = 16
+// payloadElement is how many bytes of a payload, or of what it is made of, count as an
+// element.
+const payloadElement = 16
 
 // restoreOptions are those of RESTORE.
 type restoreOptions struct {
@@ -111,7 +112,7 @@ func restore(c *Ctx) {
 	case deadline < 0:
 		c.W.Error(errRestoreTTL)
 		return
-	case c.postpone(len(payload) / restoreElement):
+	case c.postpone(len(payload) / payloadElement):
 		return
 	}
 	switch err := persistence.CheckPayload(&c.Tx, payload); {

@@ -86,19 +86,27 @@ func popEvent(front bool) string {
 	return "rpop"
 }
 
+// popCount is the optional argument of commands that pop, how many: 1 without it. Not ok:
+// the reply is the error.
+func (c *Ctx) popCount() (count int64, given, ok bool) {
+	if len(c.Args) == 2 {
+		return 1, false, true
+	}
+	if count, ok = parseLong(c.Args[2]); !ok || count < 0 {
+		c.W.Error(errNotPositive)
+		return 0, true, false
+	}
+	return count, true, true
+}
+
 func pop(c *Ctx, front bool) {
 	if len(c.Args) > 3 {
 		c.W.Error(errArity(c.Cmd.Name))
 		return
 	}
-	counted := len(c.Args) == 3
-	count := int64(1)
-	if counted {
-		var ok bool
-		if count, ok = parseLong(c.Args[2]); !ok || count < 0 {
-			c.W.Error(errNotPositive)
-			return
-		}
+	count, counted, ok := c.popCount()
+	if !ok {
+		return
 	}
 	l, ok := c.list()
 	switch {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"respkv/cluster"
-	"respkv/internal/persistence"
 	"respkv/resp/proto"
 	"respkv/store"
 )
@@ -27,8 +26,8 @@ func init() { handle(map[string]Handler{"migrate": migrate}) }
 //	locked     Which keys exist is found out, and they are held (changeGate.hold): whoever
 //	           wants to change one waits, without locks, for as long as the command
 //	           runs, which its timeout bounds; reading goes on.
-//	unlocked   One after the other, keys are read, briefly locked, into payloads; they
-//	           are sent, and the answers awaited.
+//	unlocked   One after the other, keys are read into payloads, locked, large ones in
+//	           steps (migrate_read.go); they are sent, and the answers awaited.
 //	locked     Each key that was taken is deleted, with its effect logged, and all are
 //	           released: the next write finds what it would find in Redis.
 //
@@ -257,23 +256,6 @@ var errMigratePartly = errors.New("the target stopped answering")
 
 func errMigrateTarget(line string) string {
 	return "ERR Target instance replied with error: " + errorSafe(line)
-}
-
-// payload reads a key, briefly locked. Not ok: it has gone or expired meanwhile.
-func (r *migrateRequest) payload(k store.Key) (payload []byte, ttl int64, ok bool) {
-	st := r.d.store
-	st.LockShard(k.Shard())
-	defer st.UnlockShard(k.Shard())
-	now, _ := clock()
-	tx := store.Tx{Store: st, DB: r.db, Now: now, KeepExpired: true, NoTouch: true}
-	v, ok := tx.Value(k)
-	if !ok {
-		return nil, 0, false
-	}
-	if at := v.Deadline(); at > 0 {
-		ttl = max(at-now, 1)
-	}
-	return persistence.Dump(&v, r.d.config.Config().Persistence.RDBCompression), ttl, true
 }
 
 // deleteTaken deletes the keys that the target has, unless they are to stay.

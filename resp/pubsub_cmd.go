@@ -10,12 +10,12 @@ import (
 
 func init() {
 	handle(map[string]Handler{
-		"subscribe":            subscribe,
-		"unsubscribe":          unsubscribe,
-		"psubscribe":           psubscribe,
-		"punsubscribe":         punsubscribe,
-		"ssubscribe":           ssubscribe,
-		"sunsubscribe":         sunsubscribe,
+		"subscribe":            channelKind.subscribe,
+		"unsubscribe":          channelKind.unsubscribe,
+		"psubscribe":           patternKind.subscribe,
+		"punsubscribe":         patternKind.unsubscribe,
+		"ssubscribe":           shardKind.subscribe,
+		"sunsubscribe":         shardKind.unsubscribe,
 		"publish":              publish,
 		"spublish":             spublish,
 		"pubsub|channels":      func(c *Ctx) { c.channelNames(&c.d.pubsub.channels) },
@@ -41,152 +41,131 @@ func (c *Ctx) confirm(kind string, name []byte, count int) {
 	c.pushEnd = c.W.Len()
 }
 
-func subscribe(c *Ctx) {
-	s := &c.session().subs
-	defer c.keepAllowed()
-	for _, name := range c.Args[1:] {
-		s.mu.Lock()
-		_, had := s.channels[string(name)]
-		if s.channels == nil {
-			s.channels = make(map[string]struct{})
-		}
-		s.channels[string(name)] = struct{}{}
-		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client, name, !had, false)
-		s.mu.Unlock()
-		if !had {
-			c.d.pubsub.channels.add(string(name), c.Client)
-		}
-		c.confirm("subscribe", name, count)
-	}
+// subscriptionKind is one of the three kinds of subscriptions: what it keeps for the
+// client, under subscriptions.mu, and where it is entered in the server's tables.
+type subscriptionKind struct {
+	on, off string // as confirmed
+
+	add    func(s *subscriptions, name string) bool // false: it was there
+	remove func(s *subscriptions, name string) bool // false: it was not there
+	names  func(s *subscriptions) [][]byte
+	count  func(s *subscriptions) int // what confirmations say
+
+	enter func(p *pubsub, name string, client *Client)
+	leave func(p *pubsub, name string, client *Client)
 }
 
-func unsubscribe(c *Ctx) {
-	s := &c.session().subs
-	names := c.Args[1:]
-	if len(names) == 0 {
-		s.mu.Lock()
-		names = sortedNames(s.channels)
-		count := len(s.channels) + len(s.patterns)
-		s.mu.Unlock()
-		if len(names) == 0 {
-			c.confirm("unsubscribe", nil, count)
-			return
-		}
+var (
+	channelKind = subscriptionKind{
+		on: "subscribe", off: "unsubscribe",
+		add:    func(s *subscriptions, name string) bool { return addName(&s.channels, name) },
+		remove: func(s *subscriptions, name string) bool { return removeName(s.channels, name) },
+		names:  func(s *subscriptions) [][]byte { return sortedNames(s.channels) },
+		count:  func(s *subscriptions) int { return len(s.channels) + len(s.patterns) },
+		enter:  func(p *pubsub, name string, client *Client) { p.channels.add(name, client) },
+		leave:  func(p *pubsub, name string, client *Client) { p.channels.remove(name, client) },
 	}
-	for _, name := range names {
-		s.mu.Lock()
-		_, had := s.channels[string(name)]
-		delete(s.channels, string(name))
-		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client, name, false, had)
-		s.mu.Unlock()
-		if had {
-			c.d.pubsub.channels.remove(string(name), c.Client)
-			c.pullPushed()
-		}
-		c.confirm("unsubscribe", name, count)
-	}
-}
-
-func psubscribe(c *Ctx) {
-	s := &c.session().subs
-	defer c.keepAllowed()
-	for _, name := range c.Args[1:] {
-		s.mu.Lock()
-		had := slices.Contains(s.patterns, string(name))
-		if !had {
-			s.patterns = append(s.patterns, string(name))
-		}
-		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client, name, !had, false)
-		s.mu.Unlock()
-		if !had {
-			c.d.pubsub.addPattern(string(name), c.Client)
-		}
-		c.confirm("psubscribe", name, count)
-	}
-}
-
-func punsubscribe(c *Ctx) {
-	s := &c.session().subs
-	names := c.Args[1:]
-	if len(names) == 0 {
-		s.mu.Lock()
-		for _, pattern := range s.patterns {
-			names = append(names, []byte(pattern))
-		}
-		count := len(s.channels) + len(s.patterns)
-		s.mu.Unlock()
-		if len(names) == 0 {
-			c.confirm("punsubscribe", nil, count)
-			return
-		}
-	}
-	for _, name := range names {
-		s.mu.Lock()
-		i := slices.Index(s.patterns, string(name))
-		if i >= 0 {
+	patternKind = subscriptionKind{
+		on: "psubscribe", off: "punsubscribe",
+		add: func(s *subscriptions, name string) bool {
+			if slices.Contains(s.patterns, name) {
+				return false
+			}
+			s.patterns = append(s.patterns, name)
+			return true
+		},
+		remove: func(s *subscriptions, name string) bool {
+			i := slices.Index(s.patterns, name)
+			if i < 0 {
+				return false
+			}
 			s.patterns = slices.Delete(s.patterns, i, i+1)
-		}
-		count := len(s.channels) + len(s.patterns)
-		s.note(c.Client, name, false, i >= 0)
-		s.mu.Unlock()
-		if i >= 0 {
-			c.d.pubsub.removePattern(string(name), c.Client)
-			c.pullPushed()
-		}
-		c.confirm("punsubscribe", name, count)
+			return true
+		},
+		names: func(s *subscriptions) [][]byte {
+			names := make([][]byte, len(s.patterns))
+			for i, pattern := range s.patterns {
+				names[i] = []byte(pattern)
+			}
+			return names
+		},
+		count: channelKind.count,
+		enter: (*pubsub).addPattern,
+		leave: (*pubsub).removePattern,
 	}
-}
+	shardKind = subscriptionKind{
+		on: "ssubscribe", off: "sunsubscribe",
+		add:    func(s *subscriptions, name string) bool { return addName(&s.shards, name) },
+		remove: func(s *subscriptions, name string) bool { return removeName(s.shards, name) },
+		names:  func(s *subscriptions) [][]byte { return sortedNames(s.shards) },
+		count:  func(s *subscriptions) int { return len(s.shards) },
+		enter:  func(p *pubsub, name string, client *Client) { p.shards.add(name, client) },
+		leave:  func(p *pubsub, name string, client *Client) { p.shards.remove(name, client) },
+	}
+)
 
-// ssubscribe runs under the lock of the channels' shards, like a command on keys
-// of their slot.
-func ssubscribe(c *Ctx) {
+// subscribe is SUBSCRIBE, PSUBSCRIBE and SSUBSCRIBE; the last one runs under the lock
+// of the channels' shards, like a command on keys of their slot.
+func (k *subscriptionKind) subscribe(c *Ctx) {
 	s := &c.session().subs
 	defer c.keepAllowed()
 	for _, name := range c.Args[1:] {
 		s.mu.Lock()
-		_, had := s.shards[string(name)]
-		if s.shards == nil {
-			s.shards = make(map[string]struct{})
-		}
-		s.shards[string(name)] = struct{}{}
-		count := len(s.shards)
-		s.note(c.Client, name, !had, false)
+		added := k.add(s, string(name))
+		count := k.count(s)
+		s.note(c.Client, name, added, false)
 		s.mu.Unlock()
-		if !had {
-			c.d.pubsub.shards.add(string(name), c.Client)
+		if added {
+			k.enter(&c.d.pubsub, string(name), c.Client)
 		}
-		c.confirm("ssubscribe", name, count)
+		c.confirm(k.on, name, count)
 	}
 }
 
-func sunsubscribe(c *Ctx) {
+// unsubscribe is UNSUBSCRIBE, PUNSUBSCRIBE and SUNSUBSCRIBE: of the names given, or
+// of all.
+func (k *subscriptionKind) unsubscribe(c *Ctx) {
 	s := &c.session().subs
 	names := c.Args[1:]
 	if len(names) == 0 {
 		s.mu.Lock()
-		names = sortedNames(s.shards)
+		names = k.names(s)
+		count := k.count(s)
 		s.mu.Unlock()
 		if len(names) == 0 {
-			c.confirm("sunsubscribe", nil, 0)
+			c.confirm(k.off, nil, count)
 			return
 		}
 	}
 	for _, name := range names {
 		s.mu.Lock()
-		_, had := s.shards[string(name)]
-		delete(s.shards, string(name))
-		count := len(s.shards)
-		s.note(c.Client, name, false, had)
+		removed := k.remove(s, string(name))
+		count := k.count(s)
+		s.note(c.Client, name, false, removed)
 		s.mu.Unlock()
-		if had {
-			c.d.pubsub.shards.remove(string(name), c.Client)
+		if removed {
+			k.leave(&c.d.pubsub, string(name), c.Client)
 			c.pullPushed()
 		}
-		c.confirm("sunsubscribe", name, count)
+		c.confirm(k.off, name, count)
 	}
+}
+
+func addName(set *map[string]struct{}, name string) bool {
+	if _, had := (*set)[name]; had {
+		return false
+	}
+	if *set == nil {
+		*set = make(map[string]struct{})
+	}
+	(*set)[name] = struct{}{}
+	return true
+}
+
+func removeName(set map[string]struct{}, name string) bool {
+	_, had := set[name]
+	delete(set, name)
+	return had
 }
 
 func sortedNames(set map[string]struct{}) [][]byte {

@@ -28,7 +28,7 @@ func (d *Dispatcher) route(c *Ctx, again bool) bool {
 		c.W.Simple("NOKEY")
 		return false
 	}
-	c.redirect(redirection(dec, c.slot, c.Client.TLS()))
+	c.redirect(c.d.redirection(dec, c.slot, c.Client.TLS()))
 	return false
 }
 
@@ -44,10 +44,10 @@ func (c *Ctx) redirect(text string) {
 	c.reject(c.entry, text)
 }
 
-func redirection(dec cluster.Decision, slot uint16, tls bool) string {
+func (d *Dispatcher) redirection(dec cluster.Decision, slot uint16, tls bool) string {
 	switch dec.Verdict {
 	case cluster.Moved, cluster.Ask:
-		host, port := dec.Addr(tls)
+		host, port := d.endpointOf(dec.Node), cluster.PortOf(dec.Node, tls)
 		kind := "MOVED "
 		if dec.Verdict == cluster.Ask {
 			kind = "ASK "

@@ -73,34 +73,46 @@ func srem(c *Ctx) {
 	if c.postpone(min(len(c.Args)-2, s.Len())) {
 		return
 	}
-	removed, done, err := s.RemoveMany(c.Args[2:])
+	removed, ok := c.removeMembers(wordSRem, s.RemoveMany, s.Expect, s.Remove)
+	c.notifyRemoved(&s, removed)
+	if ok {
+		c.W.Int(int64(removed))
+	}
+}
+
+// removeMembers removes the members that a command names, in steps if they are many: with
+// many, or else one by one, as they are expected, with one. word is its name. Not ok: it
+// failed, and replied with the error; what was removed before is its effect. (An interface
+// in place of the functions would have each set allocated.)
+func (c *Ctx) removeMembers(
+	word []byte, many func(members [][]byte) (removed int, done bool, err error),
+	expect func(members [][]byte), one func(member []byte) (found bool, err error),
+) (removed int, ok bool) {
+	members := c.Args[2:]
+	removed, done, err := many(members)
 	if err != nil {
 		c.StoreError(err)
-		return
 	}
-	members := c.Args[2:]
-	if done {
-		members = nil
+	if done || err != nil {
+		return removed, err == nil
 	}
 	for i, member := range members {
 		if i%store.ExpectMost == 0 {
-			s.Expect(members[i:])
+			expect(members[i:])
 		}
-		found, err := s.Remove(member)
+		found, err := one(member)
 		if err != nil {
-			if c.logged() {
-				c.Effect(c.words(wordSRem, c.Args[1:2+i])...)
+			if removed > 0 && c.logged() {
+				c.Effect(c.words(word, c.Args[1:2+i])...)
 			}
-			c.notifyRemoved(&s, removed)
 			c.StoreError(err)
-			return
+			return removed, false
 		}
 		if found {
 			removed++
 		}
 	}
-	c.notifyRemoved(&s, removed)
-	c.W.Int(int64(removed))
+	return removed, true
 }
 
 // notifyRemoved counts and tells of members that were removed from the set at
@@ -155,17 +167,13 @@ func scard(c *Ctx) {
 const spopBatch = 1024
 
 func spop(c *Ctx) {
-	count, counted := int64(1), len(c.Args) > 2
-	switch {
-	case len(c.Args) > 3:
+	if len(c.Args) > 3 {
 		c.W.Error(errSyntax)
 		return
-	case counted:
-		var ok bool
-		if count, ok = parseLong(c.Args[2]); !ok || count < 0 {
-			c.W.Error(errNotPositive)
-			return
-		}
+	}
+	count, counted, ok := c.popCount()
+	if !ok {
+		return
 	}
 	s, ok := c.set()
 	if !ok {

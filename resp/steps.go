@@ -211,8 +211,8 @@ func (s *stepper) run() (done bool) {
 	mark, hits, misses := c.W.Len(), c.hits, c.misses
 	s.mark = mark
 	s.began = time.Now()
-	c.Tx.Pause, c.step = s.pause, s
-	defer func() { c.Tx.Pause, c.step = nil, nil }()
+	c.Tx.Pause, c.Tx.Aside, c.step = s.pause, s.aside, s
+	defer func() { c.Tx.Pause, c.Tx.Aside, c.step = nil, nil, nil }()
 	c.ran = true
 	c.entry.handler(c)
 	if !s.stopped {
@@ -238,9 +238,17 @@ func (s *stepper) pause() (goOn bool) {
 	if time.Since(s.began) < s.d.stepping.step {
 		return true
 	}
+	return s.aside(nil)
+}
+
+// aside lets others in, and does work meanwhile, if there is any. False: as of pause.
+func (s *stepper) aside(work func()) (goOn bool) {
 	c := s.c
-	mark := c.W.Len()
 	s.unlock()
+	if work != nil {
+		work()
+	}
+	mark := c.W.Len()
 	// A long reply is made longer here: it may have to be copied for that.
 	c.W.Reserve(max(c.ahead, min(mark-s.mark, mostReserved)))
 	c.ahead = 0

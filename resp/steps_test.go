@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ func (n *testNode) fillBig() {
 	n.fill("{b}zset", "ZADD", bigElements, func(i int) []string { return []string{fmt.Sprint(i % 100), fmt.Sprintf("m%d", i)} })
 	n.fill("{b}hash", "HSET", bigElements, func(i int) []string { return []string{fmt.Sprintf("f%d", i), fmt.Sprint(i)} })
 	n.fill("{b}list", "RPUSH", 4*bigElements, func(i int) []string { return []string{strings.Repeat("element", 20) + fmt.Sprint(i)} })
+	n.smallBlocks()
 	n.fill("{b}stream", "XADD", 1, func(int) []string { return []string{"0-1", "f", "v"} })
 	for i := 2; i <= bigElements; i++ {
 		n.do("XADD", "{b}stream", fmt.Sprintf("0-%d", i), "f", "v")
@@ -43,6 +45,13 @@ func (n *testNode) fillBig() {
 	n.do("PEXPIREAT", "{b}twice", "99999999999999")
 	n.do("HPEXPIREAT", "{b}hash", "66666666666666", "FIELDS", "1", "f7")
 	n.fill("{b}undated", "HSET", bigElements, func(i int) []string { return []string{fmt.Sprintf("f%d", i), fmt.Sprint(i)} })
+}
+
+// smallBlocks gives streams many blocks.
+func (n *testNode) smallBlocks() {
+	limits := store.DefaultLimits()
+	limits.StreamNodeMaxEntries = 4
+	n.store.SetLimits(limits)
 }
 
 // fill sends one command with the arguments for count elements.
@@ -90,7 +99,7 @@ var stepLines = []string{
 	"ZPOPMIN {b}zset 600", "ZPOPMAX {b}zset 990", "ZPOPMIN {b}zset 1000", "ZPOPMAX {b}zset 3",
 	"GEOSEARCHSTORE {b}dst {b}geo FROMLONLAT 1 1 BYRADIUS 20000 km", "GEOSEARCHSTORE {b}dst {b}geo FROMLONLAT 1 1 BYRADIUS 3000 km ASC COUNT 500 STOREDIST",
 	"GEORADIUS {b}geo 1 1 3000 km STORE {b}geo", "GEORADIUS {b}geo 1 1 20000 km DESC COUNT 3",
-	"DUMP {b}list", "DUMP {b}set", "DUMP {b}zset", "DUMP {b}hash",
+	"DUMP {b}list", "DUMP {b}set", "DUMP {b}zset", "DUMP {b}hash", "DUMP {b}string", "DUMP {b}zeros",
 	"SORT {b}set ALPHA STORE {b}dst", "SORT {b}set ALPHA DESC LIMIT 10 300 STORE {b}set", "SORT {b}list ALPHA STORE {b}to",
 	"SORT {b}zset BY nosort GET # STORE {b}to", "SORT {b}list STORE {b}to", "SORT {b}set ALPHA LIMIT 1 1",
 	"HGETALL {b}hash", "HKEYS {b}hash", "HVALS {b}hash", "SMEMBERS {b}set", "LRANGE {b}list 5 -5", "LRANGE {b}list 0 -1",
@@ -102,6 +111,9 @@ var stepLines = []string{
 	"LINSERT {b}list BEFORE none x", "LINSERT {b}list AFTER " + strings.Repeat("element", 20) + "3000 x",
 	"GEOSEARCH {b}geo FROMLONLAT 1 1 BYRADIUS 20000 km ASC WITHDIST", "GEORADIUS_RO {b}geo 1 1 20000 km",
 	"GET {b}string", "GETRANGE {b}string 10 -10", "SUBSTR {b}string 5 9", "GETDEL {b}string", "GETEX {b}string PXAT 99999999999999",
+	"XTRIM {b}stream MAXLEN 300", "XTRIM {b}stream MAXLEN ~ 300", "XTRIM {b}stream MINID 0-700", "XTRIM {b}stream MINID ~ 0-700 LIMIT 250", "XTRIM {b}stream MAXLEN 0", "XTRIM {b}stream MINID 5-5", "XTRIM {b}stream MAXLEN ~ 0",
+	"XADD {b}stream MAXLEN 450 0-2000 f v", "XADD {b}stream MINID ~ 0-900 0-2000 f v", "XADD {b}stream MAXLEN 0 0-2000 f v", "XADD {b}stream NOMKSTREAM MINID = 7-0 0-2000 f v",
+	"XDEL {b}stream" + numbered(" 0-", 900) + " 0-5 0-777", "XDEL {b}stream" + numbered(" 0-", 2*bigElements), "XDEL {b}stream 0-999" + numbered(" 9-", 900), "XDEL {b}stream" + numbered(" 0-", 900) + " x", "XDEL {b}stream 0-1000 0-1 0-500",
 	"GETSET {b}string x", "SET {b}string x GET", "BITCOUNT {b}string", "BITCOUNT {b}string 9 -9 BIT", "BITPOS {b}string 0 3", "BITPOS {b}zeros 1", "BITPOS {b}zeros 0",
 	"SORT_RO {b}list ALPHA DESC", "SORT_RO {b}set ALPHA",
 	"SET {b}dst " + largeValue, "SET {b}string " + largeValue + " KEEPTTL", "SET {b}zset " + largeValue + " XX PXAT 99999999999999", "SET {b}set " + largeValue + " NX",
@@ -133,7 +145,7 @@ func readsLittle(line string) bool {
 		strings.HasPrefix(line, "LTRIM {b}twice 3 ") || line == "LTRIM {b}twice 5 4" || line == "LPOP {b}twice 3" || line == "ZPOPMAX {b}zset 3" ||
 		strings.HasPrefix(line, "SUBSTR") || strings.HasPrefix(line, "BITPOS {b}string") || strings.HasSuffix(line, "zeros 0") || line == "LPOS {b}twice "+someElement ||
 		strings.HasPrefix(line, "BITOP AND {b}dst") || strings.HasPrefix(line, "EXISTS") ||
-		line == "ZREMRANGEBYSCORE {b}zset -inf +inf" || line == "ZREMRANGEBYLEX {b}zset - [z" || line == "ZREMRANGEBYRANK {b}zset 5 9"
+		line == "XDEL {b}stream 0-1000 0-1 0-500" || line == "ZREMRANGEBYSCORE {b}zset -inf +inf" || line == "ZREMRANGEBYLEX {b}zset - [z" || line == "ZREMRANGEBYRANK {b}zset 5 9"
 }
 
 // namesAll says whether the effects of a line name each of few elements, or do not read.
@@ -236,6 +248,10 @@ func TestStepsAgain(t *testing.T) {
 		"GEORADIUS {b}geo 1 1 9999 km STORE {b}dst":            {"ZREM {b}geo 5", "GEOADD {b}geo 1 1 new", "DEL {b}geo"},
 		"DUMP {b}set":                                          {"SADD {b}set new", "DEL {b}set", "RENAME {b}set2 {b}set"},
 		"DUMP {b}list":                                         {"LPUSH {b}list x", "LTRIM {b}list 1 10"},
+		"XTRIM {b}stream MAXLEN 300":                           {"XADD {b}stream 5-5 a b", "XDEL {b}stream 0-3", "XTRIM {b}stream MAXLEN 700", "DEL {b}stream", "SET {b}stream x", "RENAME {b}set {b}stream"},
+		"XADD {b}stream MINID 0-900 7-7 a b":                   {"XADD {b}stream 5-5 a b", "XTRIM {b}stream MAXLEN 100", "UNLINK {b}stream"},
+		"XDEL {b}stream" + numbered(" 0-", 900):                {"XADD {b}stream 5-5 a b", "XTRIM {b}stream MAXLEN 300", "XDEL {b}stream 0-1 0-900", "DEL {b}stream"},
+		"DUMP {b}string":                                       {"APPEND {b}string x", "DEL {b}string", "RENAME {b}set {b}string"},
 		"HGETALL {b}hash":                                      {"HDEL {b}hash f7", "HPEXPIREAT {b}hash 1 FIELDS 1 f3", "SET {b}hash x"},
 		"SMEMBERS {b}set":                                      {"SREM {b}set m3", "RENAME {b}set2 {b}set"},
 		"LRANGE {b}list 0 -1":                                  {"LPUSH {b}list x", "UNLINK {b}list"},
@@ -450,6 +466,7 @@ func TestStepsReplayed(t *testing.T) {
 	for _, line := range stepLines {
 		primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})
 		replica := newTestNode(t, newRouting(t, func(uint16) bool { return false }), nil)
+		replica.smallBlocks()
 		primary.do("SADD", "{b}dst", "old")
 		primary.fillBig()
 		replica.apply(primary.log.take())
@@ -480,11 +497,13 @@ func TestStepsReplayed(t *testing.T) {
 // key comes, goes, or the client is killed, here and as an effect.
 func TestStepsRestore(t *testing.T) {
 	oneGoroutine(t)
-	for _, name := range []string{"set", "zset", "hash", "list", "twice", "stream"} {
+	for _, name := range []string{"set", "zset", "hash", "list", "twice", "stream", "string", "noise"} {
 		primary := newTestNode(t, newRouting(t, everySlot), &effectLog{})
 		replica := newTestNode(t, newRouting(t, func(uint16) bool { return false }), nil)
+		replica.smallBlocks()
 		primary.fillBig()
 		primary.do("HPEXPIREAT", "{b}hash", "9999999999999", "FIELDS", "1", "f7")
+		primary.do("SET", "{b}noise", noise(3<<20))
 		replica.apply(primary.log.take())
 		reply := primary.do("DUMP", "{b}"+name)
 		payload := strings.TrimSuffix(reply[strings.Index(reply, "\r\n")+2:], "\r\n")
@@ -494,6 +513,10 @@ func TestStepsRestore(t *testing.T) {
 		replica.d.stepping.rest = func(int) { rests++ }
 		primary.d.stepping.rest = func(int) { rests++ }
 		other := primary.newClient(2)
+		primary.do("SET", "{b}over", noise(2<<20))
+		if got := primary.do("RESTORE", "{b}over", "0", payload, "REPLACE"); got != "+OK\r\n" {
+			t.Errorf("%s: %q", name, got)
+		}
 		if got := primary.do("RESTORE", "{b}to", "99999999999999", payload, "ABSTTL"); got != "+OK\r\n" {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -536,6 +559,66 @@ func TestStepsRestore(t *testing.T) {
 		}
 		primary.checkNoSteps()
 		replica.checkNoSteps()
+	}
+}
+
+// noise is text that cannot be compressed, the same each time.
+func noise(n int) string {
+	r := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = byte(r.Uint32())
+	}
+	return string(text)
+}
+
+// TestStepsOfMigrate: the payloads that MIGRATE sends are those of DUMP, also of values that
+// are read in steps. A key that goes in a pause is not sent, and one that is replaced as what
+// it is then.
+func TestStepsOfMigrate(t *testing.T) {
+	n := newTestNode(t, nil, nil)
+	n.fillBig()
+	n.do("SET", "{b}noise", noise(3<<20))
+	r := &migrateRequest{d: n.d}
+	other := n.newClient(2)
+	dumped := func(name string) string {
+		reply := n.do("DUMP", name)
+		return strings.TrimSuffix(reply[strings.Index(reply, "\r\n")+2:], "\r\n")
+	}
+	for _, name := range []string{"{b}set", "{b}zset", "{b}hash", "{b}list", "{b}stream", "{b}string", "{b}noise"} {
+		want, k := dumped(name), store.MakeKey([]byte(name))
+		n.stepAll()
+		rests := 0
+		n.d.stepping.rest = func(int) {
+			if rests++; rests == 2 {
+				n.doAs(other, "GET", "{b}none") // others get at the shard
+			}
+		}
+		payload, _, ok := r.payload(k)
+		if !ok || string(payload) != want || rests < 3 {
+			t.Errorf("%s: found %v, %d bytes, want %d, %d pauses", name, ok, len(payload), len(want), rests)
+		}
+		rests = 0
+		n.d.stepping.rest = func(int) {
+			if rests++; rests == 2 {
+				n.doAs(other, "COPY", "{b}set2", name, "REPLACE")
+			}
+		}
+		if payload, _, _ = r.payload(k); string(payload) != dumped("{b}set2") {
+			t.Errorf("%s: replaced in a pause: not the new value", name)
+		}
+		n.d.stepping.rest = func(int) { n.doAs(other, "DEL", name) }
+		if _, _, ok = r.payload(k); ok {
+			t.Errorf("%s: sent, though it went in a pause", name)
+		}
+		changes := 0
+		n.doAs(other, "COPY", "{b}set2", name)
+		n.d.stepping.rest = func(int) { changes++; n.doAs(other, "SADD", name, fmt.Sprint("new", changes)) }
+		if _, _, ok = r.payload(k); !ok || changes != n.d.stepping.tries {
+			t.Errorf("%s: changed all the time: found %v after %d changes", name, ok, changes)
+		}
+		n.d.stepping = defaultStepping
+		n.checkNoSteps()
 	}
 }
 

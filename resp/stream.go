@@ -209,6 +209,9 @@ func xadd(c *Ctx) {
 		c.W.Error(refused)
 		return
 	}
+	if a.trim && !c.trimFront(&s, &a.how) {
+		return
+	}
 	if err := s.Append(id, fields...); err != nil {
 		if err == store.ErrTooLong {
 			c.W.Error(errStreamTooLarge)
@@ -235,6 +238,19 @@ func xadd(c *Ctx) {
 		words = append(words, wordMinID, wordEquals, idArg(done.Before))
 	}
 	c.Effect(append(append(words, idArg(id)), fields...)...)
+}
+
+// trimFront looks in steps at what is about to be trimmed, if that is much. False: the
+// command is put off, or what it looked at has changed.
+func (c *Ctx) trimFront(s *store.Stream, t *store.StreamTrim) (ok bool) {
+	if c.postpone(s.Trims(*t)) {
+		return false
+	}
+	var err error
+	if t.Front, err = s.Front(*t); err != nil {
+		c.StoreError(err)
+	}
+	return err == nil
 }
 
 // entryID is the ID of an entry to be added, or why there is none.
@@ -269,6 +285,9 @@ func xtrim(c *Ctx) {
 	if !ok {
 		return
 	}
+	if !c.trimFront(&s, &a.how) {
+		return
+	}
 	done := s.Trim(a.how)
 	if done.Changed {
 		c.Dirty(max(done.Removed, 1))
@@ -292,11 +311,18 @@ func xdel(c *Ctx) {
 		c.W.Int(0)
 		return
 	}
-	ids, ok := c.streamIDs(2)
-	if !ok {
+	if c.postpone(min(len(c.Args)-2, s.Len())) {
 		return
 	}
-	deleted := s.Delete(ids...)
+	var ids []store.StreamID
+	if !c.Tx.Apart(func() { ids, ok = c.streamIDs(2) }) || !ok {
+		return
+	}
+	deleted, err := s.DeleteMany(ids)
+	if err != nil {
+		c.StoreError(err)
+		return
+	}
 	c.Dirty(deleted)
 	if deleted > 0 {
 		c.Notify(NotifyStream, "xdel", k.Name)

@@ -166,34 +166,11 @@ func zrem(c *Ctx) {
 	if c.postpone(min(len(c.Args)-2, z.Len())) {
 		return
 	}
-	removed, done, err := z.RemoveMany(c.Args[2:])
-	if err != nil {
-		c.StoreError(err)
-		return
-	}
-	members := c.Args[2:]
-	if done {
-		members = nil
-	}
-	for i, member := range members {
-		if i%store.ExpectMost == 0 {
-			z.Expect(members[i:])
-		}
-		found, err := z.Remove(member)
-		if err != nil {
-			if removed > 0 && c.logged() {
-				c.Effect(c.words(wordZRem, c.Args[1:2+i])...)
-			}
-			c.notifyZRemoved("zrem", &z, removed)
-			c.StoreError(err)
-			return
-		}
-		if found {
-			removed++
-		}
-	}
+	removed, ok := c.removeMembers(wordZRem, z.RemoveMany, z.Expect, z.Remove)
 	c.notifyZRemoved("zrem", &z, removed)
-	c.W.Int(int64(removed))
+	if ok {
+		c.W.Int(int64(removed))
+	}
 }
 
 // notifyZRemoved counts and tells of members that were removed from the sorted

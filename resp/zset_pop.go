@@ -12,17 +12,13 @@ func init() {
 
 // zpop is ZPOPMIN and ZPOPMAX.
 func zpop(c *Ctx, highest bool) {
-	count, counted := int64(1), len(c.Args) > 2
-	switch {
-	case len(c.Args) > 3:
+	if len(c.Args) > 3 {
 		c.W.Error(errSyntax)
 		return
-	case counted:
-		var ok bool
-		if count, ok = parseLong(c.Args[2]); !ok || count < 0 {
-			c.W.Error(errNotPositive)
-			return
-		}
+	}
+	count, counted, ok := c.popCount()
+	if !ok {
+		return
 	}
 	z, ok := c.zset(c.Key(1))
 	if !ok {

@@ -44,30 +44,11 @@ func (s *Set) RemoveMany(members [][]byte) (removed int, done bool, err error) {
 	if !s.it.removesMany(s.tx, len(members)) {
 		return 0, false, nil
 	}
-	o, st := s.large(), s.tx.steps()
-	g, err := s.it.find(&o.elements, members, &st)
-	if err != nil {
-		return 0, true, err
-	}
-	c := new(setObject)
-	n := g.entries.Len()
-	if n > 0 && n < o.length() {
-		segments, end, err := o.less(&c.elements, g, &st)
-		if err != nil {
-			s.it.sh.addGarbage(&shell{e: &c.elements, end: end}, 0)
-			return 0, true, err
-		}
-		s.it = s.tx.look(s.k) // a pause may have moved its entry
-		o.handOver(&c.elements, g, segments, 0)
-		s.it.replaceObject(c, &shell{e: &o.elements, gone: g, end: tagEnd})
-		return n, true, nil
-	}
-	s.it = s.tx.look(s.k)
-	if n > 0 {
-		s.it.sh.removeItem(&s.it)
-		s.it = item{sh: s.it.sh}
-	}
-	return n, true, nil
+	o, c := s.large(), new(setObject)
+	removed, err = s.it.removeNamed(s.tx, s.k, &o.elements, members, func(g *gone, st *steps) error {
+		return s.it.replaceLess(s.tx, s.k, &o.elements, &c.elements, c, g, st)
+	})
+	return removed, true, err
 }
 
 // RemoveMany removes fields as Set.RemoveMany does; also not done if fields have deadlines,
@@ -76,29 +57,11 @@ func (h *Hash) RemoveMany(fields [][]byte) (removed int, done bool, err error) {
 	if !h.it.removesMany(h.tx, len(fields)) || h.large().dated() > 0 || h.large().external != nil {
 		return 0, false, nil
 	}
-	o, st := h.large(), h.tx.steps()
-	g, err := h.it.find(&o.elements, fields, &st)
-	if err != nil {
-		return 0, true, err
-	}
-	c := &hashObject{expire: o.expire}
-	if removed = g.entries.Len(); removed > 0 && removed < o.length() {
-		segments, end, err := o.less(&c.elements, g, &st)
-		if err != nil {
-			h.it.sh.addGarbage(&shell{e: &c.elements, end: end}, 0)
-			return 0, true, err
-		}
-		h.it = h.tx.look(h.k) // a pause may have moved its entry
-		o.handOver(&c.elements, g, segments, 0)
-		h.it.replaceObject(c, &shell{e: &o.elements, gone: g, end: tagEnd})
-		return removed, true, nil
-	}
-	h.it = h.tx.look(h.k)
-	if removed > 0 {
-		h.it.sh.removeItem(&h.it)
-		h.it = item{sh: h.it.sh}
-	}
-	return removed, true, nil
+	o, c := h.large(), &hashObject{expire: h.large().expire}
+	removed, err = h.it.removeNamed(h.tx, h.k, &o.elements, fields, func(g *gone, st *steps) error {
+		return h.it.replaceLess(h.tx, h.k, &o.elements, &c.elements, c, g, st)
+	})
+	return removed, true, err
 }
 
 // RemoveMany removes members as Set.RemoveMany does.
@@ -106,27 +69,51 @@ func (z *ZSet) RemoveMany(members [][]byte) (removed int, done bool, err error) 
 	if !z.it.removesMany(z.tx, len(members)) {
 		return 0, false, nil
 	}
-	o, st := z.view().o, z.tx.steps()
-	g, err := z.it.find(&o.elements, members, &st)
-	if err != nil {
-		return 0, true, err
-	}
-	n := g.entries.Len()
-	if n > 0 && n < o.length() {
+	removed, err = z.it.removeNamed(z.tx, z.k, &z.view().o.elements, members, func(g *gone, st *steps) error {
 		leaving := make(map[ref]struct{})
 		for at := range g.entries.All() {
 			leaving[refOf(*at)] = struct{}{}
 			if !st.next() {
-				return 0, true, ErrChanged
+				return ErrChanged
 			}
 		}
-		err = z.replaceWithout(g, &st, func(_ int, e zsetEntry) bool { _, leaves := leaving[e.at]; return leaves })
-		return n, true, err
+		return z.replaceWithout(g, st, func(_ int, e zsetEntry) bool { _, leaves := leaving[e.at]; return leaves })
+	})
+	return removed, true, err
+}
+
+// removeNamed is RemoveMany for the value of k with the elements e. replace makes it one
+// without those that go, if others stay.
+func (it *item) removeNamed(tx *Tx, k Key, e *elements, names [][]byte, replace func(g *gone, st *steps) error) (removed int, err error) {
+	st, all := tx.steps(), it.object().length()
+	g, err := it.find(e, names, &st)
+	if err != nil {
+		return 0, err
 	}
-	z.it = z.tx.look(z.k)
-	if n > 0 {
-		z.it.sh.removeItem(&z.it)
-		z.it = item{sh: z.it.sh}
+	if removed = g.entries.Len(); removed > 0 && removed < all {
+		if err = replace(g, &st); err != nil {
+			removed = 0
+		}
+		return removed, err
 	}
-	return n, true, nil
+	*it = tx.look(k) // a pause may have moved its entry
+	if removed > 0 {
+		it.sh.removeItem(it)
+		*it = item{sh: it.sh}
+	}
+	return removed, nil
+}
+
+// replaceLess makes c, with the elements to, which it has not got yet, the value of k: the
+// elements of from but for those that go.
+func (it *item) replaceLess(tx *Tx, k Key, from, to *elements, c object, g *gone, st *steps) error {
+	segments, end, err := from.less(to, g, st)
+	if err != nil {
+		it.sh.addGarbage(&shell{e: to, end: end}, 0)
+		return err
+	}
+	*it = tx.look(k) // a pause may have moved its entry
+	from.handOver(to, g, segments, 0)
+	it.replaceObject(c, &shell{e: from, gone: g, end: tagEnd})
+	return nil
 }

@@ -7,7 +7,8 @@ package store
 type Import struct {
 	sh   *shard
 	typ  Type
-	text []byte // of a string; aliases what was given
+	text []byte  // of a string; aliases what was given
+	full *Filled // it, if Fill has copied it
 
 	list *listObject
 	set  setBuilder
@@ -28,6 +29,13 @@ func (tx *Tx) NewImport(k Key, t Type) *Import {
 // SetString gives a string its value, which stays the caller's and must stay
 // unchanged until Store.
 func (im *Import) SetString(value []byte) { im.text, im.n = value, 1 }
+
+// Fill copies a large string in steps, for Store to put it in its place. Errors: as of
+// Tx.Fill.
+func (im *Import) Fill(tx *Tx) (err error) {
+	im.full, err = tx.Fill(im.text)
+	return err
+}
 
 // Expect says that about n elements are to come, so that many need not be packed
 // first. n may be anything. Error: ErrOutOfMemory.
@@ -95,6 +103,7 @@ func (im *Import) Close() {
 		im.sh.discard(im.list)
 		im.list = nil
 	}
+	im.full.Close()
 	im.set.discard()
 	im.zset.discard()
 	im.hash.discard()
@@ -139,6 +148,9 @@ func (im *Import) Store(tx *Tx, k Key, deadline int64, access Access) error {
 			return ErrTooLong
 		}
 		data, v.encoding = im.text, stringEncoding(im.text)
+		if im.full != nil {
+			v.region = im.full.region
+		}
 	case TypeList:
 		if o := im.list; o.nodes > 1 || !im.packs() {
 			return im.storeObject(tx, &it, k, &v, EncodingQuicklist, o, &im.list)
@@ -177,7 +189,11 @@ func (im *Import) Store(tx *Tx, k Key, deadline int64, access Access) error {
 	if err != nil {
 		return err
 	}
-	copy(dst, data)
+	if im.full != nil {
+		im.full.region = nil // which is the value now
+	} else {
+		copy(dst, data)
+	}
 	tx.noteFields(&it, k)
 	im.Close()
 	return nil

@@ -153,36 +153,46 @@ func (s *Stream) Delete(ids ...StreamID) (deleted int) {
 
 // delete marks an entry as deleted, or frees its block with the last one.
 func (o *streamObject) delete(id StreamID) bool {
+	path, item, ok := o.locate(id)
+	if ok {
+		r := ref(o.blocks.at(o.store.arena, &path)[2])
+		o.packedAt(r)[item.pos] |= streamDeleted
+		o.marked(&path, r, 1)
+	}
+	return ok
+}
+
+// locate finds an entry: the way to its block, and where it is there.
+func (o *streamObject) locate(id StreamID) (path idPath, item streamItem, ok bool) {
 	a := o.store.arena
-	path, ok := o.blocks.floor(a, id)
+	path, ok = o.blocks.floor(a, id)
 	if !ok {
 		path, ok = o.blocks.first(a)
 	}
 	for ; ok; ok = o.blocks.next(a, &path) {
 		at := o.blocks.at(a, &path)
-		r := ref(at[2])
-		p := o.packedAt(r)
+		p := o.packedAt(ref(at[2]))
 		h := p.streamHead()
-		for pos := h.entries; pos < p.end(); {
-			item := p.item(pos, idOfEntry(at), &h)
-			switch {
-			case item.deleted(), item.id.Before(id):
-				pos = p.after(&item)
-				continue
-			case item.id != id:
-				return false
+		for pos := h.entries; pos < p.end(); pos = p.after(&item) {
+			item = p.item(pos, idOfEntry(at), &h)
+			if !item.deleted() && !item.id.Before(id) {
+				return path, item, item.id == id
 			}
-			o.count--
-			if h.live == 1 {
-				o.dropBlock(&path, r)
-				return true
-			}
-			p[item.pos] |= streamDeleted
-			o.keep(r, p.count(h.live-1, h.deleted+1))
-			return true
 		}
 	}
-	return false
+	return path, item, false
+}
+
+// marked counts n entries of a block that were marked as deleted, and frees it with the
+// last one.
+func (o *streamObject) marked(path *idPath, r ref, n int) {
+	p := o.packedAt(r)
+	h := p.streamHead()
+	if o.count -= n; h.live == n {
+		o.dropBlock(path, r)
+		return
+	}
+	o.keep(r, p.count(h.live-n, h.deleted+n))
 }
 
 func (o *streamObject) dropBlock(path *idPath, r ref) {
@@ -197,6 +207,23 @@ type StreamTrim struct {
 	MinID  StreamID //
 	Approx bool     // whole blocks only
 	Limit  int64    // remove no more than that many; 0: no limit
+
+	Front *StreamFront // from Stream.Front for the rest of this, or nil
+}
+
+// takes says whether a block goes as a whole, when count entries are left and removed ones
+// are gone. more: if not, some of it may.
+func (t *StreamTrim) takes(p packed, base StreamID, h *streamHead, count, removed int) (whole, more bool) {
+	switch {
+	case !t.ByID && int64(count) <= t.MaxLen:
+		return false, false
+	case t.Limit > 0 && int64(removed+h.live) > t.Limit:
+		return false, false
+	case t.ByID:
+		last := p.item(p.before(p.end()), base, h)
+		return last.id.Before(t.MinID), true
+	}
+	return int64(count-h.live) >= t.MaxLen, true
 }
 
 // StreamTrimmed is what Trim did.
@@ -217,6 +244,10 @@ func (s *Stream) Trim(t StreamTrim) (done StreamTrimmed) {
 	}
 	o := s.object()
 	a := o.store.arena
+	if t.Front != nil && t.Front.blocks > 0 {
+		o.cutFront(s.it.sh, t.Front)
+		done.Removed, done.Changed = t.Front.live, true
+	}
 	for {
 		path, ok := o.blocks.first(a)
 		if !ok {
@@ -229,19 +260,9 @@ func (s *Stream) Trim(t StreamTrim) (done StreamTrimmed) {
 		at := o.blocks.at(a, &path)
 		base, r := idOfEntry(at), ref(at[2])
 		done.Before = base
-		if !t.ByID && int64(o.count) <= t.MaxLen {
-			break
-		}
 		p := o.packedAt(r)
 		h := p.streamHead()
-		if t.Limit > 0 && int64(done.Removed+h.live) > t.Limit {
-			break
-		}
-		whole := int64(o.count-h.live) >= t.MaxLen
-		if t.ByID {
-			last := p.item(p.before(p.end()), base, &h)
-			whole = last.id.Before(t.MinID)
-		}
+		whole, more := t.takes(p, base, &h, o.count, done.Removed)
 		if whole {
 			o.dropBlock(&path, r)
 			o.count -= h.live
@@ -249,7 +270,7 @@ func (s *Stream) Trim(t StreamTrim) (done StreamTrimmed) {
 			done.Changed = true
 			continue
 		}
-		if !t.Approx {
+		if more && !t.Approx {
 			done.Before = o.trimBlock(r, base, &t, &done)
 		}
 		break

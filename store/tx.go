@@ -28,6 +28,19 @@ type Tx struct {
 	// Pause is called between the steps of long operations (steps.go); nil:
 	// they take no pause. False: what they read has changed.
 	Pause func() bool
+	// Aside is Pause, at once, with work that needs no lock done meanwhile; nil: it is
+	// done at once, see Apart.
+	Aside func(work func()) (goOn bool)
+}
+
+// Apart does work that touches nothing of the store, without the locks if they can be
+// given up. False: what the operation reads has changed meanwhile.
+func (tx *Tx) Apart(work func()) (goOn bool) {
+	if tx.Aside == nil {
+		work()
+		return true
+	}
+	return tx.Aside(work)
 }
 
 // item is a key as found: where its entry and its record are.

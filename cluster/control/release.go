@@ -7,9 +7,9 @@ import (
 	"respkv/cluster/slotmap"
 )
 
-// Surplus copies of primaries whose answers wait for replicas are removed in two
-// steps. What has to hold, for a primary that answers a write when acks replicas
-// hold it: at least acks of the replicas in the map hold each write that it has answered.
+// Surplus copies are removed in two steps. What has to hold, for a primary that answers
+// a write when acks replicas hold it: at least acks of the replicas in the map hold each
+// write that it has answered.
 // A failover rests on that (promotions): it asks the replicas of the map, and goes on
 // while fewer than acks of them are missing. A copy that is removed takes with it
 // what was answered since it had it. So:
@@ -28,7 +28,9 @@ import (
 // map, nor on who commits the removal: a controller that is cut off may have it in its log
 // and the next one find it there. A new primary counts all copies again (promoted),
 // and the next controller begins at 2, with the release that it finds in the map.
-// With asynchronous replication nothing was promised: copies are removed at once.
+// With asynchronous replication answers wait for nobody, but a WAIT may have been answered on
+// account of the copy: acks is 1 then. Only where no replica stays, since none is wanted,
+// is it removed at once.
 type release struct {
 	boot    uint64         // of the primary
 	spans   []slotmap.Span // as they were when it began
@@ -60,7 +62,7 @@ func (c *Controller) removable(list []slotmap.Placement) (next []slotmap.Placeme
 			switch {
 			case !c.renews(s.Primary):
 				continue
-			case c.m.Acks(s.Primary) == 0:
+			case c.m.Acks(s.Primary) == 0 && !slices.ContainsFunc(s.Replicas, func(id slotmap.NodeID) bool { return !slices.Contains(p.Remove, id) }):
 				step.Release, step.Remove = nil, p.Remove
 			case len(step.Release) == 0 && !c.released(s):
 				continue
@@ -100,7 +102,7 @@ func (c *Controller) released(s slotmap.Span) bool {
 			have++
 		}
 	}
-	return have >= min(need, c.m.Acks(s.Primary))
+	return have >= min(need, max(1, c.m.Acks(s.Primary)))
 }
 
 // covers reports whether the release is about s: the same copies go, under the same

@@ -35,7 +35,7 @@ type world struct {
 	trace     []string
 	proposed  func(entry any) // called for each entry on its way into the log; nil: nobody looks
 	failure   string
-	acks      int    // of a write; slotmap.AcksQuorum, or 0
+	acks      int    // of a write; slotmap.AcksQuorum, waits, or 0
 	stalled   bool   // replication is
 	told      uint64 // effects that failovers told were lost
 	quiet     bool   // clients look, but write nothing
@@ -47,6 +47,10 @@ type world struct {
 	changes   []*valueWrite
 	kinds     map[control.EventKind]int
 }
+
+// waits, as world.acks: replication is asynchronous, and each write is followed by
+// WAIT 1. What that has not confirmed does not count as answered.
+const waits = -100
 
 // event is something that happens at a moment: to the world, or to a process,
 // which may be gone or frozen by then.
@@ -265,7 +269,10 @@ func (n *node) boots() {
 	n.formation.SetSlots(n.given.Slots.Len())
 	n.mayForm = n.vote == "" // worlds without a formation
 	n.running = n.group == nil || n.member || n.vote == ""
-	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1 + n.port, Weight: n.weight, Boot: n.boot, Acks: n.w.acks}
+	self := slotmap.Node{ID: n.id, Host: "h", ClientPort: 1 + n.index, ClusterPort: 1 + n.port, Weight: n.weight, Boot: n.boot}
+	if n.w.acks != waits {
+		self.Acks = n.w.acks
+	}
 	n.agent = control.NewAgent(agentEnv{n, n.gen}, n.w.timing, self, n.opened)
 	n.agent.SetGiven(n.given)
 	n.ctl = control.NewController(ctlEnv{n, n.gen}, n.w.timing, n.w.policy, n.id, slotmap.New())

@@ -72,16 +72,15 @@ func (s NodeState) String() string {
 
 // Node is one member. All addresses are those the node announces.
 type Node struct {
-	ID          NodeID   `json:"id"`
-	Host        string   `json:"host"`               // IP or name peers and clients reach it by
-	ClientPort  int      `json:"port"`               // plain RESP port; 0 when only TLS is served
-	TLSPort     int      `json:"tls,omitempty"`      // RESP over TLS; 0: none
-	ClusterPort int      `json:"cport"`              // cluster/mux port
-	Hostname    string   `json:"hostname,omitempty"` // cluster-announce-hostname
-	Endpoint    Endpoint `json:"endpoint,omitempty"` // cluster-preferred-endpoint-type
-	Zone        string   `json:"zone,omitempty"`     // failure domain; empty: its own
-	Weight      int      `json:"weight"`             // share of slots, relative; 0: holds no primaries
-	Boot        uint64   `json:"boot"`               // identifies the process; data, leases and positions die with it
+	ID          NodeID `json:"id"`
+	Host        string `json:"host"`               // IP or name peers and clients reach it by
+	ClientPort  int    `json:"port"`               // plain RESP port; 0 when only TLS is served
+	TLSPort     int    `json:"tls,omitempty"`      // RESP over TLS; 0: none
+	ClusterPort int    `json:"cport"`              // cluster/mux port
+	Hostname    string `json:"hostname,omitempty"` // cluster-announce-hostname
+	Zone        string `json:"zone,omitempty"`     // failure domain; empty: its own
+	Weight      int    `json:"weight"`             // share of slots, relative; 0: holds no primaries
+	Boot        uint64 `json:"boot"`               // identifies the process; data, leases and positions die with it
 	// PrevBoot is the process before, 0 for the first: what it said may still be
 	// on its way.
 	PrevBoot uint64    `json:"prevboot,omitempty"`
@@ -99,16 +98,6 @@ type Node struct {
 
 // AcksQuorum is the value of Node.Acks for a majority.
 const AcksQuorum = -1
-
-// Endpoint is what CLUSTER SLOTS and redirections name a node by. Append only.
-type Endpoint uint8
-
-// Endpoint types of cluster-preferred-endpoint-type.
-const (
-	EndpointIP       Endpoint = 0
-	EndpointHostname Endpoint = 1
-	EndpointUnknown  Endpoint = 2 // clients keep the address they connected to
-)
 
 // Move is a handoff of a slot in progress. While it is in the map no other
 // change of the slot's primary but a failover is accepted.

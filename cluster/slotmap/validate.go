@@ -39,7 +39,7 @@ func (n *Node) Validate() error {
 			return fmt.Errorf("%w: port %d", ErrBadEntry, port)
 		}
 	}
-	if n.Weight < 0 || n.Weight > 1000 || n.Boot == 0 || n.State > NodeStopped || n.Endpoint > EndpointUnknown {
+	if n.Weight < 0 || n.Weight > 1000 || n.Boot == 0 || n.State > NodeStopped {
 		return fmt.Errorf("%w: node %s: weight %d boot %d state %d", ErrBadEntry, n.ID, n.Weight, n.Boot, n.State)
 	}
 	if n.Follows != "" {

@@ -111,7 +111,7 @@ var clusterKeys = []*Key{
 	{
 		Name: "cluster.preferred_endpoint_type", Redis: []string{"cluster-preferred-endpoint-type"}, Default: "ip", Mutable: true,
 		value: enumValue(func(c *Config) *string { return &c.Cluster.PreferredEndpointType }, "ip", "hostname", "unknown-endpoint"),
-		What:  "Address of this node that redirections and CLUSTER SLOTS of all nodes tell clients: `ip`, `hostname` (`?` while there is none), or `unknown-endpoint` (the client keeps the host it is connected to and changes the port).",
+		What:  "Address of other nodes that this node tells clients, in redirections and CLUSTER SLOTS: `ip`, `hostname` (`?` while there is none), or `unknown-endpoint` (the client keeps the host it is connected to and changes the port).",
 	},
 	{
 		Name: "cluster.zone", Default: "",

@@ -382,12 +382,6 @@ func announced(cfg *config.Config) cluster.Announced {
 	if cfg.Cluster.AnnounceTLSPort != 0 && cfg.TLS.Port != 0 {
 		shown.ClientTLSPort = cfg.Cluster.AnnounceTLSPort
 	}
-	switch cfg.Cluster.PreferredEndpointType {
-	case "hostname":
-		shown.Endpoint = slotmap.EndpointHostname
-	case "unknown-endpoint":
-		shown.Endpoint = slotmap.EndpointUnknown
-	}
 	return shown
 }
 

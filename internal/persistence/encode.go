@@ -100,14 +100,28 @@ func appendElement(dst []byte, t rdb.Type, e *store.Element, compress bool) []by
 	return dst
 }
 
-// appendValue appends a whole value, in steps if pause is not nil. Error: ErrChanged of
-// the store, when that has said false.
-func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool, pause func() bool) (_ []byte, err error) {
+// atOnce takes no pauses.
+var atOnce store.Tx
+
+// appendValue appends a whole value, in steps if tx takes pauses. Error: ErrChanged of
+// the store.
+func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool, tx *store.Tx) (_ []byte, err error) {
 	goOn := func() bool {
-		if pause != nil && !pause() {
+		if tx.Pause == nil {
+			return true
+		}
+		ok := tx.Pause()
+		if ok && cap(dst)-len(dst) < growRoom {
+			// To copy what there is so far would take longer than a step.
+			ok = tx.Apart(func() { dst = append(make([]byte, 0, 2*cap(dst)+4*growRoom), dst...) })
+		}
+		if !ok {
 			err = store.ErrChanged
 		}
-		return err == nil
+		return ok
+	}
+	if t == rdb.TypeString && tx.Pause != nil {
+		return appendText(dst, v.Bytes(), compress, tx)
 	}
 	dst, whole := appendHead(dst, t, v, compress)
 	switch {
@@ -133,6 +147,24 @@ func appendValue(dst []byte, t rdb.Type, v *store.Value, compress bool, pause fu
 	return dst, err
 }
 
+// growRoom is how much room a payload in the making has at least after a step, for the
+// elements of the next one.
+const growRoom = 64 << 10
+
+// appendText appends a string, which is copied in steps: it is compressed, if it is, without
+// the locks. Error: store.ErrChanged.
+func appendText(dst, text []byte, compress bool, tx *store.Tx) ([]byte, error) {
+	var own []byte
+	goOn := tx.Apart(func() { own = make([]byte, len(text)) })
+	for at := 0; goOn && at < len(text); goOn = tx.Pause() {
+		at += copy(own[at:], text[at:min(len(text), at+growRoom)])
+	}
+	if !goOn || !tx.Apart(func() { dst = rdb.AppendString(dst, own, compress) }) {
+		return nil, store.ErrChanged
+	}
+	return dst, nil
+}
+
 // ZSetDump makes the payload of a sorted set, member by member.
 type ZSetDump struct{ payload []byte }
 
@@ -149,7 +181,7 @@ func (d *ZSetDump) Add(member []byte, score float64) {
 }
 
 // Payload is what DUMP would return, all members being there. pause and error: as of
-// DumpInSteps.
+// rdb.Footer, and store.ErrChanged.
 func (d *ZSetDump) Payload(pause func() bool) ([]byte, error) {
 	payload, err := rdb.Footer(d.payload, rdb.Version, pause)
 	if err != nil {
@@ -166,29 +198,23 @@ func versionOf(t rdb.Type) uint16 {
 	return rdb.Version
 }
 
-// Dump makes the payload that DUMP returns for a value.
-func Dump(v *store.Value, compress bool) []byte {
-	payload, _ := DumpInSteps(v, compress, nil)
-	return payload
-}
-
 // Size is how many bytes a value takes in an RDB file: its encoding's name and its
 // key are not counted.
 func Size(v *store.Value, compress bool) int {
-	body, _ := appendValue(nil, typeOf(v), v, compress, nil)
+	body, _ := appendValue(nil, typeOf(v), v, compress, &atOnce)
 	return len(body)
 }
 
-// DumpInSteps is Dump that calls pause now and then, as a store.Tx does. Error:
-// store.ErrChanged.
-func DumpInSteps(v *store.Value, compress bool, pause func() bool) ([]byte, error) {
+// Dump makes the payload that DUMP returns for a value that was looked up in tx, in steps
+// if that takes pauses. Error: store.ErrChanged.
+func Dump(tx *store.Tx, v *store.Value, compress bool) ([]byte, error) {
 	t := typeOf(v)
-	dst, err := appendValue([]byte{byte(t)}, t, v, compress, pause)
+	dst, err := appendValue([]byte{byte(t)}, t, v, compress, tx)
 	if err != nil {
 		return nil, err
 	}
-	if dst, err = rdb.Footer(dst, versionOf(t), pause); err != nil {
+	if !tx.Apart(func() { dst, err = rdb.Footer(dst, versionOf(t), nil) }) {
 		return nil, store.ErrChanged
 	}
-	return dst, nil
+	return dst, err
 }

@@ -15,11 +15,10 @@ var (
 	ErrBadData = errors.New("persistence: bad data format")
 )
 
-// CheckPayload looks at version and checksum of a payload of DUMP, in steps (store.Tx).
-// Errors: ErrFooter, store.ErrChanged.
-func CheckPayload(tx *store.Tx, payload []byte) error {
-	err := rdb.CheckInSteps(payload, tx.Pause)
-	if errors.Is(err, rdb.ErrStopped) {
+// CheckPayload looks at version and checksum of a payload of DUMP, without the locks if tx
+// takes pauses. Errors: ErrFooter, store.ErrChanged.
+func CheckPayload(tx *store.Tx, payload []byte) (err error) {
+	if !tx.Apart(func() { err = rdb.Check(payload) }) {
 		err = store.ErrChanged
 	}
 	return err
@@ -37,7 +36,7 @@ type Restored struct {
 // is left of it.
 func Restore(tx *store.Tx, k store.Key, payload []byte, limit int64) (Restored, error) {
 	sink := importSink{tx: tx, key: k}
-	err := rdb.ReadPayload(payload, uint64(limit), &sink)
+	err := sink.read(payload, uint64(limit))
 	if err == nil && sink.stream != nil {
 		err = sink.stream.Check()
 	}
@@ -49,6 +48,21 @@ func Restore(tx *store.Tx, k store.Key, payload []byte, limit int64) (Restored, 
 		err = ErrBadData
 	}
 	return Restored{}, err
+}
+
+// read reads the value into s. A string is read without the locks, since it is made outside
+// of the store at first.
+func (s *importSink) read(payload []byte, limit uint64) (err error) {
+	if rdb.Type(payload[0]) != rdb.TypeString {
+		return rdb.ReadPayload(payload, limit, s)
+	}
+	if !s.tx.Apart(func() { err = rdb.ReadPayload(payload, limit, s) }) {
+		return store.ErrChanged
+	}
+	if err == nil {
+		err = s.im.Fill(s.tx)
+	}
+	return err
 }
 
 // badData says whether an error is about the bytes, not about what is here.

@@ -189,7 +189,7 @@ func (s *Snapshot) emit(db int, k store.Key, v *store.Value) {
 		s.queue = rdb.AppendSelectDB(s.queue, db)
 	}
 	t := typeOf(v)
-	s.queue, _ = appendValue(s.appendKey(s.queue, t, k, v), t, v, s.Compress, nil) // cannot fail
+	s.queue, _ = appendValue(s.appendKey(s.queue, t, k, v), t, v, s.Compress, &atOnce) // cannot fail
 }
 
 func (s *Snapshot) appendKey(dst []byte, t rdb.Type, k store.Key, v *store.Value) []byte {

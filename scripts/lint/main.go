@@ -39,7 +39,7 @@ var allowed = []struct {
 	{"internal/lzf", nil},
 	{"internal/chunks", nil},
 	{"store", []string{"cluster/hashslot", "internal/chunks", "internal/lzf", "store/..."}},
-	{"replication", []string{"cluster/hashslot", "store/...", "replication/...", "internal/beat"}},
+	{"replication", []string{"cluster/hashslot", "store/...", "replication/...", "internal/beat", "internal/throttle"}},
 	{"resp/proto", nil},
 	{"resp/command", nil},
 	{"resp", []string{"resp/...", "store/...", "replication/...", "cluster/...", "internal/config", "internal/glob",

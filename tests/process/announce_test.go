@@ -11,9 +11,9 @@ import (
 	"respkv/tests/process/harness"
 )
 
-// TestAnnounceAtRunTime changes how clients are told to reach a node: all nodes
-// say so in redirections and in CLUSTER NODES and SHARDS, as after a start with
-// these settings.
+// TestAnnounceAtRunTime changes what a node announces: it says so itself from
+// then on, the others soon, in redirections and in CLUSTER NODES; and how a node
+// names others to clients, which it alone decides.
 func TestAnnounceAtRunTime(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -23,14 +23,17 @@ func TestAnnounceAtRunTime(t *testing.T) {
 	for i := 0; !slices.Contains(slots, int(hashslot.Slot([]byte(key)))); i++ {
 		key = fmt.Sprint("key", i)
 	}
-	set := func(pairs ...any) {
+	set := func(node *harness.Node, pairs ...any) {
 		t.Helper()
-		if err := owner.Client().Do(ctx, append([]any{"config", "set"}, pairs...)...).Err(); err != nil {
+		if err := node.Client().Do(ctx, append([]any{"config", "set"}, pairs...)...).Err(); err != nil {
 			t.Fatalf("CONFIG SET %v: %v", pairs, err)
 		}
 	}
 	requireShown := func(redirection, nodes string) {
 		t.Helper()
+		if shown := owner.Client().ClusterNodes(ctx).Val(); !strings.Contains(shown, nodes) {
+			t.Fatalf("CLUSTER NODES of the node itself is without %q:\n%s", nodes, shown)
+		}
 		harness.Eventually(t, harness.Patience, func() error {
 			err := asked.Client().Get(ctx, key).Err()
 			if err == nil || !strings.HasPrefix(err.Error(), "MOVED ") || !strings.HasSuffix(err.Error(), " "+redirection) {
@@ -43,13 +46,15 @@ func TestAnnounceAtRunTime(t *testing.T) {
 		})
 	}
 	host, port, _ := strings.Cut(owner.Addr(), ":")
-	set("cluster-preferred-endpoint-type", "hostname")
+	set(asked, "cluster-preferred-endpoint-type", "hostname")
 	requireShown("?:"+port, " "+owner.Addr()+"@")
-	set("cluster-announce-hostname", "cache.example")
+	set(owner, "cluster-announce-hostname", "cache.example")
 	requireShown("cache.example:"+port, ",cache.example ")
-	set("cluster-preferred-endpoint-type", "unknown-endpoint", "cluster-announce-port", "4242")
+	set(asked, "cluster-preferred-endpoint-type", "unknown-endpoint")
+	set(owner, "cluster-announce-port", "4242")
 	requireShown(":4242", " "+host+":4242@")
-	set("cluster-preferred-endpoint-type", "ip", "cluster-announce-hostname", "", "cluster-announce-port", "0")
+	set(asked, "cluster-preferred-endpoint-type", "ip")
+	set(owner, "cluster-announce-hostname", "", "cluster-announce-port", "0")
 	requireShown(owner.Addr(), " "+owner.Addr()+"@")
 	c.WaitComplete(harness.FormLimit)
 }

@@ -140,14 +140,16 @@ func TestTLSCluster(t *testing.T) {
 	// The replicas got everything, over TLS too.
 	waitReplicated(t, s.Cluster)
 	s.Nodes[0].Kill()
-	s.WaitComplete(harness.FormLimit)
 	after := redis.NewClusterClient(&redis.ClusterOptions{Addrs: s.tlsAddrs()[1:], TLSConfig: s.ca.Client(mine)}) // the other one believes in its map for 10 s
 	defer after.Close()
-	for i := range 300 {
-		if got, err := after.Get(ctx, fmt.Sprintf("tls:%d", i)).Result(); err != nil || got != strings.Repeat("v", i*100) {
-			t.Fatalf("key %d after a failover: %d bytes, %v", i, len(got), err)
+	harness.Eventually(t, harness.Patience, func() error {
+		for i := range 300 {
+			if got, err := after.Get(ctx, fmt.Sprintf("tls:%d", i)).Result(); err != nil || got != strings.Repeat("v", i*100) {
+				return fmt.Errorf("key %d after a failover: %d bytes, %v", i, len(got), err)
+			}
 		}
-	}
+		return nil
+	})
 	s.Nodes[0].Start()
 	s.WaitComplete(harness.FormLimit)
 }

@@ -160,11 +160,14 @@ func (c *Cluster) WaitComplete(within time.Duration) {
 	})
 }
 
-// WaitServing waits until every node sees all slots served.
+// WaitServing waits until every running node sees all slots served.
 func (c *Cluster) WaitServing(within time.Duration) {
 	c.t.Helper()
 	Eventually(c.t, within, func() error {
 		for _, n := range c.Nodes {
+			if !n.Running() {
+				continue
+			}
 			if info, err := n.Client().ClusterInfo(context.Background()).Result(); err != nil || !strings.Contains(info, "cluster_state:ok") {
 				return fmt.Errorf("node %s: %v\n%s", n.Addr(), err, info)
 			}
