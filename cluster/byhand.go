@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"respkv/cluster/control"
 	"respkv/cluster/slotmap"
@@ -29,7 +30,6 @@ var (
 	ErrFollowSelf    = errors.New("a node cannot replicate itself")
 	ErrFollowReplica = errors.New("a replica cannot be replicated")
 	ErrNotEmpty      = errors.New("the node has slots")
-	ErrNotOwner      = errors.New("another node has the slot, and gives it up only itself")
 	ErrSlotKeys      = errors.New("the slot has keys, which would be lost")
 )
 
@@ -52,8 +52,15 @@ const givenFile = "given-by-hand"
 
 // byHand is what operators have given to this node; see control.Given.
 type byHand struct {
-	mu    sync.Mutex // guards given and its file
+	mu    sync.Mutex // guards all, and the file of given
 	given control.Given
+	// forgot are slots of others that DropSlots was told of, until when. In Redis a
+	// node's own view has lost them then, and it may be given them at once.
+	forgot slotmap.Ranges
+	until  time.Time
+	// dropped are slots that nobody has, and that DropSlots was told of here: told
+	// again, it says so. Others may hear of them once, as each has its view in Redis.
+	dropped slotmap.Ranges
 }
 
 // shownRanges is how many ranges of slots a node tells the others, before there is
@@ -116,12 +123,64 @@ func (n *Node) changeGiven(change func(*control.Given) error) error {
 	return nil
 }
 
+// Forgotten are the slots of others that DropSlots was told of a moment ago: their
+// owners may be about to give them up, and AddSlots waits for that.
+func (n *Node) Forgotten() slotmap.Ranges {
+	n.hand.mu.Lock()
+	defer n.hand.mu.Unlock()
+	if time.Now().After(n.hand.until) {
+		return nil
+	}
+	return n.hand.forgot
+}
+
+// forget is DropSlots of slots of others, which changes nothing but what AddSlots
+// waits for: only their owners can give them up.
+func (n *Node) forget(slots slotmap.Ranges) {
+	known := n.Forgotten()
+	n.hand.mu.Lock()
+	defer n.hand.mu.Unlock()
+	n.hand.forgot = append(known.Normalize(), slots...).Normalize()
+	n.hand.until = time.Now().Add(n.cfg.NodeTimeout)
+}
+
+// dropFree takes note that slots without a primary were dropped here; err names one
+// that was before.
+func (n *Node) dropFree(slots slotmap.Ranges) error {
+	n.hand.mu.Lock()
+	defer n.hand.mu.Unlock()
+	if slot, some := first(slots.Intersect(n.hand.dropped)); some {
+		return &SlotError{slot, false}
+	}
+	n.hand.dropped = append(n.hand.dropped.Normalize(), slots...).Normalize()
+	return nil
+}
+
+// waitGivenUp returns when nobody has slots any more that this node was told to forget.
+func (n *Node) waitGivenUp(ctx context.Context, slots slotmap.Ranges) error {
+	some, cancel := context.WithTimeout(ctx, n.cfg.NodeTimeout)
+	defer cancel()
+	err := n.waitMap(some, func(m *slotmap.Map) bool { return len(slots.Subtract(free(m))) == 0 })
+	if err == nil || ctx.Err() != nil || n.ctx.Err() != nil {
+		return err
+	}
+	if slot, some := first(slots.Subtract(free(n.Map()))); some {
+		return &SlotError{slot, true}
+	}
+	return nil
+}
+
 // AddSlots gives slots that nobody has to this node. Before there is a cluster they are
 // remembered; in one that was made by hand it returns when they are this node's.
 func (n *Node) AddSlots(ctx context.Context, slots slotmap.Ranges) error {
 	m := n.Map()
 	if m.Formed() && !m.ByHand() || !m.Formed() && n.cfg.Expect > 0 {
 		return ErrFormsByItself
+	}
+	if waits := slots.Intersect(n.Forgotten()); m.Formed() && len(waits) > 0 {
+		if err := n.waitGivenUp(ctx, waits); err != nil {
+			return err
+		}
 	}
 	err := n.changeGiven(func(g *control.Given) error {
 		if slot, some := first(slots.Intersect(g.Slots)); some {
@@ -145,7 +204,8 @@ func (n *Node) AddSlots(ctx context.Context, slots slotmap.Ranges) error {
 // DropSlots takes back slots that this node was given, before there is a cluster;
 // none named: all. In one that was made by hand it gives them up, if empty says that
 // they have no keys, and returns when it has; that waits for a controller, and
-// cannot be taken back.
+// cannot be taken back. Of slots that others have it only takes note, as they do
+// not hear of it in Redis either.
 func (n *Node) DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error {
 	m := n.Map()
 	if m.Formed() && !m.ByHand() || !m.Formed() && n.cfg.Expect > 0 {
@@ -179,10 +239,15 @@ func (n *Node) free(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error
 	if len(slots) == 0 {
 		slots = own
 	}
-	if slots = slots.Normalize(); len(slots.Subtract(own)) > 0 {
-		return ErrNotOwner
+	slots = slots.Normalize()
+	nobodys := slots.Intersect(free(n.Map()))
+	if err := n.dropFree(nobodys); err != nil {
+		return err
 	}
-	if len(slots) == 0 {
+	if others := slots.Subtract(own).Subtract(nobodys); len(others) > 0 {
+		n.forget(others)
+	}
+	if slots = slots.Intersect(own); len(slots) == 0 {
 		return nil
 	}
 	release, err := n.hold(n.ctx, slots)
@@ -203,7 +268,14 @@ func (n *Node) free(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error
 	if err := n.request(n.ctx, control.OpFree, n.id, slots...); err != nil {
 		return err
 	}
-	return n.waitMap(n.ctx, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id).Intersect(slots)) == 0 })
+	err = n.waitMap(n.ctx, func(m *slotmap.Map) bool { return len(m.PrimaryOf(n.id).Intersect(slots)) == 0 })
+	if err != nil {
+		return err
+	}
+	n.hand.mu.Lock()
+	defer n.hand.mu.Unlock()
+	n.hand.dropped = append(n.hand.dropped.Subtract(slots), slots...).Normalize()
+	return nil
 }
 
 // SetConfigEpoch says in which order nodes get their first config epoch, while
@@ -261,6 +333,11 @@ func (n *Node) Replicate(ctx context.Context, primary slotmap.NodeID) error {
 // of this node has been forgotten: with the vote left and nothing given, its next
 // process would not know that the nodes it voted with are enough.
 func (n *Node) settleGiven(m *slotmap.Map) error {
+	n.hand.mu.Lock()
+	if len(n.hand.dropped) > 0 {
+		n.hand.dropped = n.hand.dropped.Intersect(free(m))
+	}
+	n.hand.mu.Unlock()
 	self := m.Node(n.id)
 	if given := n.Given(); self == nil || len(given.Slots) == 0 && given.Epoch == 0 && given.Follows == "" {
 		return nil

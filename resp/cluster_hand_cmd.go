@@ -35,9 +35,9 @@ func clusterAddSlots(c *Ctx) {
 		return
 	}
 	slots, routing := rangesOf(list), c.d.routing
-	m := routing.Map()
+	m, forgotten := routing.Map(), routing.Forgotten()
 	for _, slot := range list {
-		if m.Slot(slot).Primary != "" {
+		if m.Slot(slot).Primary != "" && !forgotten.Contains(slot) {
 			c.W.Error(errSlotBusy(slot))
 			return
 		}
@@ -51,15 +51,6 @@ func clusterDelSlots(c *Ctx) {
 	list, ok := c.slotArgs(c.Args[2:], name == "delslotsrange")
 	if !ok {
 		return
-	}
-	routing := c.d.routing
-	if m := routing.Map(); m.Formed() {
-		for _, slot := range list {
-			if m.Slot(slot).Primary == "" {
-				c.W.Error(errSlotUnassigned(slot))
-				return
-			}
-		}
 	}
 	c.dropSlots(name, rangesOf(list))
 }

@@ -67,9 +67,11 @@ func (c *Ctx) slotArgs(args [][]byte, ranges bool) (slots []uint16, ok bool) {
 
 // clusterSetSlot: CLUSTER SETSLOT slot MIGRATING|IMPORTING|NODE node, or STABLE.
 //
-//	IMPORTING, on the node that is to have the slot: its move begins.
+//	IMPORTING, on the node that is to have the slot: its move begins. Nothing if
+//	nobody has it: there is nothing to move.
 //	MIGRATING, on the node that has it: it moves; OK when it has.
-//	NODE, anywhere: the same; OK at once when the slot is there already.
+//	NODE, anywhere: the same; OK at once when the slot is there already. A slot
+//	that nobody has, in a cluster made by hand, is given to the node.
 //	STABLE, anywhere: a move that was asked for and has not come to its end is
 //	given up.
 func clusterSetSlot(c *Ctx) {
@@ -116,7 +118,7 @@ func clusterSetSlot(c *Ctx) {
 		}
 		to, wait = self, false
 	}
-	if owner == to {
+	if owner == to || owner == "" && !wait {
 		c.W.OK()
 		return
 	}

@@ -37,8 +37,10 @@ type Routing interface {
 	MoveSlots(ctx context.Context, slots slotmap.Ranges, to slotmap.NodeID, wait bool) error
 	KeepSlots(ctx context.Context, slots slotmap.Ranges) error
 	// AddSlots, DropSlots, SetConfigEpoch and Replicate put a cluster together by
-	// hand; what comes before there is one is remembered.
+	// hand; what comes before there is one is remembered. Forgotten are the slots of
+	// others that DropSlots was told of a moment ago: AddSlots waits for them.
 	AddSlots(ctx context.Context, slots slotmap.Ranges) error
+	Forgotten() slotmap.Ranges
 	DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error
 	SetConfigEpoch(epoch uint64) error
 	Replicate(ctx context.Context, primary slotmap.NodeID) error

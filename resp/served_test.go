@@ -263,6 +263,7 @@ func (r *adminRouting) KeepSlots(_ context.Context, slots slotmap.Ranges) error 
 func (r *adminRouting) AddSlots(_ context.Context, slots slotmap.Ranges) error {
 	return r.act("add " + slots.String())
 }
+func (r *adminRouting) Forgotten() slotmap.Ranges { return nil }
 func (r *adminRouting) DropSlots(slots slotmap.Ranges, _ func(slotmap.Ranges) bool) error {
 	return r.act("drop " + slots.String())
 }

@@ -31,8 +31,8 @@ func (g Given) Validate() error {
 
 // decideGiven makes nodes replicas of those that operators have named, and
 // assigns slots without a primary to the members that operators have
-// given them to. Of two that were given the same, the one with the lower config
-// epoch has them.
+// given them to, or asked them to be moved to. Of two that were given the same, the
+// one with the lower config epoch has them.
 func (c *Controller) decideGiven(now time.Duration) bool {
 	if !c.m.ByHand() {
 		return false
@@ -63,6 +63,12 @@ func (c *Controller) decideGiven(now time.Duration) bool {
 		}
 		if slots := t.request.Given.Slots.Normalize().Intersect(free); len(slots) > 0 {
 			claims = append(claims, claim{Given{Slots: slots, Epoch: t.request.Given.Epoch}, n.ID})
+		}
+	}
+	for _, w := range c.wanted {
+		n := c.m.Node(w.to)
+		if slots := w.slots.Intersect(free); w.from == "" && len(slots) > 0 && n != nil && n.State == slotmap.NodeActive && n.Follows == "" && !c.down(n.ID) {
+			claims = append(claims, claim{Given{Slots: slots}, n.ID})
 		}
 	}
 	slices.SortStableFunc(claims, func(a, b claim) int { // by epoch, none last; then by slot

@@ -192,7 +192,7 @@ func (c *Controller) onRequest(from slotmap.NodeID, r *Request) {
 			answer("the node is primary of none of the slots")
 			return
 		}
-		c.unwish(r.Slots)
+		c.freed(r.Slots)
 		propose(&slotmap.Free{Node: n.ID, Boot: n.Boot, Slots: r.Slots})
 	case OpKeep:
 		c.unwish(r.Slots)

@@ -8,6 +8,8 @@ import (
 )
 
 // wish is a handoff that an operator asked for, in as many moves as it takes.
+// Without from it is of slots that nobody has, in a cluster made by hand: they are
+// assigned (see decideGiven).
 type wish struct {
 	from, to slotmap.NodeID
 	slots    slotmap.Ranges
@@ -72,7 +74,7 @@ func (c *Controller) moveTo(n *slotmap.Node, slots slotmap.Ranges) string {
 	c.unwish(slots)
 	from := map[slotmap.NodeID]slotmap.Ranges{}
 	for _, s := range c.m.Within(slots.Normalize()) {
-		if s.Primary != "" && s.Primary != n.ID {
+		if s.Primary != n.ID && (s.Primary != "" || c.m.ByHand()) {
 			from[s.Primary] = append(from[s.Primary], s.Range)
 		}
 	}
@@ -146,6 +148,20 @@ func (c *Controller) unwish(slots slotmap.Ranges) {
 	c.plan = planCache{}
 }
 
+// freed turns moves of slots that are given up meanwhile into claims to slots that
+// nobody has.
+func (c *Controller) freed(slots slotmap.Ranges) {
+	slots = slots.Normalize()
+	var claims []*wish
+	for _, w := range c.wanted {
+		if given := w.slots.Intersect(slots); w.copies && len(given) > 0 {
+			claims = append(claims, &wish{to: w.to, slots: given, copies: true, until: w.until})
+		}
+	}
+	c.unwish(slots)
+	c.wanted = append(c.wanted, claims...)
+}
+
 // wishes reports whether the copy of some of the slots on a node was asked for:
 // placement leaves it alone.
 func (c *Controller) wishes(id slotmap.NodeID, slots slotmap.Ranges) bool {
@@ -165,6 +181,8 @@ func (c *Controller) decideWanted(now time.Duration) bool {
 		for _, s := range c.m.Within(w.slots) {
 			switch {
 			case s.Primary != w.from:
+			case w.from == "":
+				waits = true // decideGiven assigns it, once nobody serves it any more
 			case s.Move != nil:
 				waits = true // it may fail yet
 			case s.IsInSync(w.to):

@@ -75,6 +75,8 @@ func (m *membership) AddSlots(ctx context.Context, slots slotmap.Ranges) error {
 	return m.current.Load().AddSlots(ctx, slots)
 }
 
+func (m *membership) Forgotten() slotmap.Ranges { return m.current.Load().Forgotten() }
+
 func (m *membership) DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error {
 	return m.current.Load().DropSlots(slots, empty)
 }
