@@ -30,7 +30,6 @@ var (
 	ErrFollowSelf    = errors.New("a node cannot replicate itself")
 	ErrFollowReplica = errors.New("a replica cannot be replicated")
 	ErrNotEmpty      = errors.New("the node has slots")
-	ErrSlotKeys      = errors.New("the slot has keys, which would be lost")
 )
 
 // SlotError names a slot that is assigned already, or is not.
@@ -58,9 +57,10 @@ type byHand struct {
 	// node's own view has lost them then, and it may be given them at once.
 	forgot slotmap.Ranges
 	until  time.Time
-	// dropped are slots that nobody has, and that DropSlots was told of here: told
-	// again, it says so. Others may hear of them once, as each has its view in Redis.
-	dropped slotmap.Ranges
+	// dropped are slots that DropSlots was told of here when or just before nobody
+	// had them, with the config epoch of who had them last: told again, it says so.
+	// Others may hear of them once, as each has its view in Redis.
+	dropped map[uint16]uint64
 }
 
 // shownRanges is how many ranges of slots a node tells the others, before there is
@@ -146,14 +146,30 @@ func (n *Node) forget(slots slotmap.Ranges) {
 
 // dropFree takes note that slots without a primary were dropped here; err names one
 // that was before.
-func (n *Node) dropFree(slots slotmap.Ranges) error {
+func (n *Node) dropFree(m *slotmap.Map, slots slotmap.Ranges) error {
 	n.hand.mu.Lock()
 	defer n.hand.mu.Unlock()
-	if slot, some := first(slots.Intersect(n.hand.dropped)); some {
-		return &SlotError{slot, false}
+	for _, r := range slots {
+		for slot := int(r.First); slot <= int(r.Last); slot++ {
+			if epoch, was := n.hand.dropped[uint16(slot)]; was && epoch == m.Slot(uint16(slot)).Epoch {
+				return &SlotError{uint16(slot), false}
+			}
+		}
 	}
-	n.hand.dropped = append(n.hand.dropped.Normalize(), slots...).Normalize()
+	n.noteDropped(m, slots)
 	return nil
+}
+
+// noteDropped takes note of slots without a primary. The caller holds hand.mu.
+func (n *Node) noteDropped(m *slotmap.Map, slots slotmap.Ranges) {
+	if n.hand.dropped == nil {
+		n.hand.dropped = map[uint16]uint64{}
+	}
+	for _, r := range slots {
+		for slot := int(r.First); slot <= int(r.Last); slot++ {
+			n.hand.dropped[uint16(slot)] = m.Slot(uint16(slot)).Epoch
+		}
+	}
 }
 
 // waitGivenUp returns when nobody has slots any more that this node was told to forget.
@@ -202,17 +218,17 @@ func (n *Node) AddSlots(ctx context.Context, slots slotmap.Ranges) error {
 }
 
 // DropSlots takes back slots that this node was given, before there is a cluster;
-// none named: all. In one that was made by hand it gives them up, if empty says that
-// they have no keys, and returns when it has; that waits for a controller, and
-// cannot be taken back. Of slots that others have it only takes note, as they do
-// not hear of it in Redis either.
-func (n *Node) DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error {
+// none named: all. In one that was made by hand it gives them up, and returns when it
+// has; that waits for a controller. Their keys stay, for when they are given to this
+// node again. Of slots that others have it only takes note, as they do not hear of it
+// in Redis either.
+func (n *Node) DropSlots(slots slotmap.Ranges) error {
 	m := n.Map()
 	if m.Formed() && !m.ByHand() || !m.Formed() && n.cfg.Expect > 0 {
 		return ErrFormsByItself
 	}
 	if m.Formed() {
-		return n.free(slots, empty)
+		return n.free(slots)
 	}
 	n.gossipMu.Lock()
 	voted := n.myMeta.Vote != ""
@@ -233,15 +249,16 @@ func (n *Node) DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) 
 	})
 }
 
-// free gives up slots of this node. Who writes to them waits meanwhile.
-func (n *Node) free(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error {
-	own := n.Map().PrimaryOf(n.id)
+// free gives up slots of this node.
+func (n *Node) free(slots slotmap.Ranges) error {
+	m := n.Map()
+	own := m.PrimaryOf(n.id)
 	if len(slots) == 0 {
 		slots = own
 	}
 	slots = slots.Normalize()
-	nobodys := slots.Intersect(free(n.Map()))
-	if err := n.dropFree(nobodys); err != nil {
+	nobodys := slots.Intersect(free(m))
+	if err := n.dropFree(m, nobodys); err != nil {
 		return err
 	}
 	if others := slots.Subtract(own).Subtract(nobodys); len(others) > 0 {
@@ -250,15 +267,7 @@ func (n *Node) free(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error
 	if slots = slots.Intersect(own); len(slots) == 0 {
 		return nil
 	}
-	release, err := n.hold(n.ctx, slots)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if !empty(slots) {
-		return ErrSlotKeys
-	}
-	err = n.changeGiven(func(g *control.Given) error {
+	err := n.changeGiven(func(g *control.Given) error {
 		g.Slots = g.Slots.Subtract(slots) // given a moment ago: not to be had again
 		return nil
 	})
@@ -274,7 +283,7 @@ func (n *Node) free(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error
 	}
 	n.hand.mu.Lock()
 	defer n.hand.mu.Unlock()
-	n.hand.dropped = append(n.hand.dropped.Subtract(slots), slots...).Normalize()
+	n.noteDropped(m, slots)
 	return nil
 }
 
@@ -333,11 +342,6 @@ func (n *Node) Replicate(ctx context.Context, primary slotmap.NodeID) error {
 // of this node has been forgotten: with the vote left and nothing given, its next
 // process would not know that the nodes it voted with are enough.
 func (n *Node) settleGiven(m *slotmap.Map) error {
-	n.hand.mu.Lock()
-	if len(n.hand.dropped) > 0 {
-		n.hand.dropped = n.hand.dropped.Intersect(free(m))
-	}
-	n.hand.mu.Unlock()
 	self := m.Node(n.id)
 	if given := n.Given(); self == nil || len(given.Slots) == 0 && given.Epoch == 0 && given.Follows == "" {
 		return nil

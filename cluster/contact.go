@@ -18,6 +18,7 @@ type contacts struct {
 	mu   sync.Mutex
 	pong map[slotmap.NodeID]int64 // Unix milliseconds of the last sign of life
 	lost map[slotmap.NodeID]int64 // since when probes are known to be unanswered
+	met  map[slotmap.NodeID]int64 // since when it answers
 }
 
 // heard notes a sign of life.
@@ -26,7 +27,10 @@ func (c *contacts) heard(id slotmap.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pong == nil {
-		c.pong, c.lost = map[slotmap.NodeID]int64{}, map[slotmap.NodeID]int64{}
+		c.pong, c.lost, c.met = map[slotmap.NodeID]int64{}, map[slotmap.NodeID]int64{}, map[slotmap.NodeID]int64{}
+	}
+	if c.met[id] == 0 || c.lost[id] != 0 {
+		c.met[id] = now
 	}
 	c.pong[id] = now
 	delete(c.lost, id)
@@ -45,6 +49,28 @@ func (c *contacts) snapshot() (pong, lost map[slotmap.NodeID]int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.pong), maps.Clone(c.lost)
+}
+
+// links completes the links of control messages to one to and one from each of the
+// nodes that gossip knows to be alive: with some this node exchanges nothing but
+// gossip, which needs no connection. In Redis all nodes have links with all.
+func (c *contacts) links(links []LinkStat, alive []gossipMember) []LinkStat {
+	has := map[LinkStat]bool{}
+	for _, l := range links {
+		has[LinkStat{To: l.To, Node: l.Node}] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, g := range alive {
+		for _, to := range []bool{true, false} {
+			if l := (LinkStat{To: to, Node: g.id}); !has[l] {
+				has[l] = true
+				l.CreateTimeMillis = c.met[g.id]
+				links = append(links, l)
+			}
+		}
+	}
+	return links
 }
 
 // AckPayload, NotifyPingComplete: memberlist.PingDelegate.

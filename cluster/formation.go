@@ -132,6 +132,27 @@ func (n *Node) openFormation() error {
 		return err
 	}
 	n.myMeta.Slots, n.myMeta.Given = n.hand.given.Slots.Len(), shownGiven(n.hand.given.Slots)
+	begun, err := n.raft.begun()
+	if err != nil {
+		return err
+	}
+	if begun && vote != "" {
+		// The cluster may have formed just before the end, without that being noted.
+		// Raft that is held back for nothing keeps passwords from taking effect.
+		m, err := n.raft.saved()
+		if err != nil {
+			return err
+		}
+		if m != nil && m.Formed() && m.Founder() != "" {
+			if err := saveFormed(n.cfg.DataDir, formed{m.ClusterID(), m.Founder()}); err != nil {
+				return err
+			}
+			if err := saveVote(n.cfg.DataDir, ""); err != nil {
+				return err
+			}
+			vote = ""
+		}
+	}
 	n.formation = control.NewFormation(n.id, n.cfg.Expect, n.timing, vote)
 	n.myMeta.Vote = vote
 	if vote == "" {
@@ -142,9 +163,12 @@ func (n *Node) openFormation() error {
 			return err
 		}
 		n.myMeta.Cluster, n.myMeta.Vote = n.formed.Cluster, n.formed.Founder
+		if n.formed != (formed{}) {
+			n.router.awaitCluster()
+		}
 	}
-	if begun, err := n.raft.begun(); err != nil || begun && vote != "" {
-		return err // raft runs when the votes are in sight
+	if begun && vote != "" {
+		return nil // raft runs when the votes are in sight
 	}
 	return n.raft.start()
 }

@@ -19,10 +19,10 @@ func (n *Node) Info() Info {
 	info.Messages = n.peers.kinds.snapshot()
 	info.Counters.MessagesSent, info.Counters.MessagesReceived = n.peers.sent.Load(), n.peers.received.Load()
 	info.Counters.BytesSent, info.Counters.BytesReceived = n.peers.bytesSent.Load(), n.peers.bytesReceived.Load()
-	info.Links = n.peers.links()
-	slices.SortFunc(info.Links, LinkStat.compare)
 	alive := map[slotmap.NodeID]bool{n.id: true}
 	met := n.members()
+	info.Links = n.contacts.links(n.peers.links(), met)
+	slices.SortFunc(info.Links, LinkStat.compare)
 	for _, g := range met {
 		alive[g.id] = true
 	}

@@ -284,10 +284,14 @@ func (n *Node) runLoop() {
 	}
 }
 
+// returnPatience is how many leases after its start a member lets commands wait for
+// the cluster: it takes a fraction of one, and two with an election.
+const returnPatience = 2
+
 // watchLease tells about the lease coming and going; the gates read the
 // deadline themselves.
 func (n *Node) watchLease() {
-	n.router.expire(n.timing.Collect)
+	n.router.expire(n.timing.Collect, returnPatience*n.timing.Lease)
 	if n.replicaMaxLag.Load() > 0 || len(n.fsm.latest.Load().ReplicaOf(n.id)) > 0 {
 		n.router.setLagging(n.lagging())
 	}

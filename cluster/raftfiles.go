@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -153,6 +154,24 @@ func (f raftFiles) servers() ([]raft.Server, error) {
 	return list[0].Configuration.Servers, nil
 }
 
+// snapshot is the newest one that can be read, as raft would take it; nil when
+// there is none.
+func (f raftFiles) snapshot() ([]byte, error) {
+	list, err := f.snapshots.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range list {
+		_, r, err := f.snapshots.Open(s.ID)
+		if err != nil {
+			continue
+		}
+		data, err := io.ReadAll(io.LimitReader(r, maxStateSnapshot+1))
+		return data, errors.Join(err, r.Close())
+	}
+	return nil, nil
+}
+
 // logStore is raft's log and stable store. Each entry of the log has a
 // checksum, in a field of raft's that we have no other use for: damaged pages
 // are found by their form, damaged entries only so.
@@ -161,8 +180,9 @@ type logStore struct {
 	*storeState
 }
 
-// storeState tells of a disk that is full or broken.
+// storeState tells of a disk that is full or broken, and when entries are written.
 type storeState struct {
+	storing storing
 	path    string
 	log     *slog.Logger
 	failing atomic.Bool
@@ -219,6 +239,8 @@ func (s logStore) StoreLogs(logs []*raft.Log) error {
 		c.Extensions = checksum(l)
 		summed[i] = &c
 	}
+	s.storing.begin()
+	defer s.storing.end()
 	return s.noted(s.BoltStore.StoreLogs(summed))
 }
 

@@ -73,38 +73,59 @@ func (g *raftGroup) begun() (bool, error) {
 	if r := g.running.Load(); r != nil {
 		return r.LastIndex() > 0, nil
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if _, err := os.Stat(g.path(logFile)); err != nil {
-		return false, g.checkMissing()
-	}
-	files, err := g.openFiles()
-	if err != nil {
-		return false, err
-	}
-	last, err := files.store.LastIndex()
-	return last > 0, errors.Join(err, files.store.Close())
+	last := uint64(0)
+	err := g.read(func(f raftFiles) (err error) {
+		last, err = f.store.LastIndex()
+		return err
+	})
+	return last > 0, err
+}
+
+// saved is the map of the newest snapshot on disk, nil when there is none; for
+// while raft does not run. What is in a snapshot has been committed.
+func (g *raftGroup) saved() (m *slotmap.Map, err error) {
+	err = g.read(func(f raftFiles) error {
+		data, err := f.snapshot()
+		if err != nil || data == nil {
+			return err
+		}
+		m, _, err = decodeSnapshot(data)
+		return err
+	})
+	return m, err
 }
 
 // addresses are where raft's configuration says that its servers are: what is
 // left on disk of the others while raft is held back, or has no leader yet that
 // would say which map is committed.
-func (g *raftGroup) addresses() ([]raft.Server, error) {
+func (g *raftGroup) addresses() (servers []raft.Server, err error) {
 	if r := g.running.Load(); r != nil {
 		f := r.GetConfiguration()
 		return f.Configuration().Servers, f.Error()
 	}
+	err = g.read(func(f raftFiles) (err error) {
+		servers, err = f.servers()
+		return err
+	})
+	return servers, err
+}
+
+// read has fn look at the files while raft does not run; fn is not called where
+// there are none.
+func (g *raftGroup) read(fn func(raftFiles) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, err := os.Stat(g.path(logFile)); err != nil || g.running.Load() != nil {
-		return nil, nil
+	if _, err := os.Stat(g.path(logFile)); err != nil {
+		return g.checkMissing()
+	}
+	if g.running.Load() != nil {
+		return nil // started meanwhile
 	}
 	files, err := g.openFiles()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	servers, err := files.servers()
-	return servers, errors.Join(err, files.store.Close())
+	return errors.Join(fn(files), files.store.Close())
 }
 
 // start opens the storage and runs raft. Timings are fractions of the node

@@ -69,6 +69,9 @@ type raftState interface {
 	// EntryTerm is the term of the entry stored at index; false when it is not
 	// in the log (any more).
 	EntryTerm(index uint64) (uint64, bool)
+	// TakeBeat calls take, with which raft takes a heartbeat of that term, if it may
+	// take it now. If not, began tells when to ask again; nil: never.
+	TakeBeat(term uint64, take func()) (taken bool, began <-chan struct{})
 }
 
 // raftConn is a connection that this node dialed.
@@ -90,7 +93,7 @@ func newRaftTransport(self slotmap.NodeID, m *mux.Mux, addr addressProvider, tim
 // Consumer delivers the requests of other nodes.
 func (t *raftTransport) Consumer() <-chan raft.RPC { return t.incoming }
 
-// SetHeartbeatHandler has heartbeats go to cb, past the queue.
+// SetHeartbeatHandler gives the way past the queue, for heartbeats (raftbeat.go).
 func (t *raftTransport) SetHeartbeatHandler(cb func(raft.RPC)) { t.heartbeat.Store(&cb) }
 
 // LocalAddr is where others reach this node.
@@ -361,16 +364,8 @@ func (t *raftTransport) serve(conn net.Conn, from slotmap.NodeID) error {
 		}()
 		rpc.Reader = bytes.NewReader(data.data)
 	}
-	if beat := t.heartbeat.Load(); beat != nil && isHeartbeat(command) {
-		(*beat)(rpc)
-	} else {
-		select {
-		case t.incoming <- rpc:
-		case <-t.done:
-			return errTransportClosed
-		case <-t.mux.Done():
-			return errTransportClosed
-		}
+	if err := t.deliver(rpc); err != nil {
+		return err
 	}
 	select {
 	case res := <-responses:

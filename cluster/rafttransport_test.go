@@ -184,6 +184,9 @@ type fixedState struct{ applied uint64 }
 func (s fixedState) IsServer(slotmap.NodeID) bool          { return false }
 func (s fixedState) AppliedIndex() uint64                  { return s.applied }
 func (s fixedState) EntryTerm(index uint64) (uint64, bool) { return 2, index > 3 }
+func (s fixedState) TakeBeat(uint64, func()) (bool, <-chan struct{}) {
+	return false, nil
+}
 
 // TestRaftKeepsWhatIsApplied: no request takes applied entries back.
 func TestRaftKeepsWhatIsApplied(t *testing.T) {
@@ -443,6 +446,8 @@ type memoryState struct {
 }
 
 func (s memoryState) IsServer(slotmap.NodeID) bool { return false }
+
+func (s memoryState) TakeBeat(uint64, func()) (bool, <-chan struct{}) { return false, nil }
 
 func (s memoryState) EntryTerm(index uint64) (uint64, bool) {
 	var l raft.Log

@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"respkv/cluster/slotmap"
@@ -73,6 +76,48 @@ func TestRestartRightAfterFormation(t *testing.T) {
 			}
 			eventually(t, patience, "the cluster is back", func() bool { return settled(nodes, 1) })
 		})
+	}
+}
+
+// TestAloneRightAfterFormation: a node that had not noted the formation, but has
+// saved what was decided since, knows the shared values when it starts alone.
+func TestAloneRightAfterFormation(t *testing.T) {
+	c := &testNodes{t: t}
+	c.start(0, 0, nil)
+	c.seeds = []string{c.nodes[0].mux.Addr().String()}
+	c.start(1, 0, nil)
+	c.start(2, 0, nil)
+	eventually(t, patience, "the cluster forms", func() bool { return settled(c.nodes, 1) })
+	c.waitNoted()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := c.nodes[1].Propose(ctx, "test", "password", []byte("secret")); err != nil {
+		t.Fatal(err)
+	}
+	founder := c.nodes[0].Map().Founder()
+	eventually(t, patience, "it is saved", func() bool {
+		files, _ := filepath.Glob(filepath.Join(c.dirs[1], "raft", "snapshots", "*[0-9]", "state.bin"))
+		return slices.ContainsFunc(files, func(file string) bool {
+			data, err := os.ReadFile(file)
+			return err == nil && bytes.Contains(data, []byte("secret"))
+		})
+	})
+	port := c.nodes[1].port()
+	for _, n := range c.nodes {
+		_ = n.Close()
+	}
+	if err := errors.Join(saveVote(c.dirs[1], founder), os.Remove(filepath.Join(c.dirs[1], formedFile))); err != nil {
+		t.Fatal(err)
+	}
+	c.seeds = nil
+	h := newHeard()
+	c.prepare = func(n *Node) { h.observe(n, "test") }
+	c.start(1, port, nil)
+	if got := h.get("password"); got != "secret" {
+		t.Fatalf("the value is %q when the node has started", got)
+	}
+	if vote, err := loadVote(c.dirs[1]); err != nil || vote != "" {
+		t.Fatalf("its vote is %q, %v", vote, err)
 	}
 }
 

@@ -26,6 +26,7 @@ type table struct {
 	primary [hashslot.Count]uint16 // 1 + index into m.Nodes(); 0: nobody
 	flags   [hashslot.Count]uint8
 	covered bool          // every slot has a primary that has not failed
+	returns bool          // see router.returns
 	wait    chan struct{} // closed when this table has been replaced
 }
 
@@ -47,6 +48,10 @@ type router struct {
 	awaited slotmap.Ranges // this node was asked for its positions, not long ago
 	asked   time.Duration  // when that was
 	closed  bool           // no lease is taken any more
+	// returns: this node was a member before its process started, and has not had
+	// map and lease since. Commands wait for that: what they are told is where to go
+	// to, not that the cluster is down.
+	returns bool
 }
 
 func newRouter(self slotmap.NodeID, boot uint64, cfg *Config) *router {
@@ -72,6 +77,23 @@ func (r *router) lease(until time.Duration) {
 	defer r.mu.Unlock()
 	if !r.closed {
 		r.deadline.Store(int64(until))
+		r.settle()
+	}
+}
+
+// awaitCluster has commands wait for map and lease, until expire ends it.
+func (r *router) awaitCluster() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.returns = true
+	r.rebuild()
+}
+
+// settle ends the waiting for map and lease when both are there. mu is held.
+func (r *router) settle() {
+	if r.returns && r.m.Formed() && r.serving() {
+		r.returns = false
+		r.rebuild()
 	}
 }
 
@@ -79,14 +101,14 @@ func (r *router) lease(until time.Duration) {
 func (r *router) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.closed = true
+	r.closed, r.returns = true, false
 	r.deadline.Store(0)
 	r.rebuild()
 }
 
 // rebuild publishes a table of the current state. mu is held.
 func (r *router) rebuild() {
-	t := &table{m: r.m, covered: true, wait: make(chan struct{})}
+	t := &table{m: r.m, covered: true, returns: r.returns, wait: make(chan struct{})}
 	self := r.m.Node(r.self)
 	known := self != nil && self.Boot == r.boot
 	index := map[slotmap.NodeID]uint16{}
@@ -184,6 +206,7 @@ func (r *router) opened() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.opening = nil
+	r.returns = r.returns && !(r.m.Formed() && r.serving())
 	r.rebuild()
 }
 
@@ -215,12 +238,17 @@ func (r *router) await(slots slotmap.Ranges) {
 	}
 }
 
-// expire ends the waiting for a failover that has not come about.
-func (r *router) expire(patience time.Duration) {
+// expire ends the waiting for a failover that has not come about, and for a
+// cluster that does not take this node in.
+func (r *router) expire(failover, cluster time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.awaited) > 0 && r.now()-r.asked > patience {
+	if len(r.awaited) > 0 && r.now()-r.asked > failover {
 		r.awaited = nil
+		r.rebuild()
+	}
+	if r.returns && r.now() > cluster {
+		r.returns = false
 		r.rebuild()
 	}
 }
@@ -248,6 +276,9 @@ func (t *table) moved(slot uint16) Decision {
 func (r *router) route(slot uint16, readonly, write bool) Decision {
 	t := r.current.Load()
 	flags := t.flags[slot]
+	if t.returns {
+		return Decision{Verdict: Here} // and waits in admit
+	}
 	if t.primary[slot] == 0 {
 		return Decision{Verdict: Unassigned}
 	}
@@ -273,12 +304,15 @@ func (r *router) route(slot uint16, readonly, write bool) Decision {
 // depends on.
 func (r *router) mine(slot uint16) bool {
 	t := r.current.Load()
-	return t.flags[slot]&(slotMine|slotClosed) == slotMine && (t.covered || !r.fullCoverage.Load())
+	return t.flags[slot]&(slotMine|slotClosed) == slotMine && !t.returns && (t.covered || !r.fullCoverage.Load())
 }
 
 func (r *router) admit(slot uint16, write bool) Admission {
 	t := r.current.Load()
 	flags := t.flags[slot]
+	if t.returns {
+		return Admission{Gate: Paused, Wait: t.wait}
+	}
 	serving := r.serving()
 	if !serving && (write || !r.readsDown.Load()) {
 		return Admission{Gate: Reroute}

@@ -49,7 +49,7 @@ func TestWritesAwaitFailover(t *testing.T) {
 		t.Fatalf("a READONLY read while the failover chooses: %v, gate %d", v, g)
 	}
 	wait := r.admit(7, true).Wait
-	r.expire(0)
+	r.expire(0, 0)
 	<-wait
 	if v, _ := look(true); v != Moved {
 		t.Fatalf("after nothing came of it: %v", v)
@@ -65,5 +65,59 @@ func TestWritesAwaitFailover(t *testing.T) {
 	r.lease(0)
 	if v, g := r.route(7, false, true).Verdict, r.admit(7, true).Gate; !r.mine(7) || v != ClusterDown || g != Reroute {
 		t.Fatalf("lease lost: mine %v, %v, gate %d", r.mine(7), v, g)
+	}
+}
+
+// TestMemberReturns: a process of a node that was a member before lets commands wait
+// until it knows where they belong, for a while; later it says at once that it has no
+// lease.
+func TestMemberReturns(t *testing.T) {
+	self, other := slotmap.NodeID(strings.Repeat("a", 40)), slotmap.NodeID(strings.Repeat("b", 40))
+	cfg := DefaultConfig()
+	formed := slotmap.New()
+	for _, e := range []slotmap.Entry{
+		&slotmap.Form{ClusterID: strings.Repeat("c", 40)},
+		&slotmap.Register{Node: slotmap.Node{ID: self, Host: "h", ClientPort: 1, ClusterPort: 1, Weight: 100, Boot: 1}},
+		&slotmap.Register{Node: slotmap.Node{ID: other, Host: "h", ClientPort: 2, ClusterPort: 2, Weight: 100, Boot: 1}},
+		&slotmap.Assign{List: []slotmap.Assigned{{Slots: slotmap.Ranges{slotmap.All()}, To: other}}},
+	} {
+		next, res := formed.Apply(e)
+		if res.Stale != "" {
+			t.Fatal(res.Stale)
+		}
+		formed = next
+	}
+	lease := func(r *router) { r.lease(r.now() + time.Hour) }
+	mapped := func(r *router) { r.closing(formed); r.opened() }
+	for name, c := range map[string]struct {
+		steps []func(*router)
+		want  Verdict
+	}{
+		"the map, then the lease": {[]func(*router){mapped, lease}, Moved},
+		"the lease, then the map": {[]func(*router){lease, mapped}, Moved},
+		"no map":                  {[]func(*router){lease, func(r *router) { r.expire(0, 0) }}, Unassigned},
+		"no lease":                {[]func(*router){mapped, func(r *router) { r.expire(0, 0) }}, ClusterDown},
+		"it ends":                 {[]func(*router){mapped, (*router).close}, ClusterDown},
+		"the lease is lost":       {[]func(*router){mapped, lease, func(r *router) { r.lease(0) }}, ClusterDown},
+	} {
+		r := newRouter(self, 1, &cfg)
+		r.awaitCluster()
+		waiting := 0
+		for _, step := range c.steps {
+			a := r.admit(7, true)
+			if v := r.route(7, false, true).Verdict; a.Gate == Paused {
+				waiting++
+				if v != Here || r.mine(7) {
+					t.Errorf("%s: waits, and %v, mine %v", name, v, r.mine(7))
+				}
+			}
+			step(r)
+			if now := r.admit(7, true); a.Gate == Paused && now.Wait != a.Wait {
+				<-a.Wait // who waits looks again
+			}
+		}
+		if v, g := r.route(7, false, true).Verdict, r.admit(7, true).Gate; v != c.want || g != Reroute || waiting != 2 {
+			t.Errorf("%s: %v, gate %d, after %d steps of waiting", name, v, g, waiting)
+		}
 	}
 }

@@ -45,8 +45,9 @@ type Options struct {
 	Aloof bool
 }
 
-// LinkStat is one connection to another node for CLUSTER LINKS: one that control
-// messages take, in one direction. As in Redis, those of replicas are not among them.
+// LinkStat is one link with another node for CLUSTER LINKS: one that control
+// messages or gossip take, in one direction. As in Redis, those of replicas are not
+// among them.
 type LinkStat struct {
 	To               bool // true: this node opened it
 	Node             slotmap.NodeID

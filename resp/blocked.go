@@ -2,6 +2,7 @@ package resp
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -147,6 +148,26 @@ func (d *Dispatcher) unblock(id uint64, asError bool) bool {
 	b.client.Resume(w.Bytes())
 	b.cancel()
 	return true
+}
+
+// dropBlocked ends all commands that wait for something, and the connections of their
+// clients: what they wait for is not to happen on a replica.
+func (d *Dispatcher) dropBlocked() {
+	s := &d.blocked
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.byID))
+	s.mu.Unlock()
+	for _, b := range all {
+		if b.timedOut == nil || !b.client.Claim(b.park) {
+			continue
+		}
+		w := proto.NewWriter(nil, b.client.Proto())
+		w.Error(errRoleChanged)
+		b.call.answered(0, w.Bytes())
+		b.client.Resume(w.Bytes())
+		b.cancel()
+		b.client.raise(stateDraining)
+	}
 }
 
 // disconnected ends the work of a client that is gone.

@@ -7,7 +7,6 @@ import (
 
 	"respkv/cluster"
 	"respkv/cluster/slotmap"
-	"respkv/store"
 )
 
 // Putting a cluster together by hand, as redis-cli --cluster create does.
@@ -55,25 +54,10 @@ func clusterDelSlots(c *Ctx) {
 	c.dropSlots(name, rangesOf(list))
 }
 
-// dropSlots gives slots up, none named: all of this node. Those with keys stay: what
-// Redis leaves behind, out of reach, would be gone here.
+// dropSlots gives slots up, none named: all of this node.
 func (c *Ctx) dropSlots(name string, slots slotmap.Ranges) {
-	routing, st := c.d.routing, c.d.store
-	empty := func(slots slotmap.Ranges) bool {
-		for _, r := range slots {
-			for slot := int(r.First); slot <= int(r.Last); slot++ {
-				shard := store.ShardOf(uint16(slot))
-				st.LockShard(shard)
-				keys := st.CountSlot(0, uint16(slot))
-				st.UnlockShard(shard)
-				if keys > 0 {
-					return false
-				}
-			}
-		}
-		return true
-	}
-	c.changeByHand(name, alwaysOwned, func(context.Context) error { return routing.DropSlots(slots, empty) })
+	routing := c.d.routing
+	c.changeByHand(name, alwaysOwned, func(context.Context) error { return routing.DropSlots(slots) })
 }
 
 // clusterFlushSlots: CLUSTER FLUSHSLOTS.

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"errors"
 	"respkv/internal/config"
 	"respkv/internal/glob"
 	"respkv/store"
@@ -152,6 +153,13 @@ func (d *Dispatcher) observe() {
 		return nil
 	}, "replication.min_replicas_to_write", "replication.min_replicas_max_lag")
 	d.feed.configure(d.config.Config())
+	d.config.Observe(func(_, next *config.Config) error {
+		if d.repl != nil {
+			return errors.New("in a cluster the log has the size that it was started with")
+		}
+		d.feed.resize(next.Replication.LogSize)
+		return nil
+	}, "replication.log_size")
 	d.notify.set(d.config.Config().Server.NotifyKeyspaceEvents)
 	d.configureStore(d.config.Config())
 	d.observeShared()

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"math"
 	"sync"
 
 	"respkv/resp/proto"
@@ -134,6 +135,9 @@ func (c *Client) room(b *buffers) []byte {
 		return in.buf[in.end:]
 	}
 	limit := c.server.limits.Load().QueryBuffer
+	if c.Has(FlagMaster) {
+		limit = math.MaxInt - 1
+	}
 	if len(pending) > limit {
 		c.server.stats.queryLimit.Add(1)
 		c.server.log.Warn("client closed: query buffer limit exceeded", "id", c.ID, "addr", c.addr, "bytes", len(pending))
@@ -184,6 +188,9 @@ func (c *Client) received(n int) {
 func (c *Client) parse(b *buffers) (cmds [][][]byte, end int, err error) {
 	in := &c.in
 	in.parser.MaxBulk = c.server.limits.Load().MaxBulk
+	if c.Has(FlagMaster) { // what it took, this node has to take
+		in.parser.MaxBulk = math.MaxInt
+	}
 	in.parser.Unauthenticated = !c.Authenticated()
 	in.parser.Lend(b.spans)
 	args := b.args[:0]

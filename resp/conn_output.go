@@ -263,8 +263,12 @@ func (c *Client) flush(fd int) {
 	o.batching = false
 	o.drained.Broadcast()
 	for len(o.pushed) > 0 && !o.closed && !o.writing && fd >= 0 {
-		rest := c.send(fd, o.pushed[0])
-		o.queued -= len(o.pushed[0]) - len(rest)
+		first := o.pushed[0]
+		rest := c.send(fd, first)
+		if o.closed {
+			return // the connection is broken, and nothing is queued any more
+		}
+		o.queued -= len(first) - len(rest)
 		if len(rest) > 0 {
 			o.pushed[0] = rest
 			break

@@ -151,6 +151,21 @@ func TestPushDuringBatch(t *testing.T) {
 	})
 }
 
+// TestPushOnBrokenConnection: a batch without replies of its own, as one that ends
+// with a command that waits, may be followed by the answer to that command when the
+// client has gone.
+func TestPushOnBrokenConnection(t *testing.T) {
+	drivers(t, func(t *testing.T, generic bool) {
+		s := startServer(t, generic, nil)
+		c := s.dial(t)
+		c.send("LOST\r\nPING\r\n")
+		c.expectEOF()
+		if l := s.log.String(); strings.Contains(l, "panic") {
+			t.Error(l)
+		}
+	})
+}
+
 func TestPushBetweenReplies(t *testing.T) {
 	drivers(t, func(t *testing.T, generic bool) {
 		s := startServer(t, generic, nil)

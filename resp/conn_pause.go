@@ -22,6 +22,8 @@ type pause struct {
 	mode atomic.Int32
 
 	mu      sync.Mutex // guards below; held while clients are parked, not while they are resumed
+	asked   PauseMode  // by CLIENT PAUSE
+	writes  bool       // are held back for a failover
 	until   time.Time
 	timer   *time.Timer
 	waiting []pausedClient
@@ -38,7 +40,8 @@ func (s *Server) Pause(mode PauseMode, until time.Time) {
 	p := &s.pause
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mode.Store(max(p.mode.Load(), int32(mode)))
+	p.asked = max(p.asked, mode)
+	p.set()
 	if until.After(p.until) {
 		p.until = until
 	}
@@ -58,11 +61,42 @@ func (s *Server) pauseExpired() {
 	}
 }
 
+// set makes the mode what is asked for. The caller holds mu.
+func (p *pause) set() {
+	mode := p.asked
+	if p.writes {
+		mode = max(mode, PauseWrite)
+	}
+	p.mode.Store(int32(mode))
+}
+
+// HoldWrites holds writes back, or lets them go on, whatever Pause and Unpause say.
+func (s *Server) HoldWrites(hold bool) {
+	p := &s.pause
+	p.mu.Lock()
+	p.writes = hold
+	p.set()
+	var waiting []pausedClient
+	if !hold {
+		waiting, p.waiting = p.waiting, nil
+	}
+	p.mu.Unlock()
+	resumePaused(waiting)
+}
+
+// resumePaused has clients try again.
+func resumePaused(waiting []pausedClient) {
+	for _, w := range waiting {
+		w.client.Unpark(w.id, nil)
+	}
+}
+
 // Unpause ends the pause; clients held back execute their commands.
 func (s *Server) Unpause() {
 	p := &s.pause
 	p.mu.Lock()
-	p.mode.Store(int32(PauseOff))
+	p.asked = PauseOff
+	p.set()
 	p.until = time.Time{}
 	if p.timer != nil {
 		p.timer.Stop()
@@ -71,9 +105,7 @@ func (s *Server) Unpause() {
 	waiting := p.waiting
 	p.waiting = nil
 	p.mu.Unlock()
-	for _, w := range waiting {
-		w.client.Unpark(w.id, nil)
-	}
+	resumePaused(waiting)
 }
 
 // Paused is what is held back now. One atomic load: for every command.

@@ -137,6 +137,10 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 	d.saveIfDue(now)
 	d.migration.closeIdle(now)
 	d.feedUpkeep(now)
+	d.failoverStep(now)
+	if d.follow.on.Load() && !c.noExpire.Load() && !d.frozen() && !d.follow.loading.Load() {
+		d.follow.expireOwn(d, now)
+	}
 	c.upkeep(d, now, time.Duration(upkeepShare*float64(period)))
 }
 
@@ -168,7 +172,7 @@ func (c *cron) expire(d *Dispatcher, period time.Duration) {
 	for i := 0; i < store.Shards && !hinted; i++ {
 		hinted = d.store.Hinted(i)
 	}
-	if withDeadline == 0 && !hinted || d.frozen() {
+	if withDeadline == 0 && !hinted || d.keepsExpired() {
 		return
 	}
 	effort := effortOf(d.config.Config().Store.ActiveExpireEffort, period)

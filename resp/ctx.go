@@ -44,6 +44,7 @@ type Ctx struct {
 	waits    bool      // it left its client parked, and is not done
 	began    time.Time // when it, or the run that it is part of, began
 	applied  bool      // an effect on a replica, not a client's command
+	upstream bool      // a command of the primary that this node follows
 	dirty    int
 	effects  []effect
 	argv     [][]byte       // backs the arguments of effects
@@ -105,7 +106,7 @@ func (c *Ctx) NoEffect() { c.keep = true }
 
 // Replaying says that an effect is applied on a replica, so that deadlines in
 // the past and the like are taken as they are.
-func (c *Ctx) Replaying() bool { return c.applied }
+func (c *Ctx) Replaying() bool { return c.applied || c.upstream }
 
 // DenyBlocking says that the command must not wait for anything: EXEC runs it,
 // under locks. A blocking command then replies as if its time were up.

@@ -41,7 +41,7 @@ type Routing interface {
 	// others that DropSlots was told of a moment ago: AddSlots waits for them.
 	AddSlots(ctx context.Context, slots slotmap.Ranges) error
 	Forgotten() slotmap.Ranges
-	DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error
+	DropSlots(slots slotmap.Ranges) error
 	SetConfigEpoch(epoch uint64) error
 	Replicate(ctx context.Context, primary slotmap.NodeID) error
 	Reset(ctx context.Context, hard bool) error
@@ -81,8 +81,12 @@ type Mark struct {
 
 // ReplicationInfo is what INFO replication and ROLE tell.
 type ReplicationInfo struct {
-	ReplID string // 40 hex characters, of this process
-	Offset uint64 // bytes logged since the process started
+	ReplID string // 40 hex characters, of this process or of the stream that it is in
+	Offset uint64 // bytes logged since the process started, or of that stream
+
+	// FormerID is what the stream was called up to FormerEnd; "": it had no other name.
+	FormerID  string
+	FormerEnd uint64
 
 	BacklogSize, BacklogHistory int64
 	BacklogFirst                uint64
@@ -117,4 +121,5 @@ type PrimaryLink struct {
 	Slots         int
 	CopyKeysLeft  uint64
 	CopiedBytes   uint64
+	TotalBytes    uint64 // that are to be copied; 0: not known
 }

@@ -1,7 +1,9 @@
 package resp
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,11 +62,15 @@ type Dispatcher struct {
 	saver     saver
 	migration migration
 	feed      replicaFeed
+	follow    following
+	failover  failover
 
 	tracing  tracing
 	slowlog  slowLog
 	latency  latencyEvents
 	monitors monitors
+
+	dialPrimary func(ctx context.Context, address string) (net.Conn, error)
 
 	shutdown func(ShutdownOptions) error
 	version  string
@@ -118,14 +124,27 @@ type batch struct {
 
 // Batch implements Executor.
 func (d *Dispatcher) Batch(client *Client, cmds [][][]byte) int {
+	if client.Has(FlagMaster) {
+		return d.followBatch(client, cmds)
+	}
+	return d.runBatch(client, cmds)
+}
+
+// runBatch is Batch for those to whom replies are of interest.
+func (d *Dispatcher) runBatch(client *Client, cmds [][][]byte) int {
 	b := d.batches.Get().(*batch)
 	if len(cmds) > batchMax {
 		cmds = cmds[:batchMax]
 	}
 	defer d.release(b, len(cmds))
-	db, heeds := client.DB(), false
+	db, heeds, upstream := client.DB(), false, client.Has(FlagMaster)
 	for i, args := range cmds {
-		e := d.find(args)
+		var e *entry
+		if upstream { // renaming is for clients
+			e = d.findKnown(args)
+		} else {
+			e = d.find(args)
+		}
 		b.entries[i] = e
 		if e != nil && e.in.heeds {
 			heeds = true
@@ -275,8 +294,13 @@ func (d *Dispatcher) execute(c *Ctx, b *batch, e *entry, args [][]byte, i int) (
 	if asking && client.Has(FlagMulti) {
 		client.SetFlag(FlagAsking, true) // holds up to EXEC
 	}
-	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' && !c.counted {
-		d.stats.countError(reply[mark+1:])
+	if reply := c.W.Bytes(); len(reply) > mark && reply[mark] == '-' {
+		if !c.counted {
+			d.stats.countError(reply[mark+1:])
+		}
+		if flags&FlagMaster != 0 {
+			d.failedHere(c, reply[mark+1:])
+		}
 	}
 	if c.pending.replicas > 0 {
 		c.pending.start, c.pending.end = mark, c.W.Len()
@@ -324,13 +348,15 @@ func (d *Dispatcher) check(c *Ctx, b *batch, e *entry, args [][]byte, i int) (co
 	if c.user = client.user.Load().User(); !c.user.Unrestricted && !d.permitted(c) {
 		return true
 	}
-	if refused := d.refusedByState(c, e); refused != "" {
-		c.reject(e, refused)
-		return true
-	}
-	if busy := d.scripts.refusal(e); busy != nil {
-		c.reject(e, busy.busyText())
-		return true
+	if !c.upstream {
+		if refused := d.refusedByState(c, e); refused != "" {
+			c.reject(e, refused)
+			return true
+		}
+		if busy := d.scripts.refusal(e); busy != nil {
+			c.reject(e, busy.busyText())
+			return true
+		}
 	}
 	if state&(FlagMonitor|FlagReplica) != 0 && e.usesKeys() {
 		c.reject(e, errReplicaKeyspace)
@@ -375,7 +401,8 @@ func (c *Ctx) begin(e *entry, args [][]byte) {
 	c.Cmd, c.Args, c.entry, c.write = e.cmd, args, e, e.write
 	c.Tx.Store, c.Tx.DB = c.d.store, c.Client.DB()
 	flags := c.Client.Flags()
-	c.Tx.NoTouch, c.Tx.KeepExpired = flags&FlagNoTouch != 0, c.d.frozen()
+	c.upstream = flags&FlagMaster != 0
+	c.Tx.NoTouch, c.Tx.KeepExpired, c.Tx.IgnoreDeadlines = flags&FlagNoTouch != 0, c.keepsExpired(), c.upstream
 	c.tracks = flags&(FlagTracking|FlagTrackingBcast) == FlagTracking
 	c.keyPos, c.applied, c.dirty, c.keep, c.touched, c.silent = 0, false, 0, false, false, false
 	c.pushEnd, c.mayPause = 0, false
@@ -422,6 +449,10 @@ func (d *Dispatcher) runSingle(c *Ctx) {
 			return
 		}
 		if busy := d.lockShard(shard); busy != nil {
+			if c.upstream {
+				busy.wait()
+				continue
+			}
 			c.reject(c.entry, busy.busyText())
 			return
 		}
@@ -472,6 +503,10 @@ func (d *Dispatcher) runMulti(c *Ctx, b *batch) {
 			return
 		}
 		if busy := d.lockShards(&shards); busy != nil {
+			if c.upstream {
+				busy.wait()
+				continue
+			}
 			c.reject(c.entry, busy.busyText())
 			return
 		}
@@ -567,6 +602,9 @@ func (d *Dispatcher) logEffects(c *Ctx) {
 		return
 	}
 	d.stats.dirty.Add(int64(c.dirty))
+	if d.follow.on.Load() && !c.upstream {
+		d.follow.remember(c)
+	}
 	if !c.touched && d.observed() {
 		d.touchWritten(c)
 	}

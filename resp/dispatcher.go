@@ -2,9 +2,11 @@ package resp
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -26,6 +28,9 @@ type DispatcherOptions struct {
 	Shared Shared
 	// Config is the configuration, and what CONFIG changes.
 	Config *config.Live
+	// DialPrimary connects to the primary of a standalone node that is a replica; nil:
+	// over TCP.
+	DialPrimary func(ctx context.Context, address string) (net.Conn, error)
 	// Shutdown begins to end the node; called by SHUTDOWN. It does not wait.
 	Shutdown func(o ShutdownOptions) error
 	// Version is this program's version, for INFO; empty: "unknown".
@@ -46,9 +51,14 @@ func NewDispatcher(o DispatcherOptions) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		store: o.Store, routing: o.Routing, repl: o.Replicator, shared: o.Shared, config: o.Config,
-		log: o.Logger, shutdown: o.Shutdown, version: cmp.Or(o.Version, "unknown"),
+		log: o.Logger, dialPrimary: o.DialPrimary, shutdown: o.Shutdown, version: cmp.Or(o.Version, "unknown"),
 		started: time.Now(), runID: randomID(), feed: replicaFeed{id: randomID()},
 		batches: sync.Pool{New: newBatch}, stepping: defaultStepping,
+	}
+	if d.dialPrimary == nil {
+		d.dialPrimary = func(ctx context.Context, address string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}
 	}
 	d.engine = lua.NewEngine(lua.Options{
 		Version:     RedisVersion,
@@ -81,6 +91,7 @@ func (d *Dispatcher) Attach(s *Server) {
 // Close ends the background work. The server has been shut down, or never
 // started.
 func (d *Dispatcher) Close() {
+	d.follow.close()
 	d.cron.stop()
 	d.saver.stop()
 	d.migration.close()
@@ -94,6 +105,9 @@ func (d *Dispatcher) Commands() int64 { return d.stats.commands.Load() }
 
 // Connected implements Executor.
 func (d *Dispatcher) Connected(client *Client) {
+	if client.Has(FlagMaster) {
+		return // it came prepared
+	}
 	d.asDefaultUser(client)
 	client.Session = &session{}
 }
@@ -108,6 +122,9 @@ func (d *Dispatcher) Disconnected(client *Client) {
 		d.leaveMonitor(client)
 		d.stopTracking(client, s)
 		s.multi = nil
+		if s.upstream != nil {
+			d.upstreamGone(s.upstream)
+		}
 	}
 }
 
@@ -126,6 +143,7 @@ type session struct {
 
 	prefixes []string       // of CLIENT TRACKING BCAST, ascending
 	replica  replicaOptions // what REPLCONF said
+	upstream *upstream      // of the connection to this node's primary
 	fed      uint64         // where the stream to replicas of Redis ended after its last write
 }
 

@@ -39,7 +39,15 @@ const (
 	errEpochSet          = "ERR Node config epoch is already non-zero"
 	errReplicaOfCluster  = "ERR REPLICAOF not allowed in cluster mode."
 	errMasterPort        = "ERR Invalid master port"
-	errReplicaOf         = "ERR replication between standalone nodes is not supported: start the nodes with cluster.enabled, then replicas are placed by themselves (cluster.replicas)"
+	errReplicaOfReplica  = "ERR Command is not valid when client is a replica."
+	errReplicaOfBusy     = "TRYAGAIN a write of the primary waits for what this transaction holds"
+	errShuttingDown      = "ERR the server is shutting down"
+	errLoading           = "LOADING Redis is loading the dataset in memory"
+	errMasterDown        = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+	errStaleScript       = "Can not execute the command on a stale replica"
+	errNoMasterLink      = "NOMASTERLINK Can't SYNC while not connected with my master"
+	errRoleChanged       = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+	errWaitReplica       = "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated."
 
 	// Shutdown and DEBUG.
 	errNoShutdown       = "ERR No shutdown in progress."

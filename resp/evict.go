@@ -84,6 +84,9 @@ func evictPolicy(name string) (p store.EvictPolicy, evicts bool) {
 // makeRoom does this command's share of bringing memory under maxmemory. False:
 // it is over, and there is nothing to evict. The caller holds no shard lock.
 func (d *Dispatcher) makeRoom() bool {
+	if d.follow.on.Load() && d.config.Config().Replication.ReplicaIgnoreMaxMemory {
+		return true // the primary evicts
+	}
 	if d.memory.fits(d.store) {
 		return true
 	}
@@ -389,7 +392,7 @@ func (d *Dispatcher) evictInBackground() {
 			b.running = false
 			b.mu.Unlock()
 		}()
-		for !d.frozen() && d.evictStep() == evictMore {
+		for !d.frozen() && !d.follow.on.Load() && d.evictStep() == evictMore {
 			select {
 			case <-quit:
 				return

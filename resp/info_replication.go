@@ -1,11 +1,10 @@
 package resp
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
-
-	"respkv/cluster"
 )
 
 // infoReplication prints what Redis prints, for a node whose role is that of
@@ -15,12 +14,13 @@ func (d *Dispatcher) infoReplication(w *infoWriter) {
 	role, info := d.role(), d.replicationInfo()
 	if role.replica {
 		w.str("role", "slave")
-		w.str("master_host", role.primary.Host)
-		w.int("master_port", int64(cluster.PortOf(role.primary, false)))
-		w.primaryLink(info.primaryLink(role.primary.ID))
-		w.str("slave_priority", "100")
-		w.str("slave_read_only", "1")
-		w.str("replica_announced", "1")
+		cfg := &d.config.Config().Replication
+		w.str("master_host", role.host)
+		w.int("master_port", int64(role.port))
+		w.primaryLink(role.link)
+		w.int("slave_priority", int64(cfg.ReplicaPriority))
+		w.bool("slave_read_only", cfg.ReplicaReadOnly)
+		w.bool("replica_announced", cfg.ReplicaAnnounced)
 	} else {
 		w.str("role", "master")
 	}
@@ -32,11 +32,15 @@ func (d *Dispatcher) infoReplication(w *infoWriter) {
 		w.str("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d",
 			r.Host, r.Port, r.State, r.Offset, r.LagSeconds))
 	}
-	w.str("master_failover_state", "no-failover")
+	w.str("master_failover_state", cmp.Or(d.failover.under(), "no-failover"))
 	w.str("master_replid", info.ReplID)
-	w.str("master_replid2", "0000000000000000000000000000000000000000")
+	w.str("master_replid2", cmp.Or(info.FormerID, "0000000000000000000000000000000000000000"))
 	w.str("master_repl_offset", strconv.FormatUint(info.Offset, 10))
-	w.str("second_repl_offset", "-1")
+	if info.FormerID == "" {
+		w.str("second_repl_offset", "-1")
+	} else {
+		w.str("second_repl_offset", strconv.FormatUint(info.FormerEnd+1, 10))
+	}
 	w.bool("repl_backlog_active", d.repl != nil || info.BacklogFirst > 0)
 	w.int("repl_backlog_size", info.BacklogSize)
 	w.str("repl_backlog_first_byte_offset", strconv.FormatUint(info.BacklogFirst, 10))
@@ -79,11 +83,15 @@ func (w *infoWriter) primaryLink(l PrimaryLink) {
 	w.str("slave_read_repl_offset", offset)
 	w.str("slave_repl_offset", offset)
 	if l.Syncing {
-		// How much a copy will be in all is known for keys only, not for bytes.
-		w.zeros("master_sync_total_bytes")
+		left, percent := uint64(0), 0.0
+		if l.TotalBytes > 0 {
+			left = l.TotalBytes - min(l.CopiedBytes, l.TotalBytes)
+			percent = float64(l.CopiedBytes) / float64(l.TotalBytes) * 100
+		}
+		w.str("master_sync_total_bytes", strconv.FormatUint(l.TotalBytes, 10))
 		w.str("master_sync_read_bytes", strconv.FormatUint(l.CopiedBytes, 10))
-		w.zeros("master_sync_left_bytes")
-		w.float("master_sync_perc", 0, 2)
+		w.str("master_sync_left_bytes", strconv.FormatUint(left, 10))
+		w.float("master_sync_perc", percent, 2)
 		w.int("master_sync_last_io_seconds_ago", l.LastIOSeconds)
 	}
 	if !l.Up {

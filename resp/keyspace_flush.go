@@ -210,6 +210,8 @@ func (f *slotFlush) pass() (wait <-chan struct{}) {
 			d.abandonKeys(f.shard, f.first, f.end, func(k store.Key) bool { return k.Slot == slot })
 		case d.routing.Map().Slot(slot).Primary == d.routing.ID():
 			f.leaseLost = true
+		case d.routing.Map().Slot(slot).Primary == "":
+			f.givenUp(slot)
 		}
 	}
 	if len(mine) == store.SlotsPerShard {
@@ -258,6 +260,15 @@ func (f *slotFlush) slot(slot uint16) (done bool) {
 		f.log(slot, db, n, wordFlushDB)
 	}
 	return true
+}
+
+// givenUp empties a slot that nobody has: it may still have the keys of when this node
+// was its primary, to which nobody replicates.
+func (f *slotFlush) givenUp(slot uint16) {
+	for db := f.first; db < f.end; db++ {
+		for f.c.d.store.FlushSlot(db, slot, flushStep) > 0 {
+		}
+	}
 }
 
 // some removes keys of a large slot.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -186,6 +187,28 @@ func (s *Server) accept(nc net.Conn) {
 	case <-s.done:
 		s.clients.remove(c)
 		nc.Close()
+	}
+}
+
+// adopt serves a connection that this node has opened as if a client had; prepare is called
+// before anybody else knows the client. maxclients is not for it. False: the server ends,
+// and the connection is closed.
+func (s *Server) adopt(nc net.Conn, prepare func(*Client)) bool {
+	c := s.newClient(nc)
+	prepare(c)
+	if tcp, ok := socket(nc).(*net.TCPConn); ok {
+		limits := s.limits.Load()
+		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: limits.KeepAlive > 0, Idle: limits.KeepAlive,
+			Interval: max(time.Second, limits.KeepAlive/3), Count: 3})
+	}
+	s.clients.add(c, math.MaxInt)
+	select {
+	case s.merged.conns <- &conn{Conn: nc, client: c}:
+		return true
+	case <-s.done:
+		s.clients.remove(c)
+		nc.Close()
+		return false
 	}
 }
 

@@ -7,7 +7,6 @@ func init() {
 		"module|load":   moduleRefused,
 		"module|loadex": moduleRefused,
 		"module|unload": moduleRefused,
-		"failover":      failoverRefused,
 		"bgrewriteaof":  func(c *Ctx) { c.W.Error(errNoAppendFile) },
 	})
 }
@@ -16,23 +15,7 @@ func init() {
 // is here.
 func moduleRefused(c *Ctx) { c.W.Error(errModuleRefused) }
 
-// failoverRefused answers FAILOVER, which is about servers that REPLICAOF made
-// replicas. In a cluster Redis refuses it, too.
-func failoverRefused(c *Ctx) {
-	switch {
-	case c.d.routing != nil:
-		c.W.Error(errFailoverInCluster)
-	case len(c.Args) == 2 && isWord(c.Args[1], "abort"):
-		c.W.Error(errNoFailover)
-	default:
-		c.W.Error(errFailoverReplicas)
-	}
-}
-
 const (
-	errModuleRefused     = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
-	errFailoverInCluster = "ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead."
-	errNoFailover        = "ERR No failover in progress."
-	errFailoverReplicas  = "ERR FAILOVER requires connected replicas."
-	errNoAppendFile      = "ERR there is no append-only file: appendonly is always no. BGSAVE writes the keyspace to disk"
+	errModuleRefused = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+	errNoAppendFile  = "ERR there is no append-only file: appendonly is always no. BGSAVE writes the keyspace to disk"
 )

@@ -25,13 +25,22 @@ func init() {
 // nodeRole is this node's role as Redis, which knows one role per node, would
 // put it: a node that is primary of no slot and replica of some is a replica,
 // of the primary that it shares most slots with. Every other node is a master.
+//
+// A standalone node is a replica while it follows a primary (follow.go).
 type nodeRole struct {
 	replica bool
-	primary *slotmap.Node // set when replica; the map's
+	host    string // of the primary, as all below
+	port    int
+	link    PrimaryLink
+	state   string // of the link, as ROLE shows it
+	counted bool   // its position is known
 }
 
 func (d *Dispatcher) role() nodeRole {
 	if d.routing == nil {
+		if a, _ := d.follow.current(); a != nil {
+			return d.follow.role(a, d)
+		}
 		return nodeRole{}
 	}
 	m := d.routing.Map()
@@ -39,10 +48,21 @@ func (d *Dispatcher) role() nodeRole {
 	if id == "" {
 		return nodeRole{}
 	}
-	if n := m.Node(id); n != nil {
-		return nodeRole{replica: true, primary: n}
+	n := m.Node(id)
+	if n == nil {
+		return nodeRole{}
 	}
-	return nodeRole{}
+	info := d.replicationInfo()
+	r := nodeRole{replica: true, host: n.Host, port: cluster.PortOf(n, false), link: info.primaryLink(id), counted: true}
+	switch {
+	case !r.link.Up:
+		r.state = followConnect
+	case r.link.Syncing:
+		r.state = followSync
+	default:
+		r.state = followConnected
+	}
+	return r
 }
 
 // primaryFollowed returns whose replica a node is in Redis's sense, or "".
@@ -91,20 +111,16 @@ func (d *Dispatcher) replicationInfo() ReplicationInfo {
 func roleCommand(c *Ctx) {
 	role, info := c.d.role(), c.d.replicationInfo()
 	if role.replica {
-		link := info.primaryLink(role.primary.ID)
 		c.W.Array(5)
 		c.W.BulkString("slave")
-		c.W.BulkString(role.primary.Host)
-		c.W.Int(int64(cluster.PortOf(role.primary, false)))
-		switch {
-		case !link.Up:
-			c.W.BulkString("connect")
-		case link.Syncing:
-			c.W.BulkString("sync")
-		default:
-			c.W.BulkString("connected")
+		c.W.BulkString(role.host)
+		c.W.Int(int64(role.port))
+		c.W.BulkString(role.state)
+		if c.d.routing == nil && (!role.counted || !role.link.Up) {
+			c.W.Int(-1)
+			return
 		}
-		c.W.Int(int64(link.Offset))
+		c.W.Int(int64(role.link.Offset))
 		return
 	}
 	c.W.Array(3)
@@ -132,6 +148,10 @@ func onlineReplicas(links []ReplicaLink) []ReplicaLink {
 
 // wait: WAIT numreplicas timeout. The client is parked meanwhile.
 func wait(c *Ctx) {
+	if c.d.follow.on.Load() {
+		c.W.Error(errWaitReplica)
+		return
+	}
 	n, ok := parseLong(c.Args[1])
 	if !ok {
 		c.W.Error(errNotInteger)
@@ -235,22 +255,5 @@ func asking(c *Ctx) {
 	if c.inCluster() {
 		c.Client.SetFlag(FlagAsking, true)
 		c.W.OK()
-	}
-}
-
-// replicaOf: a standalone node is a master already and stays one.
-func replicaOf(c *Ctx) {
-	host, port := c.Args[1], c.Args[2]
-	switch {
-	case c.d.routing != nil:
-		c.W.Error(errReplicaOfCluster)
-	case isWord(host, "no") && isWord(port, "one"):
-		c.W.OK()
-	default:
-		if n, ok := parseLong(port); !ok || n < 0 || n > 65535 {
-			c.W.Error(errMasterPort)
-			return
-		}
-		c.W.Error(errReplicaOf)
 	}
 }

@@ -66,7 +66,7 @@ func (d *Dispatcher) redirection(dec cluster.Decision, slot uint16, tls bool) st
 // It also decides whether keys past their deadline may be removed: only the
 // primary does that, replicas follow its effects.
 func (d *Dispatcher) admit(c *Ctx) (wait <-chan struct{}, reroute bool) {
-	c.Tx.KeepExpired = d.frozen()
+	c.Tx.KeepExpired = c.keepsExpired()
 	if d.routing == nil {
 		return nil, false
 	}

@@ -53,9 +53,10 @@ type saveRecord struct {
 }
 
 var (
-	errSaving    = errors.New("a snapshot is under way")
-	errShutdown  = errors.New("the node is being shut down")
-	errSaveEnded = errors.New("ended: the end of the node, or a save that cannot wait, came before")
+	errSaving     = errors.New("a snapshot is under way")
+	errLoadingNow = errors.New("the snapshot of the primary is being loaded")
+	errShutdown   = errors.New("the node is being shut down")
+	errSaveEnded  = errors.New("ended: the end of the node, or a save that cannot wait, came before")
 )
 
 func (s *saver) init(now time.Time) {
@@ -66,6 +67,13 @@ func (s *saver) init(now time.Time) {
 // errSaving, errShutdown. finish is to be called after it is written.
 func (d *Dispatcher) beginSnapshot(toDisk, allLocked bool, atCut func()) (run *snapshotRun, ctx context.Context, err error) {
 	cfg := d.config.Config()
+	streamKnown := !d.follow.on.Load()
+	if toDisk && !streamKnown && !allLocked {
+		// What it has is what its position counts; without that nobody could go on from it.
+		if streamKnown = d.follow.rest(); streamKnown {
+			defer d.follow.applying.Unlock()
+		}
+	}
 	run = &snapshotRun{toDisk: toDisk, started: time.Now(), ended: make(chan struct{})}
 	run.Snapshot = &persistence.Snapshot{
 		Store: d.store, Gate: snapshotGate{d}, Owned: d.savedSlots(), Access: accessKind(cfg),
@@ -73,6 +81,9 @@ func (d *Dispatcher) beginSnapshot(toDisk, allLocked bool, atCut func()) (run *s
 		Aux: [][2]string{{"redis-ver", RedisVersion}, {"respkv-ver", d.version}},
 		AtCut: func() {
 			run.dirty = d.stats.dirty.Load()
+			if toDisk && streamKnown {
+				run.Aux = append(run.Aux, d.streamAux()...)
+			}
 			if atCut != nil {
 				atCut()
 			}
@@ -84,6 +95,8 @@ func (d *Dispatcher) beginSnapshot(toDisk, allLocked bool, atCut func()) (run *s
 	switch {
 	case s.closed:
 		err = errShutdown
+	case d.follow.loading.Load():
+		err = errLoadingNow // the keyspace is incomplete
 	case s.running != nil:
 		err = errSaving
 	default:
@@ -346,16 +359,43 @@ func (d *Dispatcher) removeUnfinished() {
 
 // LoadFile loads a file into the empty keyspace, before the node serves.
 func (d *Dispatcher) LoadFile(path string) error {
-	d.configureStore(d.config.Config()) // the forms of values depend on it
-	loaded, err := d.Loader().LoadFile(path)
+	cfg := d.config.Config()
+	d.configureStore(cfg) // the forms of values depend on it
+	l, stream := d.Loader(), streamFields{}
+	l.Aux = stream.take
+	l.KeepExpired = cfg.Replication.Primary != ""
+	l.Expired = func(db int, name []byte) { // those who go on in the stream have it
+		d.resumeStream(&stream)
+		d.feedEffect(db, wordDel, name)
+	}
+	loaded, err := l.LoadFile(path)
 	if err != nil {
 		return err
 	}
+	d.resumeStream(&stream)
 	d.saver.mu.Lock()
 	d.saver.last.loaded = loaded
 	d.saver.mu.Unlock()
 	d.log.Info("loaded", "file", path, "keys", loaded.Keys, "expired", loaded.Expired, "empty", loaded.Empty,
 		"bytes", loaded.Bytes, "took", loaded.Took)
+	return nil
+}
+
+// flushEverything removes all keys and, of a standalone node, all functions. All locks are
+// held.
+func (d *Dispatcher) flushEverything() error {
+	for db := range d.store.Databases() {
+		d.touchDatabase(db, noDatabase)
+		d.store.FlushDB(db)
+	}
+	if d.shared != nil {
+		return nil
+	}
+	for _, change := range d.engine.PlanFlush() {
+		if err := d.engine.Apply(change); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -385,16 +425,8 @@ func (d *Dispatcher) Reload(allLocked, save, flush, merge bool) error {
 	}
 	d.keysLost()
 	if flush {
-		for db := range d.store.Databases() {
-			d.touchDatabase(db, noDatabase)
-			d.store.FlushDB(db)
-		}
-		if d.shared == nil {
-			for _, change := range d.engine.PlanFlush() {
-				if err := d.engine.Apply(change); err != nil {
-					return err
-				}
-			}
+		if err := d.flushEverything(); err != nil {
+			return err
 		}
 	}
 	l := d.Loader()

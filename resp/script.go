@@ -36,7 +36,6 @@ const (
 	errBusyFunction    = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
 	errNoClusterFlag   = "ERR Can not run script on cluster, 'no-cluster' flag is set."
 	errScriptWriteFlag = "ERR Can not execute a script with write flag using *_ro command."
-	errScriptReplica   = "READONLY Can not run script with write flag on readonly replica"
 	errScriptOOM       = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
 	errScriptFlush     = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
 	errScriptDebug     = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
@@ -113,15 +112,21 @@ func evalScript(c *Ctx) {
 
 // refuse looks at what the flags of the script say about it.
 func (run *scriptRun) refuse() string {
+	stale := run.d.isStale()
 	if run.flags&lua.Compat != 0 {
+		if stale {
+			return errMasterDown
+		}
 		return ""
 	}
 	writes := run.flags&lua.NoWrites == 0
 	switch {
 	case run.flags&lua.NoCluster != 0 && run.d.routing != nil:
 		return errNoClusterFlag
-	case writes && run.locks.replica:
-		return errScriptReplica
+	case writes && (run.locks.replica && run.d.routing != nil || run.d.readOnlyReplica()):
+		return errReadOnlyNode
+	case stale && run.flags&lua.AllowStale == 0:
+		return errMasterDown
 	case writes && run.c.readOnlyCommand():
 		return errScriptWriteFlag
 	}

@@ -103,6 +103,8 @@ func (run *scriptRun) verify(e *entry, args [][]byte) (refused string) {
 		return errScriptArity
 	case e.cmd.Has(command.NoScript) && (e.cmd.Name != "debug" || !d.scripts.debug.Load()), e.in.notInMulti:
 		return errScriptNoScript
+	case d.isStale() && !e.cmd.Has(command.Stale):
+		return errStaleScript
 	}
 	if run.readOnly && (e.write || e.cmd.Has(command.MayReplicate)) {
 		return errScriptReadOnly

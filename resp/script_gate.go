@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"respkv/resp/command"
 	"respkv/store"
@@ -273,6 +274,13 @@ func (s *scriptSignal) await() (ended bool) {
 		wake := s.wake
 		s.mu.Unlock()
 		<-wake
+	}
+}
+
+// wait waits until the script has ended, be it busy.
+func (s *scriptSignal) wait() {
+	for !s.await() {
+		time.Sleep(pausePoll)
 	}
 }
 

@@ -264,7 +264,7 @@ func (r *adminRouting) AddSlots(_ context.Context, slots slotmap.Ranges) error {
 	return r.act("add " + slots.String())
 }
 func (r *adminRouting) Forgotten() slotmap.Ranges { return nil }
-func (r *adminRouting) DropSlots(slots slotmap.Ranges, _ func(slotmap.Ranges) bool) error {
+func (r *adminRouting) DropSlots(slots slotmap.Ranges) error {
 	return r.act("drop " + slots.String())
 }
 func (r *adminRouting) SetConfigEpoch(epoch uint64) error {

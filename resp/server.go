@@ -173,6 +173,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.clients.All() {
 		c.raise(stateDraining)
 	}
+	s.HoldWrites(false) // who was held back does not write any more
 	var err error
 	select {
 	case <-s.clients.gone():

@@ -148,6 +148,9 @@ func (e *testExecutor) run(c *Client, name string, args [][]byte) {
 	case "quit":
 		w.OK()
 		c.CloseAfterReply()
+	case "lost": // the same, and there is no reply, and the socket is broken
+		c.Push([]byte(">1\r\n+m\r\n"))
+		c.flush(1 << 30) // no such descriptor
 	case "boom":
 		w.Array(5)
 		panic("boom")

@@ -182,7 +182,7 @@ func (s *stepper) begin(from int) bool {
 		_, w.expired = d.stored(w.db, k, c.Now())
 		d.watches.add(w)
 		s.watches = append(s.watches, w)
-		if at := c.Tx.Deadline(k); at > 0 && !c.applied && (s.expires == 0 || at < s.expires) {
+		if at := c.Tx.Deadline(k); at > 0 && !c.Replaying() && (s.expires == 0 || at < s.expires) {
 			s.expires = at
 		}
 	}

@@ -120,6 +120,11 @@ func syncReplica(c *Ctx, psync bool) {
 	case c.W.Len() > 0:
 		c.W.Error(errSyncPending)
 		return
+	case psync && len(c.Args) > 3 && isWord(c.Args[3], "failover") && !c.promoted():
+		return
+	case c.d.follow.stale.Load() && c.d.follow.on.Load():
+		c.W.Error(errNoMasterLink)
+		return
 	case c.d.routing != nil && psync && !o.rdbOnly:
 		c.W.Error(errSyncCluster)
 		return
@@ -130,7 +135,7 @@ func syncReplica(c *Ctx, psync bool) {
 	o.rdbOnly = o.rdbOnly || ends
 	c.Client.SetFlag(FlagReplica, true)
 	c.Client.Reply = ReplyOff // a replica reads the stream only
-	r := &feedReplica{client: c.Client, state: "wait_bgsave", port: o.port, rdbOnly: o.rdbOnly, acks: psync}
+	r := &feedReplica{client: c.Client, state: "wait_bgsave", address: o.address, port: o.port, rdbOnly: o.rdbOnly, acks: psync}
 	r.ackedAt.Store(c.Now())
 	d := c.d
 	if psync && !o.rdbOnly && d.feed.resume(r, c.Args[1], c.Args[2], o.psync2) {
@@ -217,6 +222,9 @@ func (d *Dispatcher) serveReplica(ctx context.Context, r *feedReplica, o replica
 // sendUnsized sends a snapshot as it is written, between two marks. Where it ends the
 // replica must see before effects follow: it says so by its first acknowledgement.
 func (d *Dispatcher) sendUnsized(ctx context.Context, r *feedReplica, o replicaOptions, stuck *watchdog, atCut func(), head *string) error {
+	if err := d.delaySync(ctx, r, stuck); err != nil {
+		return err
+	}
 	run, saving, err := d.awaitSnapshot(ctx, r, o, stuck, atCut)
 	if err != nil {
 		return err
@@ -246,6 +254,24 @@ func (d *Dispatcher) sendUnsized(ctx context.Context, r *feedReplica, o replicaO
 		d.feed.awaitOnline(r, d.replicaTimeout())
 	}
 	return r.client.stream([]byte(mark))
+}
+
+// delaySync waits before the snapshot as replication.diskless_sync_delay says.
+func (d *Dispatcher) delaySync(ctx context.Context, r *feedReplica, stuck *watchdog) error {
+	cfg := &d.config.Config().Replication
+	if cfg.DisklessSyncDelay == 0 {
+		return nil
+	}
+	defer r.client.keepAlive(stuck)()
+	enough, leave := d.feed.delay(cfg.DisklessSyncMaxReplicas)
+	defer leave()
+	select {
+	case <-enough:
+	case <-time.After(cfg.DisklessSyncDelay):
+	case <-ctx.Done():
+		return errReplicaGone
+	}
+	return nil
 }
 
 // streamAll sends what in holds; after each part stuck begins anew.
@@ -311,7 +337,7 @@ var errReplicaGone = errors.New("the replica is gone")
 func (d *Dispatcher) awaitSnapshot(ctx context.Context, r *feedReplica, o replicaOptions, stuck *watchdog, atCut func()) (*snapshotRun, context.Context, error) {
 	defer r.client.keepAlive(stuck)()
 	for {
-		run, saving, err := d.beginSnapshot(false, false, atCut)
+		run, saving, err := d.beginSync(atCut)
 		if !errors.Is(err, errSaving) {
 			if err == nil && o.functions {
 				run.NoKeys = true
@@ -324,6 +350,19 @@ func (d *Dispatcher) awaitSnapshot(ctx context.Context, r *feedReplica, o replic
 			return nil, nil, errReplicaGone
 		}
 	}
+}
+
+// beginSync begins a snapshot for a replica. On a node that is one itself it has what the
+// position at that moment counts, no more and no less.
+func (d *Dispatcher) beginSync(atCut func()) (*snapshotRun, context.Context, error) {
+	f := &d.follow
+	f.applying.Lock()
+	defer f.applying.Unlock()
+	run, saving, err := d.beginSnapshot(false, false, atCut)
+	if l := f.link.Load(); err == nil && l != nil {
+		run.Aux = append(run.Aux, [2]string{auxStreamDB, strconv.Itoa(l.client.DB())})
+	}
+	return run, saving, err
 }
 
 // ended is closed when the snapshot under way is; at once when there is none.

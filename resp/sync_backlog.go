@@ -7,19 +7,24 @@ type backlog struct {
 	size   int64
 	start  uint64   // bytes of the stream before the first that is held
 	blocks [][]byte // all but the last are full
+	room   int64    // of all blocks
 	spare  []byte   // a block to be used again
 }
 
-const backlogBlock = 64 << 10
+// A block is an eighth of the backlog, within these bounds.
+const (
+	smallestBlock = 1 << 10
+	largestBlock  = 64 << 10
+)
 
 func (l *backlog) append(b []byte) {
 	for len(b) > 0 {
 		last := len(l.blocks) - 1
-		if last < 0 || len(l.blocks[last]) == backlogBlock {
+		if last < 0 || len(l.blocks[last]) == cap(l.blocks[last]) {
 			l.grow()
 			last = len(l.blocks) - 1
 		}
-		n := min(len(b), backlogBlock-len(l.blocks[last]))
+		n := min(len(b), cap(l.blocks[last])-len(l.blocks[last]))
 		l.blocks[last] = append(l.blocks[last], b[:n]...)
 		b = b[n:]
 	}
@@ -27,17 +32,24 @@ func (l *backlog) append(b []byte) {
 
 // grow adds a block, and drops the oldest if size is held without it.
 func (l *backlog) grow() {
-	if held := int64(len(l.blocks)) * backlogBlock; held >= l.size+backlogBlock {
-		l.start += backlogBlock
+	l.trim()
+	block := l.spare
+	if l.spare = nil; block == nil {
+		block = make([]byte, 0, min(max(l.size/8, smallestBlock), largestBlock))
+	}
+	l.blocks = append(l.blocks, block)
+	l.room += int64(cap(block))
+}
+
+// trim drops the oldest blocks that are not needed for size, and keeps one to be used again.
+func (l *backlog) trim() {
+	for len(l.blocks) > 1 && l.room-int64(cap(l.blocks[0])) >= l.size {
+		l.start += uint64(len(l.blocks[0]))
+		l.room -= int64(cap(l.blocks[0]))
 		l.spare = l.blocks[0][:0]
 		l.blocks[0] = nil
 		l.blocks = l.blocks[1:]
 	}
-	block := l.spare
-	if l.spare = nil; block == nil {
-		block = make([]byte, 0, backlogBlock)
-	}
-	l.blocks = append(l.blocks, block)
 }
 
 // from calls fn with what is held of the stream from a position on, which is not before
@@ -54,4 +66,4 @@ func (l *backlog) from(position uint64, fn func(b []byte)) {
 	}
 }
 
-func (l *backlog) memory() int64 { return int64(len(l.blocks)) * backlogBlock }
+func (l *backlog) memory() int64 { return l.room }

@@ -14,7 +14,7 @@ func TestReplicaBacklog(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	const size = 3 * backlogBlock
+	const size = 3 * largestBlock
 	l := &backlog{size: size, start: 1000}
 	all := make([]byte, 1000)
 	for len(all) < 10*size {
@@ -25,7 +25,7 @@ func TestReplicaBacklog(t *testing.T) {
 		l.append(part)
 		all = append(all, part...)
 		held := int64(len(all)) - int64(l.start)
-		if held > size+backlogBlock || held < min(size, int64(len(all))-1000) || l.memory() > size+backlogBlock {
+		if held > size+largestBlock || held < min(size, int64(len(all))-1000) || l.memory() > size+largestBlock {
 			t.Fatalf("%d bytes are held in %d, of %d", held, l.memory(), len(all)-1000)
 		}
 		from := l.start + rnd.Uint64N(uint64(held)+1)

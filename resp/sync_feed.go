@@ -19,6 +19,9 @@ type replicaFeed struct {
 
 	mu       sync.Mutex // guards below; before output.mu, under shards' locks
 	id       string     // master_replid: names the stream
+	former   string     // its name up to until, when this node followed another; "": none
+	until    uint64
+	relays   bool // the stream is that of the primary that this node follows
 	replicas []*feedReplica
 	backlog  *backlog  // its newest part; nil: nobody could resume
 	alone    time.Time // since when there is a backlog and no replica
@@ -27,6 +30,8 @@ type replicaFeed struct {
 	offset   uint64    // bytes of the stream so far
 	buf      []byte
 	acked    chan struct{} // closed by the next acknowledgement; nil: nobody waits
+	delayed  int           // replicas that wait for others before their snapshots
+	enough   chan struct{} // closed when there are enough of them; nil: nobody waits
 
 	full, resumed, refused atomic.Uint64 // how replicas began, since CONFIG RESETSTAT
 }
@@ -34,6 +39,7 @@ type replicaFeed struct {
 type feedReplica struct {
 	client  *Client
 	state   string // as INFO shows it
+	address string // it says to be reached at; "": that of its connection
 	port    int
 	rdbOnly bool
 	acks    bool        // it came with PSYNC, and says how far it is every second
@@ -41,6 +47,15 @@ type feedReplica struct {
 	overdue *time.Timer // ends a replica that does not say that it has the snapshot; nil: it need not
 	acked   atomic.Uint64
 	ackedAt atomic.Int64 // Unix milliseconds
+}
+
+// host is where the replica is reached; of a unix socket: "".
+func (r *feedReplica) host() string {
+	if r.address != "" {
+		return r.address
+	}
+	host, _, _ := net.SplitHostPort(r.client.Addr())
+	return host
 }
 
 func (f *replicaFeed) add(r *feedReplica) {
@@ -64,6 +79,9 @@ func (f *replicaFeed) countUsers() {
 	n := len(f.replicas)
 	if f.backlog != nil {
 		n++
+	}
+	if f.relays {
+		n = 0 // what is done here is not part of the stream
 	}
 	f.used.Store(int32(n))
 }
@@ -91,6 +109,28 @@ func (f *replicaFeed) find(client *Client) *feedReplica {
 		}
 	}
 	return nil
+}
+
+// delay adds a replica to those that wait for others. enough is closed when there are most
+// of them; 0: never. leave ends the waiting.
+func (f *replicaFeed) delay(most int) (enough <-chan struct{}, leave func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.enough == nil {
+		f.enough = make(chan struct{})
+	}
+	mine := f.enough
+	if f.delayed++; most > 0 && f.delayed >= most {
+		close(mine)
+		f.enough, f.delayed = nil, 0
+	}
+	return mine, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.enough == mine {
+			f.delayed--
+		}
+	}
 }
 
 func (f *replicaFeed) setState(r *feedReplica, state string) {
@@ -121,7 +161,8 @@ func (f *replicaFeed) resume(r *feedReplica, id, position []byte, names bool) bo
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n, ok := parseLong(position)
-	if !ok || n < 1 || string(id) != f.id || f.backlog == nil || uint64(n)-1 < f.backlog.start || uint64(n)-1 > f.offset {
+	known := string(id) == f.id || f.former != "" && string(id) == f.former && ok && uint64(n)-1 <= f.until
+	if !ok || n < 1 || !known || f.backlog == nil || uint64(n)-1 < f.backlog.start || uint64(n)-1 > f.offset {
 		if string(id) != "?" {
 			f.refused.Add(1)
 		}
@@ -267,12 +308,17 @@ var (
 	wordAny      = []byte("*")
 )
 
-// send passes b on to all replicas. The caller holds mu.
+// send passes b, which is f.buf or what came of it, on to all replicas. The caller holds mu.
 func (f *replicaFeed) send(b []byte) {
 	f.buf = b
 	if cap(b) > keptReplyBuffer {
 		f.buf = nil
 	}
+	f.pass(b)
+}
+
+// pass is send of any bytes. The caller holds mu.
+func (f *replicaFeed) pass(b []byte) {
 	f.offset += uint64(len(b))
 	if f.backlog != nil {
 		f.backlog.append(b)
@@ -298,14 +344,12 @@ func (f *replicaFeed) send(b []byte) {
 // ends the backlog when none has been there for long. The cron calls it.
 func (d *Dispatcher) feedUpkeep(now time.Time) {
 	f := &d.feed
-	if f.used.Load() == 0 {
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	timeout := d.replicaTimeout()
 	for _, r := range f.replicas {
-		if silent := now.UnixMilli() - r.ackedAt.Load(); silent > timeout.Milliseconds() && r.acks && r.state == "online" &&
+		// One that loads its snapshot acknowledges nothing, but sends line ends.
+		if silent := now.UnixMilli() - max(r.ackedAt.Load(), r.client.lastActive.Load()); silent > timeout.Milliseconds() && r.acks && r.state == "online" &&
 			!r.client.Has(FlagCloseASAP) {
 			d.log.Warn("a silent replica is disconnected", "addr", r.client.Addr(), "after", timeout)
 			r.client.Close()
@@ -313,11 +357,12 @@ func (d *Dispatcher) feedUpkeep(now time.Time) {
 	}
 	switch ttl := d.config.Config().Replication.BacklogTTLSeconds; {
 	case len(f.replicas) == 0:
-		if f.backlog != nil && ttl > 0 && int(now.Sub(f.alone)/time.Second) >= ttl {
+		if f.backlog != nil && !f.relays && ttl > 0 && int(now.Sub(f.alone)/time.Second) >= ttl {
 			d.log.Info("the replication backlog is freed: no replica for long", "seconds", ttl)
 			f.id, f.backlog = randomID(), nil
 			f.countUsers()
 		}
+	case f.relays: // the primary's PING is theirs
 	case now.Sub(f.lastPing) >= time.Duration(d.config.Config().Replication.PingReplicaSeconds)*time.Second:
 		f.lastPing = now
 		f.send(proto.AppendCommand(f.buf[:0], wordPing))
@@ -341,15 +386,14 @@ func (f *replicaFeed) resetStats() {
 func (f *replicaFeed) info(now time.Time, size int64) ReplicationInfo {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	info := ReplicationInfo{ReplID: f.id, Offset: f.offset, BacklogSize: size,
+	info := ReplicationInfo{ReplID: f.id, FormerID: f.former, FormerEnd: f.until, Offset: f.offset, BacklogSize: size,
 		FullSyncs: f.full.Load(), PartialOK: f.resumed.Load(), PartialErr: f.refused.Load()}
 	if f.backlog != nil {
 		info.BacklogFirst, info.BacklogHistory = f.backlog.start+1, int64(f.offset-f.backlog.start)
 	}
 	for _, r := range f.replicas {
-		host, _, _ := net.SplitHostPort(r.client.Addr()) // of a unix socket: none
 		info.Replicas = append(info.Replicas, ReplicaLink{
-			Host: host, Port: r.port, State: r.state, Offset: r.acked.Load(),
+			Host: r.host(), Port: r.port, State: r.state, Offset: r.acked.Load(),
 			LagSeconds: max(now.UnixMilli()-r.ackedAt.Load(), 0) / 1000,
 		})
 	}

@@ -21,7 +21,7 @@ func (d *Dispatcher) refusesWrites() string {
 	switch {
 	case d.writesDenied():
 		return errMisconf
-	case d.fewReplicas():
+	case !d.follow.on.Load() && d.fewReplicas():
 		return errFewReplicas
 	}
 	return ""
@@ -29,7 +29,7 @@ func (d *Dispatcher) refusesWrites() string {
 
 // refusedByState says why a command is refused for what refuses writes; "": it is not.
 func (d *Dispatcher) refusedByState(c *Ctx, e *entry) string {
-	if !d.saver.misconf.Load() && d.feed.wanted.Load() == 0 {
+	if !d.saver.misconf.Load() && d.feed.wanted.Load() == 0 && !d.follow.on.Load() {
 		return ""
 	}
 	writes := e.write
@@ -39,11 +39,13 @@ func (d *Dispatcher) refusedByState(c *Ctx, e *entry) string {
 	}
 	switch {
 	case writes:
-		return d.refusesWrites()
+		if refused := d.refusesWrites(); refused != "" {
+			return refused
+		}
 	case e.cmd.Name == "ping" && d.writesDenied():
 		return errMisconf
 	}
-	return ""
+	return d.refusedByRole(c, e, writes)
 }
 
 // refusedByState says why the script is refused that says by its flags that it may
@@ -61,6 +63,9 @@ func (run *scriptRun) refusedByState() string {
 func (run *scriptRun) mayWriteNow() string {
 	if run.wrote || run.flags&lua.Compat == 0 {
 		return ""
+	}
+	if run.d.readOnlyReplica() {
+		return "-" + errReadOnlyNode
 	}
 	if reason := run.d.refusesWrites(); reason != "" {
 		return "-" + reason

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"respkv/cluster/hashslot"
 	"respkv/cluster/slotmap"
 )
 
@@ -88,7 +87,7 @@ func (c *Controller) decideGiven(now time.Duration) bool {
 			entry.List = append(entry.List, slotmap.Assigned{Slots: slots, To: cl.to})
 		}
 	}
-	first := free.Len() == hashslot.Count
+	first := c.m.CurrentEpoch() == 0 // no slot was ever anybody's
 	if len(entry.List) == 0 || first && len(left) > 0 && now-c.started < givenPatience*c.timing.Lease {
 		return false
 	}

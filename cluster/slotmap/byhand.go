@@ -86,8 +86,8 @@ func (e *edit) unfollow(id NodeID) {
 	}
 }
 
-// Free takes slots from their primary, which has no keys in them: nobody serves them
-// until an operator gives them to a node.
+// Free takes slots from their primary: nobody serves them until an operator gives them
+// to a node.
 type Free struct {
 	Node  NodeID `json:"node"`
 	Boot  uint64 `json:"boot"`

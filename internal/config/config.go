@@ -11,6 +11,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -160,14 +161,51 @@ type Replication struct {
 	PingReplicaSeconds       int
 	ReplicaTimeout           time.Duration
 	DisklessSync             bool
+	DisklessSyncDelay        time.Duration
+	DisklessSyncMaxReplicas  int // 0: no limit
 	MinReplicasToWrite       int // 0: none
 	MinReplicasMaxLagSeconds int
-	LinkTimeout              time.Duration // a silent link is given up after it
-	CopyRate                 int64         // bytes a second for all full copies of this node together; 0: no limit
-	MaxLag                   time.Duration // loss budget in time; 0: off
-	MaxLagBytes              int64         // loss budget in bytes; 0: off
-	Durability               Durability
-	AckTimeout               time.Duration // with Durability: how long a write waits
+
+	// Of a standalone node that is a replica. Use PrimaryAddress.
+	Primary                string
+	PrimaryUser            string
+	PrimaryPassword        string
+	ReplicaReadOnly        bool
+	ReplicaServeStaleData  bool
+	ReplicaIgnoreMaxMemory bool
+	ReplicaPriority        int
+	ReplicaAnnounced       bool
+	ReplicaAnnounceIP      string
+	ReplicaAnnouncePort    int // 0: that of the node
+
+	// Among nodes of a cluster.
+	LinkTimeout time.Duration // a silent link is given up after it
+	CopyRate    int64         // bytes a second for all full copies of this node together; 0: no limit
+	MaxLag      time.Duration // loss budget in time; 0: off
+	MaxLagBytes int64         // loss budget in bytes; 0: off
+	Durability  Durability
+	AckTimeout  time.Duration // with Durability: how long a write waits
+}
+
+// PrimaryAddress is whom a standalone node follows; "": nobody.
+func (r *Replication) PrimaryAddress() (host string, port int) {
+	host, port, _ = parsePrimary(r.Primary)
+	return host, port
+}
+
+func parsePrimary(s string) (host string, port int, err error) {
+	words := strings.Fields(s)
+	if len(words) == 0 {
+		return "", 0, nil
+	}
+	if len(words) != 2 {
+		return "", 0, errors.New("not a host, a space and a port")
+	}
+	port, err = strconv.Atoi(words[1])
+	if err != nil || port < 0 || port > 65535 {
+		return "", 0, errors.New("Invalid master port")
+	}
+	return words[0], port, nil
 }
 
 // TLS holds the settings of encrypted connections.
@@ -281,7 +319,16 @@ func (c *Config) Validate() error {
 	if name := c.Persistence.DBFilename; name == "" || name != filepath.Base(name) || name == "." || name == ".." {
 		bad("persistence.dbfilename", "can't be a path, just a filename")
 	}
+	if _, _, err := parsePrimary(c.Replication.Primary); err != nil {
+		bad("replication.primary", "%v", err)
+	}
 	if c.Cluster.Enabled {
+		if c.Replication.LogSize < 1<<20 || c.Replication.LogSize > 64<<30 {
+			bad("replication.log_size", "in a cluster 1mb to 64gb")
+		}
+		if c.Replication.Primary != "" {
+			bad("replication.primary", "a cluster places replicas by itself (cluster.replicas)")
+		}
 		if c.Replication.MinReplicasToWrite > 0 {
 			bad("replication.min_replicas_to_write", "in a cluster replication.durability and replication.max_lag_ms say what a write needs")
 		}

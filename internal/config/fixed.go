@@ -26,14 +26,8 @@ var fixed = fixedParameters(
 	group("there are no modules", "enable-module-command", "no"),
 	group("what is protected is changed at the start only", "enable-protected-configs", "no"),
 	group("signals hand the node's slots over, then end the process", "shutdown-on-sigint", "default", "shutdown-on-sigterm", "default"),
-	group("replicas are made by the cluster", "replicaof", "", "slaveof", ""),
-	group("nodes know each other by cluster.secret", "masterauth", "", "masteruser", ""),
-	group("replicas take no writes", "replica-read-only", "yes", "slave-read-only", "yes"),
-	group("evictions are effects of the primary", "replica-ignore-maxmemory", "yes", "slave-ignore-maxmemory", "yes"),
-	group("slots are copied from memory to memory", "repl-diskless-sync-delay", "0"),
-	group("the controller chooses by position and lease", "replica-priority", "100", "slave-priority", "100",
-		"cluster-replica-no-failover", "no", "cluster-slave-no-failover", "no"),
-	group("every replica is known to all", "replica-announced", "yes"),
+	group("the controller chooses by position and lease", "cluster-replica-no-failover", "no", "cluster-slave-no-failover", "no"),
+	group("a replica receives the primary's data as a file, then loads that", "repl-diskless-load", "disabled"),
 	group("the cluster's state is in data_dir", "cluster-config-file", ""),
 	group("connections go out from any address", "bind-source-addr", "", "socket-mark-id", "0"),
 )
@@ -59,8 +53,8 @@ func fixedParameters(groups ...[]fixedParameter) map[string]fixedParameter {
 
 // immutable are those that Redis, too, lets nobody change; it says no more.
 var immutable = strings.Fields(`always-show-logo aof_rewrite_cpulist bgsave_cpulist bio_cpulist cluster-config-file
-	daemonize enable-module-command enable-protected-configs io-threads io-threads-do-reads logfile pidfile replicaof
-	server_cpulist set-proc-title slaveof socket-mark-id supervised syslog-enabled`)
+	daemonize enable-module-command enable-protected-configs io-threads io-threads-do-reads logfile pidfile
+	server_cpulist set-proc-title socket-mark-id supervised syslog-enabled`)
 
 // protected are parameters that Redis changes at run time if enable-protected-configs
 // says so: where files are written is not for clients to say.

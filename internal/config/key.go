@@ -14,6 +14,8 @@ type Key struct {
 	Shared  bool     // in a cluster, CONFIG SET changes it on all nodes (shared.go); Mutable, too
 	Secret  bool     // the value is never shown, except to CONFIG GET
 	Private bool     // CONFIG does not know it at all
+	// Commanded: a command of its own changes it (Live.Replace), CONFIG SET does not.
+	Commanded bool
 	// What says what the setting does and its unit; Raise and Lower what the
 	// node does differently with a larger and a smaller value. For words and
 	// switches Raise and Lower are empty and What names each word's effect.

@@ -152,9 +152,9 @@ var clusterKeys = []*Key{
 
 var replicationKeys = []*Key{
 	{
-		Name: "replication.log_size", Redis: []string{"repl-backlog-size"}, Default: "64mb",
-		value: memoryValue(func(c *Config) *int64 { return &c.Replication.LogSize }, 1<<20, 64<<30),
-		What:  "Memory for recent writes. A replica that was away resumes from it; one that missed more copies its slots again, or, a redis-server, the keyspace.",
+		Name: "replication.log_size", Redis: []string{"repl-backlog-size"}, Default: "64mb", Mutable: true,
+		value: backlogValue(func(c *Config) *int64 { return &c.Replication.LogSize }),
+		What:  "Memory for recent writes. A replica that was away resumes from it; one that missed more copies its slots again, or, a redis-server, the keyspace. In a cluster 1mb to 64gb, and not changed while the node runs.",
 		Raise: "Longer interruptions end without a copy.",
 		Lower: "Less memory; more full copies.",
 	},
@@ -175,7 +175,7 @@ var replicationKeys = []*Key{
 	{
 		Name: "replication.replica_timeout", Redis: []string{"repl-timeout"}, Default: "1m", Mutable: true,
 		value: durationValue(func(c *Config) *time.Duration { return &c.Replication.ReplicaTimeout }, time.Second, 1, math.MaxInt32),
-		What:  "A replica of Redis's own protocol that acknowledges nothing, or takes nothing of its snapshot, for this long is disconnected. Must be longer than replication.ping_replica_period. Links between nodes of a cluster: replication.link_timeout.",
+		What:  "A replica of Redis's own protocol that acknowledges nothing, or takes nothing of its snapshot, for this long is disconnected; a replica gives a primary up that has sent nothing for this long. Must be longer than replication.ping_replica_period. Links between nodes of a cluster: replication.link_timeout.",
 		Raise: "Replicas survive longer pauses; what they lack is kept for longer.",
 		Lower: "Dead replicas are noticed sooner.",
 	},
@@ -183,6 +183,20 @@ var replicationKeys = []*Key{
 		Name: "replication.diskless_sync", Redis: []string{"repl-diskless-sync"}, Default: "true", Mutable: true,
 		value: boolValue(func(c *Config) *bool { return &c.Replication.DisklessSync }),
 		What:  "true: replicas of Redis's own protocol that can take it (capa eof) get a snapshot while it is made. false: it goes to a file without name in data_dir first, and is sent with its length.",
+	},
+	{
+		Name: "replication.diskless_sync_delay", Redis: []string{"repl-diskless-sync-delay"}, Default: "0", Mutable: true,
+		value: durationValue(func(c *Config) *time.Duration { return &c.Replication.DisklessSyncDelay }, time.Second, 0, math.MaxInt32),
+		What:  "How long to wait before a snapshot is made for a replica of Redis's own protocol that gets it while it is made. Redis waits 5 seconds, for others that may come; here each replica has a snapshot of its own.",
+		Raise: "Replicas that come and go at once cost no snapshot.",
+		Lower: "Replicas are complete sooner.",
+	},
+	{
+		Name: "replication.diskless_sync_max_replicas", Redis: []string{"repl-diskless-sync-max-replicas"}, Default: "0", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Replication.DisklessSyncMaxReplicas }, 0, math.MaxInt32),
+		What:  "As soon as this many replicas wait for replication.diskless_sync_delay to pass, it is over for all of them. 0: it always passes.",
+		Raise: "More replicas wait for each other.",
+		Lower: "Replicas are complete sooner.",
 	},
 	{
 		Name: "replication.min_replicas_to_write", Redis: []string{"min-replicas-to-write", "min-slaves-to-write"}, Default: "0", Mutable: true,
@@ -197,6 +211,58 @@ var replicationKeys = []*Key{
 		What:  "Seconds since its last acknowledgement after which a replica does not count for replication.min_replicas_to_write. 0: that is not looked at.",
 		Raise: "Slow replicas count for longer.",
 		Lower: "Writes are refused sooner after a replica fell silent.",
+	},
+	{
+		Name: "replication.primary", Redis: []string{"replicaof", "slaveof"}, Default: "", Commanded: true,
+		value: stringValue(func(c *Config) *string { return &c.Replication.Primary }, 300),
+		What:  "Host and port, a space between, of the redis-server or standalone node that this standalone node is a replica of. Empty: it is a primary. REPLICAOF changes it. Not in a cluster: see cluster.replicas.",
+	},
+	{
+		Name: "replication.primary_user", Redis: []string{"masteruser"}, Default: "", Mutable: true,
+		value: stringValue(func(c *Config) *string { return &c.Replication.PrimaryUser }, 256),
+		What:  "User that a replica logs in as at replication.primary. Empty: the default user.",
+	},
+	{
+		Name: "replication.primary_password", Redis: []string{"masterauth"}, Default: "", Mutable: true, Secret: true,
+		value: bytesValue(func(c *Config) *string { return &c.Replication.PrimaryPassword }, 512),
+		What:  "Password that a replica gives at replication.primary. Empty: it gives none.",
+	},
+	{
+		Name: "replication.replica_read_only", Redis: []string{"replica-read-only", "slave-read-only"}, Default: "true", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Replication.ReplicaReadOnly }),
+		What:  "true: a replica of replication.primary takes no writes of clients. false: it does; they are not replicated, and gone with the next full copy. Replicas in a cluster take none.",
+	},
+	{
+		Name: "replication.replica_serve_stale_data", Redis: []string{"replica-serve-stale-data", "slave-serve-stale-data"}, Default: "true", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Replication.ReplicaServeStaleData }),
+		What:  "true: a replica that is not connected to replication.primary answers with what it has. false: with MASTERDOWN. In a cluster see cluster.replica_max_lag_ms.",
+	},
+	{
+		Name: "replication.replica_ignore_maxmemory", Redis: []string{"replica-ignore-maxmemory", "slave-ignore-maxmemory"}, Default: "true", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Replication.ReplicaIgnoreMaxMemory }),
+		What:  "true: a replica of replication.primary evicts nothing by itself, only what the primary evicts. false: it keeps to its own store.maxmemory, and differs from the primary then. Replicas in a cluster never evict by themselves.",
+	},
+	{
+		Name: "replication.replica_priority", Redis: []string{"replica-priority", "slave-priority"}, Default: "100", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Replication.ReplicaPriority }, 0, math.MaxInt32),
+		What:  "What INFO tells Redis Sentinel, which promotes the replica with the lowest number, and never one with 0. In a cluster the controller chooses, by position.",
+		Raise: "Others are promoted first.",
+		Lower: "This replica is promoted first.",
+	},
+	{
+		Name: "replication.replica_announced", Redis: []string{"replica-announced"}, Default: "true", Mutable: true,
+		value: boolValue(func(c *Config) *bool { return &c.Replication.ReplicaAnnounced }),
+		What:  "What INFO tells Redis Sentinel: whether it tells its clients of this replica of replication.primary.",
+	},
+	{
+		Name: "replication.replica_announce_ip", Redis: []string{"replica-announce-ip", "slave-announce-ip"}, Default: "", Mutable: true,
+		value: stringValue(func(c *Config) *string { return &c.Replication.ReplicaAnnounceIP }, 255),
+		What:  "Address that a replica tells replication.primary to be reached at. Empty: the one that its connection comes from.",
+	},
+	{
+		Name: "replication.replica_announce_port", Redis: []string{"replica-announce-port", "slave-announce-port"}, Default: "0", Mutable: true,
+		value: intValue(func(c *Config) *int { return &c.Replication.ReplicaAnnouncePort }, 0, 65535),
+		What:  "Port that a replica tells replication.primary to be reached at. 0: server.port, or tls.port with tls.cluster.",
 	},
 	{
 		Name: "replication.link_timeout", Default: "5s",

@@ -175,14 +175,14 @@ func changedBy(old *Config, pairs []Pair, changed []*Key) (*Config, error) {
 	return next, nil
 }
 
-// Replace sets a private key to what is true at run time, for Rewrite to write.
+// Replace sets a private or commanded key to what is true at run time, for Rewrite to write.
 // Observers don't hear of it.
 func (l *Live) Replace(name, text string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := Lookup(name)
-	if k == nil || !k.Private {
-		return fmt.Errorf("config: %s is not private", name)
+	if k == nil || !k.Private && !k.Commanded {
+		return fmt.Errorf("config: %s is not changed by a command", name)
 	}
 	next := l.Config().Clone()
 	if err := k.Set(next, text); err != nil {

@@ -241,7 +241,7 @@ func TestAgainstRedis(t *testing.T) {
 		t.Skip("redis-server is needed for the comparison")
 	}
 	socket := filepath.Join(t.TempDir(), "s")
-	process := exec.Command(server, "--port", "0", "--unixsocket", socket, "--save", "", "--daemonize", "no")
+	process := exec.Command(server, "--port", "0", "--unixsocket", socket, "--save", "", "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "64mb", "--daemonize", "no")
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}

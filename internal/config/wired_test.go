@@ -74,7 +74,7 @@ func importsConfig(file *ast.File) bool {
 }
 
 // read are the methods that read a field.
-var read = map[string]string{"ClusterPort": "Cluster.ClusterPort", "MaxMemoryClients": "Server.MaxMemoryClients", "Versions": "TLS.Protocols", "CipherSuites": "TLS.Ciphers"}
+var read = map[string]string{"ClusterPort": "Cluster.ClusterPort", "MaxMemoryClients": "Server.MaxMemoryClients", "PrimaryAddress": "Replication.Primary", "Versions": "TLS.Protocols", "CipherSuites": "TLS.Ciphers"}
 
 // collectUses finds c.Section.Field, s.Field after s := &c.Section, and the
 // fields and methods of Config itself. It goes by names; types would cost a

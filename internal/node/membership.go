@@ -77,8 +77,8 @@ func (m *membership) AddSlots(ctx context.Context, slots slotmap.Ranges) error {
 
 func (m *membership) Forgotten() slotmap.Ranges { return m.current.Load().Forgotten() }
 
-func (m *membership) DropSlots(slots slotmap.Ranges, empty func(slotmap.Ranges) bool) error {
-	return m.current.Load().DropSlots(slots, empty)
+func (m *membership) DropSlots(slots slotmap.Ranges) error {
+	return m.current.Load().DropSlots(slots)
 }
 
 func (m *membership) SetConfigEpoch(epoch uint64) error {

@@ -46,6 +46,7 @@ type Node struct {
 	requested chan struct{} // closed when SHUTDOWN asks for the end
 	request   sync.Once
 	end       sync.Once
+	hurried   atomic.Bool // SHUTDOWN NOW
 	accepting atomic.Bool // clients: from Start to Shutdown
 	done      chan struct{}
 	err       error // valid once done is closed
@@ -83,6 +84,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 		return nil, err
 	}
 	options := resp.DispatcherOptions{Store: n.store, Config: live, Shutdown: n.requestShutdown, Version: version, Logger: log}
+	options.DialPrimary = n.dialPrimary
 	if cfg.Cluster.Enabled {
 		if err := n.buildCluster(cfg); err != nil {
 			return nil, err
@@ -121,6 +123,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 	if err := n.startObserver(); err != nil {
 		return nil, err
 	}
+	n.dispatcher.FollowConfigured()
 	if err := n.server.Start(); err != nil {
 		return nil, err
 	}
@@ -142,7 +145,10 @@ func (h *storeHooks) FieldsExpired(db int, k store.Key, fields [][]byte, all boo
 // ShutdownRequested is closed when a client sent SHUTDOWN.
 func (n *Node) ShutdownRequested() <-chan struct{} { return n.requested }
 
-func (n *Node) requestShutdown(resp.ShutdownOptions) error {
+func (n *Node) requestShutdown(o resp.ShutdownOptions) error {
+	if o.Now {
+		n.hurried.Store(true)
+	}
 	n.request.Do(func() { close(n.requested) })
 	return nil
 }
@@ -167,6 +173,11 @@ const (
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.end.Do(func() {
 		n.accepting.Store(false)
+		if n.hurried.Load() { // nobody is waited for
+			hurried, cancel := context.WithCancel(ctx)
+			cancel()
+			ctx = hurried
+		}
 		if n.member != nil {
 			n.saveAtEnd() // while there is something of this node's own
 			redirect := func() {
@@ -177,6 +188,10 @@ func (n *Node) Shutdown(ctx context.Context) error {
 			if err := n.Cluster().Shutdown(ctx, redirect); err != nil {
 				n.log.Warn("the hand-over at shutdown is incomplete: a failover will take the rest", "error", err)
 			}
+		}
+		n.dispatcher.StopFollowing()
+		if n.member == nil {
+			n.dispatcher.AwaitReplicas(ctx)
 		}
 		// The hand-over may have used up ctx; clients get a moment of their own to
 		// take their replies.

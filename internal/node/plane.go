@@ -36,12 +36,13 @@ type plane struct {
 	// readers do not wait for that. Before mu; shard locks are taken under it.
 	applying sync.Mutex
 	// mu guards roles, follows and links for readers and is held for no more than
-	// writing them. Whoever holds applying may read them without it; stale and
-	// closed are guarded by applying alone.
+	// writing them. Whoever holds applying may read them without it; stale, givenUp
+	// and closed are guarded by applying alone.
 	mu      sync.RWMutex
 	roles   [hashslot.Count]role
 	follows [hashslot.Count]slotmap.NodeID // primary of the slots held as a replica
 	stale   [hashslot.Count]bool           // dropped, data not yet cleared
+	givenUp [hashslot.Count]bool           // nobody's, by CLUSTER DELSLOTS here: data stays until somebody has them
 	links   map[slotmap.NodeID]*link
 	closed  bool
 
@@ -98,6 +99,7 @@ func (p *plane) Apply(m *slotmap.Map) {
 	var roles [hashslot.Count]role
 	var follows [hashslot.Count]slotmap.NodeID
 	var epochs [hashslot.Count]uint64
+	var nobodys [hashslot.Count]bool
 	for _, span := range m.Spans() {
 		r, primary := roleNone, slotmap.NodeID("")
 		switch {
@@ -109,6 +111,7 @@ func (p *plane) Apply(m *slotmap.Map) {
 		}
 		for slot := int(span.First); slot <= int(span.Last); slot++ {
 			roles[slot], follows[slot], epochs[slot] = r, primary, span.Epoch
+			nobodys[slot] = current && span.Primary == ""
 		}
 	}
 
@@ -136,11 +139,18 @@ func (p *plane) Apply(m *slotmap.Map) {
 		switch now := roles[slot]; {
 		case now == roleNone && was != roleNone:
 			p.keyspace.WithSlot(s, func() { p.node.repl.Forget(s) })
-			p.stale[slot] = true
+			p.givenUp[slot] = was == rolePrimary && nobodys[slot]
+			p.stale[slot] = !p.givenUp[slot]
+		case p.givenUp[slot] && (now == roleReplica || now == roleNone && !nobodys[slot]):
+			p.givenUp[slot], p.stale[slot] = false, true
 		case now == rolePrimary:
+			p.givenUp[slot] = false
+		}
+		switch roles[slot] {
+		case rolePrimary:
 			p.clearStale(slot)
 			p.beginEpoch(s, epochs[slot], was == rolePrimary)
-		case now == roleReplica:
+		case roleReplica:
 			p.clearStale(slot)
 		}
 	}
@@ -180,7 +190,15 @@ func (p *plane) beginEpoch(slot uint16, epoch uint64, wasPrimary bool) {
 		return
 	}
 	p.keyspace.WithSlot(slot, func() {
-		if err := p.node.repl.BeginEpoch(slot, epoch); err != nil {
+		err := p.node.repl.BeginEpoch(slot, epoch)
+		switch now := p.node.repl.Position(slot).Epoch; {
+		case err == nil:
+		case now > epoch:
+			// It was replaced before it learned that it was promoted, and has followed its
+			// successor already, by the map from before. The map that says so is next; no
+			// lease holds until then.
+			p.log.Debug("the config epoch of a slot was over before this node knew of it", "slot", slot, "epoch", epoch, "now", now)
+		default:
 			p.log.Error("cannot begin the config epoch of a slot", "slot", slot, "epoch", epoch, "error", err)
 		}
 	})

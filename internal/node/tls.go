@@ -1,9 +1,11 @@
 package node
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"respkv/cluster/mux"
@@ -67,6 +69,20 @@ func (n *Node) clusterTLS(cfg *config.Config) *mux.TLS {
 		return nil
 	}
 	return &mux.TLS{Accept: n.certs.Accept, Dial: n.certs.Dial}
+}
+
+// dialPrimary connects to the primary of a standalone node, over TLS with tls.cluster.
+func (n *Node) dialPrimary(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil || !n.live.Config().TLS.Cluster {
+		return conn, err
+	}
+	secure := tls.Client(conn, n.certs.Dial())
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("TLS with %s: %w", address, err)
+	}
+	return secure, nil
 }
 
 // Reload reads files anew that are followed anyway: now, not within seconds.

@@ -24,6 +24,11 @@ type Loader struct {
 	KeepExpired bool
 	// Replace puts keys in the place of those that are there; else that is an error.
 	Replace bool
+	// Expired is told of each key that is left out since it is past its deadline; nil:
+	// nobody is.
+	Expired func(db int, name []byte)
+	// Aux is told what the file says about itself; nil: nobody is.
+	Aux func(name, value string)
 	// AllLocked: the caller holds the locks of all shards.
 	AllLocked bool
 	Logger    *slog.Logger
@@ -84,6 +89,9 @@ func (s *fileSink) Key(k *rdb.Key) (rdb.Sink, error) {
 	s.value = importSink{}
 	if k.Deadline > 0 && k.Deadline < s.now && !s.l.KeepExpired {
 		s.loaded.Expired++
+		if s.l.Expired != nil {
+			s.l.Expired(k.DB, k.Name)
+		}
 		return nil, nil
 	}
 	s.key = *k
@@ -128,6 +136,9 @@ func (s *fileSink) unlock() {
 
 // Aux implements rdb.FileSink.
 func (s *fileSink) Aux(name, value []byte) error {
+	if s.l.Aux != nil {
+		s.l.Aux(string(name), string(value))
+	}
 	switch string(name) {
 	case "redis-ver", "ctime":
 		s.l.Logger.Info("the file says", "name", string(name), "value", string(value))
