@@ -79,11 +79,9 @@ func evalScript(c *Ctx) {
 	}
 	if run == nil {
 		run = c.d.newRun(c, p)
-		run.locks = c.locks
-		run.canWrite = c.locks.keyed
 		defer run.close()
-		run.borrow()
-		defer run.giveBack()
+		run.joinTransaction(c.locks)
+		defer run.leaveTransaction()
 		run.outOfSpace = c.d.memory.exceeded(c.d.store)
 		run.in.Tx.KeepExpired = c.locks.replica
 	}

@@ -226,13 +226,12 @@ func (run *scriptRun) takeMore(shards *shardSet) (refused string) {
 		if refused != "" || run.locks.held.has(shard) {
 			return
 		}
-		if busy := d.lockShardFor(shard, run.signal); busy != nil {
+		for busy := d.lockShardFor(shard, run.signal); busy != nil; busy = d.lockShardFor(shard, run.signal) {
 			if !run.acted {
 				refused = "-" + busy.busyText()
 				return
 			}
-			d.store.LockShard(shard)
-			d.scripts.holders[shard].Store(run.signal)
+			busy.wait()
 		}
 		run.locks.held.add(shard)
 	})

@@ -46,6 +46,11 @@ import (
 // A client that wants what a script holds waits for its end, and gets BUSY once the
 // script has run longer than server.busy_reply_threshold. On a standalone node every
 // client gets it then, as in Redis; in a cluster the others are served.
+//
+// So nobody may wait in the lock itself while a script has it: it would not learn that the
+// script is busy. A script shows as the holder before it has the lock, which only one can do;
+// whoever comes then waits for the script's signal. Who began to wait in the lock before that
+// is counted, and is let through before the script begins.
 
 // How a script has run so far (lua.Script.Conduct). What is not known runs alone, so
 // that a script that is run once is not begun twice.
@@ -61,10 +66,7 @@ type scriptGate struct {
 	several   sync.RWMutex // before shard locks; see above
 	exclusive atomic.Pointer[scriptSignal]
 	holders   [store.Shards]atomic.Pointer[scriptSignal]
-	// Scripts that are about to take the lock of a shard, or several exclusively: they
-	// show as holders a moment after they have it.
-	coming      [store.Shards]atomic.Int32
-	comingAlone atomic.Int32
+	waiting   [store.Shards]atomic.Int32 // who are no scripts, and wait in the lock
 
 	debug atomic.Bool                  // scripts may call DEBUG
 	slow  atomic.Pointer[scriptSignal] // the first in busy, on a standalone node
@@ -76,94 +78,101 @@ type scriptGate struct {
 
 // lockShard takes the lock of a shard. Not nil: a script that holds it is busy.
 func (d *Dispatcher) lockShard(shard int) (busy *scriptSignal) {
-	if d.store.TryLockShard(shard) {
-		return nil
+	holder, waiting := &d.scripts.holders[shard], &d.scripts.waiting[shard]
+	for !d.store.TryLockShard(shard) {
+		if busy, waited := awaitHolder(holder); busy != nil {
+			return busy
+		} else if waited {
+			continue
+		}
+		waiting.Add(1) // before the look at holder: a script changes the two the other way round
+		if holder.Load() == nil {
+			d.store.LockShard(shard)
+			waiting.Add(-1)
+			return nil
+		}
+		waiting.Add(-1)
 	}
-	if busy, free := awaitScripts(&d.scripts.holders[shard], &d.scripts.coming[shard], 0, func() bool {
-		return d.store.TryLockShard(shard)
-	}); busy != nil || !free {
-		return busy
-	}
-	d.store.LockShard(shard)
 	return nil
 }
 
 // lockShardFor is lockShard for a script, which shows as the holder.
 func (d *Dispatcher) lockShardFor(shard int, script *scriptSignal) (busy *scriptSignal) {
-	holder, coming := &d.scripts.holders[shard], &d.scripts.coming[shard]
-	coming.Add(1)
-	defer coming.Add(-1)
-	if !d.store.TryLockShard(shard) {
-		busy, free := awaitScripts(holder, coming, 1, func() bool { return d.store.TryLockShard(shard) })
-		if busy != nil {
+	holder, waiting := &d.scripts.holders[shard], &d.scripts.waiting[shard]
+	for !holder.CompareAndSwap(nil, script) {
+		if busy, _ := awaitHolder(holder); busy != nil {
 			return busy
 		}
-		if free {
-			d.store.LockShard(shard)
-		}
 	}
-	holder.Store(script)
+	d.store.LockShard(shard)
+	for looks := 0; waiting.Load() > 0; looks++ {
+		d.store.UnlockShard(shard)
+		pauseLooking(looks)
+		d.store.LockShard(shard)
+	}
 	return nil
 }
 
-// awaitScripts waits for the end of the script that has a lock, or is about to have it:
-// who waited for the lock itself would not learn that the script that has it is busy.
-// busy: the script that is; else free says whether the lock is to be waited for, or was
-// taken with try meanwhile. mine is how many of those that are coming the caller is.
-//
-// coming is read before holder, as scripts change them the other way round.
-func awaitScripts(holder *atomic.Pointer[scriptSignal], coming *atomic.Int32, mine int32, try func() bool) (busy *scriptSignal, free bool) {
-	// A script that has the lock shows as its holder some nanoseconds later; others that
-	// are coming may have to wait for longer, and then so does the caller.
-	const looks = 16
-	for range looks {
-		expected := coming.Load() > mine
-		if script := holder.Load(); script != nil {
-			if !script.await() {
-				return script, false
-			}
-			return nil, true
-		}
-		if !expected {
-			return nil, true
-		}
-		if try() {
-			return nil, false
-		}
-		runtime.Gosched()
+// unlockShardFor gives back what lockShardFor took.
+func (d *Dispatcher) unlockShardFor(shard int) {
+	d.scripts.holders[shard].Store(nil)
+	d.store.UnlockShard(shard)
+}
+
+// awaitHolder waits for the end of the script that has a lock, or is about to have it.
+// busy: it is; waited: there was one.
+func awaitHolder(holder *atomic.Pointer[scriptSignal]) (busy *scriptSignal, waited bool) {
+	script := holder.Load()
+	switch {
+	case script == nil:
+		return nil, false
+	case !script.await():
+		return script, true
 	}
 	return nil, true
+}
+
+// pauseLooking is between two looks at what is nearly always a matter of nanoseconds.
+func pauseLooking(looks int) {
+	if looks < 100 {
+		runtime.Gosched()
+		return
+	}
+	time.Sleep(50 * time.Microsecond)
 }
 
 // lockSeveral says that the caller takes the locks of several shards, in ascending
 // order.
 func (d *Dispatcher) lockSeveral() (busy *scriptSignal) {
 	g := &d.scripts
-	if g.several.TryRLock() {
-		return nil
+	for looks := 0; ; looks++ {
+		// First, so that a script gets its turn.
+		if busy, waited := awaitHolder(&g.exclusive); busy != nil {
+			return busy
+		} else if !waited && g.several.TryRLock() {
+			return nil
+		}
+		pauseLooking(looks)
 	}
-	if busy, free := awaitScripts(&g.exclusive, &g.comingAlone, 0, g.several.TryRLock); busy != nil || !free {
-		return busy
-	}
-	g.several.RLock()
-	return nil
 }
 
 // lockExclusive says that a script takes locks in any order.
 func (d *Dispatcher) lockExclusive(script *scriptSignal) (busy *scriptSignal) {
 	g := &d.scripts
-	g.comingAlone.Add(1)
-	defer g.comingAlone.Add(-1)
-	if !g.several.TryLock() {
-		busy, free := awaitScripts(&g.exclusive, &g.comingAlone, 1, g.several.TryLock)
-		if busy != nil {
+	for !g.exclusive.CompareAndSwap(nil, script) {
+		if busy, _ := awaitHolder(&g.exclusive); busy != nil {
 			return busy
 		}
-		if free {
-			g.several.Lock()
-		}
 	}
-	g.exclusive.Store(script)
+	for looks := 0; !g.several.TryLock(); looks++ {
+		// Who holds it shared may be a script, too.
+		if slow := g.slow.Load(); slow != nil {
+			g.exclusive.Store(nil)
+			script.set(true)
+			return slow
+		}
+		pauseLooking(looks)
+	}
 	return nil
 }
 
@@ -241,18 +250,20 @@ func (d *Dispatcher) noteBusy() {
 	}
 }
 
-// scriptSignal is the end of a script, and its being busy, for those who wait.
+// scriptSignal is the end of a script, or of a transaction with scripts, and its being busy,
+// for those who wait.
 type scriptSignal struct {
-	function bool
-
-	mu    sync.Mutex // guards the rest; a leaf
-	ended bool
-	busy  bool
-	wake  chan struct{} // closed when one of them changes; nil: nobody waits
+	mu       sync.Mutex // guards the rest; a leaf
+	function bool       // what runs is one
+	ended    bool
+	busy     bool
+	wake     chan struct{} // closed when one of the two changes; nil: nobody waits
 }
 
 // busyText is what clients get that need what the script holds.
 func (s *scriptSignal) busyText() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.function {
 		return errBusyFunction
 	}
@@ -296,4 +307,17 @@ func (s *scriptSignal) set(ended bool) {
 		close(s.wake)
 		s.wake = nil
 	}
+}
+
+// begin and end are those of a script in a transaction, whose signal it is.
+func (s *scriptSignal) begin(function bool) {
+	s.mu.Lock()
+	s.function = function
+	s.mu.Unlock()
+}
+
+func (s *scriptSignal) end() {
+	s.mu.Lock()
+	s.busy = false
+	s.mu.Unlock()
 }

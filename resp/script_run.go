@@ -52,6 +52,7 @@ type scriptRun struct {
 // scriptLocks are the locks of a script, or those of the transaction in which it
 // runs.
 type scriptLocks struct {
+	signal    *scriptSignal // who shows as the holder
 	held      shardSet
 	several   bool // held shared
 	all       bool
@@ -304,6 +305,7 @@ func (d *Dispatcher) newRun(c *Ctx, p *prepared) *scriptRun {
 		conduct: p.conduct(), declared: p.declared(), groups: run.groups[:0],
 	}
 	run.locks = &run.alone
+	run.alone.signal = run.signal
 	if run.start.IsZero() { // EXEC does not say
 		run.start = time.Now()
 	}
@@ -387,12 +389,13 @@ func (run *scriptRun) goAlone() bool {
 	if locks.exclusive {
 		return true
 	}
-	d.scripts.comingAlone.Add(1)
-	defer d.scripts.comingAlone.Add(-1)
-	if locks.several || !d.scripts.several.TryLock() {
+	if locks.several || !d.scripts.exclusive.CompareAndSwap(nil, run.signal) {
 		return false
 	}
-	d.scripts.exclusive.Store(run.signal)
+	if !d.scripts.several.TryLock() {
+		d.scripts.exclusive.Store(nil)
+		return false
+	}
 	locks.exclusive = true
 	return true
 }
@@ -400,10 +403,7 @@ func (run *scriptRun) goAlone() bool {
 // unlock gives all locks back, and tells those who wait.
 func (run *scriptRun) unlock() {
 	d, locks := run.d, run.locks
-	locks.held.each(func(shard int) {
-		d.scripts.holders[shard].Store(nil)
-		d.store.UnlockShard(shard)
-	})
+	locks.held.each(d.unlockShardFor)
 	locks.held, locks.all = shardSet{}, false
 	switch {
 	case locks.exclusive:
@@ -490,24 +490,15 @@ func (run *scriptRun) kill() bool {
 	return true
 }
 
-// borrow and giveBack let those who want the locks of a transaction know of the
-// script that runs in it.
-func (run *scriptRun) borrow() {
-	run.enlist()
-	run.locks.held.each(func(shard int) { run.d.scripts.holders[shard].Store(run.signal) })
-	if run.locks.exclusive {
-		run.d.scripts.exclusive.Store(run.signal)
-	}
+// joinTransaction makes it a script of EXEC, with its locks and its signal; leaveTransaction
+// is its end.
+func (run *scriptRun) joinTransaction(locks *scriptLocks) {
+	run.locks, run.canWrite = locks, locks.keyed
+	run.signal = locks.signal
+	run.signal.begin(run.engine.Function)
 }
 
-func (run *scriptRun) giveBack() {
-	run.locks.held.each(func(shard int) { run.d.scripts.holders[shard].Store(nil) })
-	if run.locks.exclusive {
-		run.d.scripts.exclusive.Store(nil)
-	}
-	run.delist()
-	run.signal.set(true)
-}
+func (run *scriptRun) leaveTransaction() { run.signal.end() }
 
 func (run *scriptRun) milliseconds() int64 { return time.Since(run.start).Milliseconds() }
 

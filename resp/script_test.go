@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,7 +120,12 @@ func TestScriptBusy(t *testing.T) {
 			go func() { ended <- n.eval(client, script, "k") }()
 			// Once the script has begun, this waits until it is busy.
 			for n.do("get", "k") != "-"+errBusyScript+"\r\n" {
-				runtime.Gosched()
+				select {
+				case got := <-ended:
+					t.Fatalf("ended: %q", got)
+				default:
+					runtime.Gosched()
+				}
 			}
 		}
 		start("while true do pcall(function() while true do end end) end")
@@ -155,13 +161,88 @@ func TestScriptBusy(t *testing.T) {
 		n.expect("get k", "$-1\r\n")
 		n.expect("ping", "+PONG\r\n")
 
-		start("local function now() local t = redis.call('time') return t[1] * 1000 + t[2] / 1000 end " +
-			"redis.call('set',KEYS[1],1) local start = now() repeat until now() - start > 300 return 1")
+		subscriber := n.newClient(2)
+		n.doAs(subscriber, "subscribe", "go")
+		start("redis.call('set',KEYS[1],1) repeat until redis.call('pubsub','numsub','go')[2] == 0 return 1")
 		n.expect("script kill", "-"+errUnkillable+"\r\n")
+		n.d.Disconnected(subscriber)
 		if got := <-ended; got != ":1\r\n" {
 			t.Errorf("after a write: %q", got)
 		}
 		n.expect("get k", "$1\r\n1\r\n")
+	}
+}
+
+// TestScriptBusyForWaiters: who began to wait before a script had the lock is let through, and
+// who came while the script waited for it itself learns that the script is busy.
+func TestScriptBusyForWaiters(t *testing.T) {
+	const endless = "while true do pcall(function() while true do end end) end"
+	for _, routing := range []Routing{nil, newRouting(t, everySlot)} {
+		n := newTestNode(t, routing, nil)
+		if err := n.d.config.Set([]config.Pair{{Name: "busy-reply-threshold", Value: "20"}}); err != nil {
+			t.Fatal(err)
+		}
+		g, shard := &n.d.scripts, n.keyOf("{k}").Shard()
+		replies := func(args ...string) chan string {
+			client, ended := n.newClient(2), make(chan string, 1)
+			go func() { ended <- n.doAs(client, args...) }()
+			return ended
+		}
+		until := func(condition func() bool) {
+			for !condition() {
+				runtime.Gosched()
+			}
+		}
+		waited := func(holder *atomic.Pointer[scriptSignal]) bool {
+			script := holder.Load()
+			if script == nil {
+				return false
+			}
+			script.mu.Lock()
+			defer script.mu.Unlock()
+			return script.wake != nil
+		}
+		busy := "-" + errBusyScript + "\r\n"
+
+		n.store.LockShard(shard)
+		before := replies("get", "{k}")
+		until(func() bool { return g.waiting[shard].Load() > 0 })
+		script := replies("eval", endless, "1", "{k}")
+		until(func() bool { return g.holders[shard].Load() != nil })
+		after := replies("get", "{k}")
+		until(func() bool { return waited(&g.holders[shard]) })
+		n.store.UnlockShard(shard)
+		if got := <-before; got != "$-1\r\n" {
+			t.Errorf("who came before the script: %q", got)
+		}
+		if got := <-after; got != busy {
+			t.Errorf("who came after it: %q", got)
+		}
+		if got := n.eval(n.client, "return redis.call('get', KEYS[1])", "{k}"); got != busy {
+			t.Errorf("another script: %q", got)
+		}
+		n.expect("script kill", "+OK\r\n")
+		<-script
+
+		if routing != nil {
+			continue // no command of a cluster has keys of several shards
+		}
+		g.several.RLock() // as a command with several keys
+		script = replies("eval", "#!lua flags=allow-cross-slot-keys\n"+endless, "1", "{k}")
+		until(func() bool { return g.exclusive.Load() != nil })
+		after = replies("mget", "{k}", "other")
+		until(func() bool { return waited(&g.exclusive) })
+		g.several.RUnlock()
+		if got := <-after; got != busy {
+			t.Errorf("who came after a script that is alone: %q", got)
+		}
+		n.expect("script kill", "+OK\r\n")
+		<-script
+		for i := range g.holders {
+			if g.holders[i].Load() != nil || g.waiting[i].Load() != 0 || g.exclusive.Load() != nil {
+				t.Fatal("the gate is not as before")
+			}
+		}
 	}
 }
 
@@ -250,8 +331,7 @@ func TestScriptBeginsAgain(t *testing.T) {
 		n.d.scripts.several.RLock() // as a command with several keys
 		client, ended := n.newClient(2), make(chan string)
 		go func() { ended <- n.doAs(client, "eval", script, "1", "k", "w") }()
-		for n.d.scripts.several.TryRLock() { // until somebody waits for the gate
-			n.d.scripts.several.RUnlock()
+		for n.d.scripts.exclusive.Load() == nil { // until somebody waits for the gate
 			runtime.Gosched()
 		}
 		n.expect("get k", "$-1\r\n") // its lock was given up

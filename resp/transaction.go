@@ -225,13 +225,13 @@ func (x *execution) lock(d *Dispatcher) (busy *scriptSignal) {
 	if !x.scripts {
 		return d.lockShards(&x.shards)
 	}
-	if busy = d.lockExclusive(nil); busy != nil {
+	x.locks = scriptLocks{signal: &scriptSignal{}, all: x.all, exclusive: true}
+	if busy = d.lockExclusive(x.locks.signal); busy != nil {
 		return busy
 	}
-	x.locks = scriptLocks{all: x.all, exclusive: true}
 	x.shards.each(func(shard int) {
 		if busy == nil {
-			if busy = d.lockShard(shard); busy == nil {
+			if busy = d.lockShardFor(shard, x.locks.signal); busy == nil {
 				x.locks.held.add(shard)
 			}
 		}
@@ -247,8 +247,9 @@ func (x *execution) unlock(d *Dispatcher) {
 		d.unlockShards(&x.shards)
 		return
 	}
-	x.locks.held.unlock(d.store)
+	x.locks.held.each(d.unlockShardFor)
 	d.unlockExclusive()
+	x.locks.signal.set(true)
 }
 
 // execute is EXEC. It runs what was queued under the locks of all its keys at once, so that
