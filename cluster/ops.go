@@ -34,6 +34,10 @@ func (n *Node) Admit(slot uint16, write bool) Admission { return n.router.admit(
 // that is held back for long should be sent only if it is.
 func (n *Node) Serving() bool { return n.router.serving() }
 
+// Returning is not nil while this node, a member before its process started, has not heard
+// of the map since; closed when to look again.
+func (n *Node) Returning() <-chan struct{} { return n.router.returning() }
+
 // Map is the map that this node routes by.
 func (n *Node) Map() *slotmap.Map { return n.router.current.Load().m }
 

@@ -300,6 +300,15 @@ func (r *router) route(slot uint16, readonly, write bool) Decision {
 	return t.moved(slot)
 }
 
+// returning is closed when this node is to look again for the map that it had as a member
+// before its process started; nil: it has it, or does not wait for it.
+func (r *router) returning() <-chan struct{} {
+	if t := r.current.Load(); t.returns && !t.m.Formed() {
+		return t.wait
+	}
+	return nil
+}
+
 // mine is route without the clock, for the slots of which that is all the answer
 // depends on.
 func (r *router) mine(slot uint16) bool {

@@ -105,6 +105,9 @@ func TestMemberReturns(t *testing.T) {
 		waiting := 0
 		for _, step := range c.steps {
 			a := r.admit(7, true)
+			if waits := r.returning() != nil; waits != (a.Gate == Paused && !r.m.Formed()) {
+				t.Errorf("%s: waits for the map: %v", name, waits)
+			}
 			if v := r.route(7, false, true).Verdict; a.Gate == Paused {
 				waiting++
 				if v != Here || r.mine(7) {

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +227,31 @@ func TestClusterSlots(t *testing.T) {
 		c.send(wireCommand("cluster", "slots"))
 		c.expect(fmt.Sprintf(elsewhere, e.one, e.two))
 		c.check("get foo", "-MOVED 12182 "+e.moved+"\r\n")
+	}
+}
+
+// TestClusterSlotsAwaitMap: a node that has just come back says who has the slots when it
+// knows, or has waited for long enough, but in a transaction.
+func TestClusterSlotsAwaitMap(t *testing.T) {
+	for _, line := range []string{"slots", "shards"} {
+		r := newAdminRouting(t, firstHalf)
+		c := serveNode(t, servedOptions{routing: r}).dial(t)
+		wait := make(chan struct{})
+		r.returns.Store(&wait)
+		c.call("multi")
+		c.call("cluster", line)
+		before := c.call("exec")
+		asked := r.looked.Load()
+		c.send(wireCommand("cluster", line))
+		for r.looked.Load() == asked {
+			runtime.Gosched()
+		}
+		r.inSync()
+		r.returns.Store(nil)
+		close(wait)
+		if got := c.wire(); got == strings.TrimPrefix(before, "*1\r\n") || !strings.Contains(got, string(other)) {
+			t.Errorf("%s: %q, and before the wait %q", line, got, before)
+		}
 	}
 }
 

@@ -83,8 +83,20 @@ type slotGroup struct {
 	inSync []slotmap.NodeID
 }
 
+// awaitMap waits for the map on a node that has just come back: a client that asks for
+// the slots then, as many do where they last were, would take none at all for the answer.
+func (c *Ctx) awaitMap() {
+	if c.inExec {
+		return
+	}
+	for wait := c.d.routing.Returning(); wait != nil; wait = c.d.routing.Returning() {
+		<-wait
+	}
+}
+
 // clusterSlots: slots without a primary are left out.
 func clusterSlots(c *Ctx) {
+	c.awaitMap()
 	v := c.d.clusterView()
 	var groups []slotGroup // of one range each
 	for _, s := range v.spans() {
@@ -143,6 +155,7 @@ func (c *Ctx) slotsNode(n *slotmap.Node) {
 // clusterShards: slots with the same primary and the same replicas are a shard,
 // and so is a node that holds none.
 func clusterShards(c *Ctx) {
+	c.awaitMap()
 	v := c.d.clusterView()
 	var groups []slotGroup
 	holding := make(map[slotmap.NodeID]bool)

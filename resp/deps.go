@@ -18,6 +18,9 @@ type Routing interface {
 	// Admit looks again with the lock of the slot's shard held: a handoff or a
 	// lost lease since Route shows here.
 	Admit(slot uint16, write bool) cluster.Admission
+	// Returning is not nil on a node that was a member before its process started and
+	// has not heard of the map since, which takes some moments: closed when to look again.
+	Returning() <-chan struct{}
 	// Serving says whether this node may answer as primary now.
 	Serving() bool
 	// Publish sends a message to the subscribers on all other nodes,

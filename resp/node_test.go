@@ -235,6 +235,8 @@ type testRouting struct {
 	Routing // what is not overridden is not called
 	shown   atomic.Pointer[slotmap.Map]
 	lost    bool // the lease
+	returns atomic.Pointer[chan struct{}]
+	looked  atomic.Int32 // how often Returning was asked
 
 	mu     sync.Mutex
 	paused map[uint16]chan struct{}
@@ -307,6 +309,14 @@ func (r *testRouting) setMap(m *slotmap.Map) { r.shown.Store(m) }
 func (r *testRouting) Map() *slotmap.Map  { return r.shown.Load() }
 func (r *testRouting) ID() slotmap.NodeID { return self }
 func (r *testRouting) Serving() bool      { return !r.lost }
+
+func (r *testRouting) Returning() <-chan struct{} {
+	r.looked.Add(1)
+	if wait := r.returns.Load(); wait != nil {
+		return *wait
+	}
+	return nil
+}
 
 func (r *testRouting) Route(slot uint16, readonly, _, write bool) cluster.Decision {
 	a := r.Map().Slot(slot)

@@ -43,6 +43,8 @@ func (m *membership) Admit(slot uint16, write bool) cluster.Admission {
 
 func (m *membership) Serving() bool { return m.current.Load().Serving() }
 
+func (m *membership) Returning() <-chan struct{} { return m.current.Load().Returning() }
+
 func (m *membership) Publish(channel, text []byte) { m.current.Load().Publish(channel, text) }
 
 func (m *membership) PublishSlot(slot uint16, channel, text []byte) {
