@@ -233,7 +233,7 @@ func TestClusterSlots(t *testing.T) {
 // TestClusterSlotsAwaitMap: a node that has just come back says who has the slots when it
 // knows, or has waited for long enough, but in a transaction.
 func TestClusterSlotsAwaitMap(t *testing.T) {
-	for _, line := range []string{"slots", "shards"} {
+	for _, line := range []string{"slots", "shards", "nodes"} {
 		r := newAdminRouting(t, firstHalf)
 		c := serveNode(t, servedOptions{routing: r}).dial(t)
 		wait := make(chan struct{})
@@ -247,6 +247,7 @@ func TestClusterSlotsAwaitMap(t *testing.T) {
 			runtime.Gosched()
 		}
 		r.inSync()
+		r.set(func() { r.info.Members[1].Health = cluster.Failed })
 		r.returns.Store(nil)
 		close(wait)
 		if got := c.wire(); got == strings.TrimPrefix(before, "*1\r\n") || !strings.Contains(got, string(other)) {

@@ -265,6 +265,7 @@ func (c *Ctx) shardsNode(m *cluster.Member, replica bool, health string, offset 
 }
 
 func clusterNodes(c *Ctx) {
+	c.awaitMap()
 	v := c.d.clusterView()
 	var text []byte
 	for i := range v.info.Members {
