@@ -2,9 +2,11 @@ package resp
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -81,6 +83,25 @@ func (c *Client) pump(fd int) (wait bool) {
 			return true
 		}
 	}
+}
+
+// awaitInput waits for bytes on a descriptor, and reads them. n is 0 without an error if
+// none came in time.
+func awaitInput(fd int, b []byte, timeout time.Duration) (n int, err error) {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(poll, int(timeout.Milliseconds())); err != nil && err != unix.EINTR {
+		return 0, err
+	}
+	n, errno := readNow(fd, b)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return 0, nil
+	case errno != 0:
+		return 0, errno
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // readNow and writeNow are read and write on a descriptor that does not block.

@@ -2,12 +2,18 @@
 
 package resp
 
-import "net"
+import (
+	"io"
+	"net"
+	"time"
+)
 
 // rawSupported: elsewhere all connections are driven through net.Conn.
 const rawSupported = false
 
 func (c *Client) serveRaw() { c.serveNet() }
+
+func awaitInput(int, []byte, time.Duration) (int, error) { return 0, io.EOF }
 
 func writeFD(int, []byte) (int, bool) { return 0, false }
 

@@ -56,6 +56,7 @@ type Dispatcher struct {
 	groups    effectGroups
 	engine    *lua.Engine // of scripts and functions
 	scripts   scriptGate
+	debugging atomic.Int32 // sessions of the debugger of scripts
 	cron      cron
 	reclaimer reclaimer // of flushed keys and large values
 	gate      changeGate

@@ -141,10 +141,13 @@ type session struct {
 	watches []*watch
 	subs    subscriptions
 
-	prefixes []string       // of CLIENT TRACKING BCAST, ascending
-	replica  replicaOptions // what REPLCONF said
-	upstream *upstream      // of the connection to this node's primary
-	fed      uint64         // where the stream to replicas of Redis ended after its last write
+	prefixes  []string       // of CLIENT TRACKING BCAST, ascending
+	replica   replicaOptions // what REPLCONF said
+	debug     debugMode      // for the next EVAL
+	debugging *debugSession  // of the EVAL that runs
+
+	upstream *upstream // of the connection to this node's primary
+	fed      uint64    // where the stream to replicas of Redis ended after its last write
 }
 
 const slotWords = 16384 / 64

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"respkv/internal/quote"
 	"respkv/resp/command"
 )
 
@@ -109,36 +110,9 @@ func appendMonitorLine(dst []byte, now time.Time, client *Client, args [][]byte,
 	}
 	for _, arg := range args {
 		dst = append(dst, ' ')
-		dst = appendQuoted(dst, arg)
+		dst = quote.Append(dst, arg)
 	}
 	return append(dst, "\r\n"...)
-}
-
-// appendQuoted writes bytes as redis-cli reads them: in quotes, with escapes.
-func appendQuoted(dst, s []byte) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for _, b := range s {
-		switch {
-		case b == '"' || b == '\\':
-			dst = append(dst, '\\', b)
-		case b == '\n':
-			dst = append(dst, `\n`...)
-		case b == '\r':
-			dst = append(dst, `\r`...)
-		case b == '\t':
-			dst = append(dst, `\t`...)
-		case b == '\a':
-			dst = append(dst, `\a`...)
-		case b == '\b':
-			dst = append(dst, `\b`...)
-		case b < ' ' || b > '~':
-			dst = append(dst, '\\', 'x', hex[b>>4], hex[b&15])
-		default:
-			dst = append(dst, b)
-		}
-	}
-	return append(dst, '"')
 }
 
 func init() { handle(map[string]Handler{"monitor": monitor}) }

@@ -38,8 +38,6 @@ const (
 	errScriptWriteFlag = "ERR Can not execute a script with write flag using *_ro command."
 	errScriptOOM       = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
 	errScriptFlush     = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
-	errScriptDebug     = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
-	errNoDebugger      = "ERR there is no debugger for scripts"
 
 	errScriptArity      = "Wrong number of args calling Redis command from script"
 	errScriptUnknown    = "Unknown Redis command called from script"
@@ -78,6 +76,10 @@ func evalScript(c *Ctx) {
 		return
 	}
 	if run == nil {
+		if c.session().debug != debugOff {
+			c.W.Error(errDebugInMulti)
+			return
+		}
 		run = c.d.newRun(c, p)
 		defer run.close()
 		run.joinTransaction(c.locks)
@@ -97,6 +99,9 @@ func evalScript(c *Ctx) {
 		r = c.d.engine.Eval(p.script, &run.engine)
 	}
 	run.over()
+	if run.debug != nil {
+		run.debug.end()
+	}
 	c.Client.SetDB(db)
 	c.counted = r.Write(c.W)
 	r.Close()
@@ -169,17 +174,6 @@ func scriptFlush(c *Ctx) {
 	}
 	c.d.engine.Flush()
 	c.W.OK()
-}
-
-func scriptDebug(c *Ctx) {
-	switch {
-	case isWord(c.Args[2], "no"):
-		c.W.OK()
-	case isWord(c.Args[2], "yes"), isWord(c.Args[2], "sync"):
-		c.W.Error(errNoDebugger)
-	default:
-		c.W.Error(errScriptDebug)
-	}
 }
 
 // killScript ends all scripts that run too long, or all functions.

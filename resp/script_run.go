@@ -27,7 +27,8 @@ type scriptRun struct {
 	engine lua.Run
 	w      proto.Writer // what a command of the script replies
 	start  time.Time
-	args   [][]byte // a copy of the command, for FUNCTION STATS; nil until it is busy
+	debug  *debugSession // nil: nobody debugs it
+	args   [][]byte      // a copy of the command, for FUNCTION STATS; nil until it is busy
 
 	conduct    *atomic.Int32
 	declared   bool // it touches declared keys only
@@ -176,6 +177,10 @@ func (c *Ctx) readOnlyCommand() bool { return strings.HasSuffix(c.Cmd.Name, "_ro
 // runScript runs EVAL, FCALL and their kin outside of a transaction: it takes the
 // locks, and has the handler run the script.
 func (d *Dispatcher) runScript(c *Ctx, b *batch) {
+	if c.session().debug != debugOff {
+		d.debugScript(c, b)
+		return
+	}
 	p := &b.script
 	*p = d.prepare(c.Cmd, c.Args)
 	c.prepared = p
@@ -192,7 +197,7 @@ func (d *Dispatcher) runScript(c *Ctx, b *batch) {
 		return
 	}
 	c.write = !c.readOnlyCommand() && flags&lua.NoWrites == 0
-	alone := p.whole() || flags&lua.AllowCrossSlot != 0
+	alone := p.whole() || flags&lua.AllowCrossSlot != 0 || c.session().debugging != nil
 	if !alone && !p.declared() {
 		conduct := p.conduct().Load()
 		alone = conduct == conductWild || conduct == conductUnknown && c.write && d.routing == nil
@@ -235,6 +240,9 @@ func (d *Dispatcher) routeRefused(c *Ctx, b *batch) bool {
 func (d *Dispatcher) runScriptOnce(c *Ctx, p *prepared, alone bool, pos []int) (again bool) {
 	run := d.newRun(c, p)
 	defer run.close()
+	if s := c.session().debugging; s != nil {
+		s.begin(run)
+	}
 	locks := run.locks
 	locks.exclusive = alone
 	var shards shardSet
@@ -488,6 +496,12 @@ func (run *scriptRun) kill() bool {
 	run.killed = true
 	run.engine.Kill()
 	return true
+}
+
+func (run *scriptRun) wasKilled() bool {
+	run.signal.mu.Lock()
+	defer run.signal.mu.Unlock()
+	return run.killed
 }
 
 // joinTransaction makes it a script of EXEC, with its locks and its signal; leaveTransaction

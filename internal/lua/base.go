@@ -512,6 +512,6 @@ func checkLuaFunction(L *lua.LState) {
 }
 
 func (vm *VM) adopt(thread *lua.LState) {
-	thread.SetContext(&vm.hook)
+	vm.follow(thread)
 	keepUpvalues(thread)
 }

@@ -83,6 +83,7 @@ type Run struct {
 	Function   bool
 	Keys, Args [][]byte
 	Limit      time.Duration // 0: none
+	Debugger   *Debugger     // of a script; nil: it is not debugged
 	vm         *VM
 }
 
@@ -125,8 +126,8 @@ func (e *Engine) acquire(kind int) *VM {
 func (e *Engine) release(kind int, vm *VM) {
 	vm.run, vm.result = nil, Result{}
 	vm.L.SetTop(0)
-	if vm.hook.stopped != "" {
-		return // it may hold much
+	if vm.hook.stopped != "" || vm.debugger != nil {
+		return // it may hold much, or has the hooks of its debugger
 	}
 	if cap(vm.argbuf) > 64<<10 {
 		vm.argbuf = nil
@@ -147,6 +148,12 @@ func (e *Engine) release(kind int, vm *VM) {
 func (e *Engine) Eval(s *Script, run *Run) *Result {
 	vm := e.acquire(evalVM)
 	vm.begin(run)
+	limit := run.Limit
+	if run.Debugger != nil {
+		run.Debugger.vm, run.Debugger.resumed = vm, time.Now()
+		vm.debugger = run.Debugger
+		limit = 0 // the debugger stops it
+	}
 	if g := e.generation.Load(); g != vm.generation {
 		clear(vm.chunks)
 		vm.generation = g
@@ -156,11 +163,14 @@ func (e *Engine) Eval(s *Script, run *Run) *Result {
 		fn = vm.closure(s.proto)
 		vm.chunks[s] = fn
 	}
+	if run.Debugger != nil {
+		vm.follow(vm.L)
+	}
 	// No other script gets to see what this one does to them.
 	vm.fill(vm.keys, run.Keys)
 	vm.fill(vm.args, run.Args)
 	vm.L.Push(fn)
-	return e.finish(evalVM, vm, vm.call(0, run.Limit))
+	return e.finish(evalVM, vm, vm.call(0, limit))
 }
 
 // FCall runs a function.

@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -35,8 +36,8 @@ func (vm *VM) openRedis(functions bool) {
 		"acl_check_cmd": vm.redisACLCheck,
 	}
 	if !functions {
-		members["breakpoint"] = pushFalse // there is no debugger
-		members["debug"] = func(*lua.LState) int { return 0 }
+		members["breakpoint"] = vm.redisBreakpoint
+		members["debug"] = vm.redisDebug
 		members["replicate_commands"] = func(L *lua.LState) int {
 			L.Push(lua.LTrue) // they always are
 			return 1
@@ -73,14 +74,34 @@ func versionNumber(version string) (n int) {
 	return n
 }
 
-func pushFalse(L *lua.LState) int {
-	L.Push(lua.LFalse)
+// redisBreakpoint stops a script that is debugged at its next line.
+func (vm *VM) redisBreakpoint(L *lua.LState) int {
+	if vm.debugger != nil {
+		vm.debugger.pause = true
+	}
+	L.Push(lua.LBool(vm.debugger != nil))
 	return 1
+}
+
+// redisDebug shows values to who debugs the script.
+func (vm *VM) redisDebug(L *lua.LState) int {
+	if d := vm.debugger; d != nil {
+		line := fmt.Appendf(nil, "<debug> line %d: ", d.line)
+		for i := range L.GetTop() {
+			if i > 0 {
+				line = append(line, ", "...)
+			}
+			line = vm.appendShown(line, L.Get(i+1), 0)
+		}
+		d.show(string(line))
+	}
+	return 0
 }
 
 // errorValue is an error table as redis.call makes it: text may begin with "-"
 // and an error code, else its code is ERR.
 func (vm *VM) errorValue(text string) *lua.LTable {
+	vm.debugger.logError(text)
 	code := "ERR"
 	if rest, ok := strings.CutPrefix(text, "-"); ok {
 		if before, after, found := strings.Cut(rest, " "); found {
@@ -133,6 +154,7 @@ func (vm *VM) redisCall(L *lua.LState, raise bool) int {
 	if wrong != "" {
 		reply, failed = vm.errorValue(wrong), true
 	} else {
+		vm.debugger.logCommand(args)
 		raw, refused := vm.run.Host.Call(args, vm.resp)
 		switch {
 		case vm.run.Host.Unwound():
@@ -145,6 +167,7 @@ func (vm *VM) redisCall(L *lua.LState, raise bool) int {
 		default:
 			failed = raw[0] == '-'
 			reply = vm.parseReply(raw)
+			vm.debugger.logReply(raw)
 		}
 	}
 	L.SetTop(0)

@@ -153,13 +153,15 @@ func compile(source, name string) ([]ast.Stmt, *lua.FunctionProto, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	scopes := numberPlaces(tree)
 	proto, err := lua.Compile(tree, name)
 	if err != nil {
 		if e, ok := err.(*lua.CompileError); ok {
-			return nil, nil, fmt.Errorf("%s:%d: %s", name, e.Line, e.Message)
+			return nil, nil, fmt.Errorf("%s:%d: %s", name, scopes.line(e.Line), e.Message)
 		}
 		return nil, nil, err
 	}
+	scopes.restore(proto)
 	// The chunk has "..." but no arg, unlike functions: making it would cost more
 	// than all the rest of a short script.
 	proto.FunctionPrototypes[0].IsVarArg &^= lua.VarArgNeedsArg

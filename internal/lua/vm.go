@@ -26,6 +26,8 @@ type VM struct {
 	hook   hook
 	run    *Run
 
+	debugger *Debugger // of the run; nil: nobody debugs it
+
 	globals     *lua.LTable                 // the real ones; scripts see env
 	env         *lua.LTable                 // a read-only view of them
 	views       map[*lua.LTable]*lua.LTable // what is behind a read-only view, by its metatable
@@ -186,8 +188,10 @@ func (vm *VM) noSuchGlobal(L *lua.LState) int {
 }
 
 // closure makes the function of a compiled chunk.
-func (vm *VM) closure(proto *lua.FunctionProto) *lua.LFunction {
-	L := vm.L
+func (vm *VM) closure(proto *lua.FunctionProto) *lua.LFunction { return vm.closureIn(vm.L, proto) }
+
+// closureIn is closure, in one of the threads of the state.
+func (vm *VM) closureIn(L *lua.LState, proto *lua.FunctionProto) *lua.LFunction {
 	L.Push(L.NewFunctionFromProto(proto))
 	for _, fn := range vm.intrinsics {
 		L.Push(fn)
