@@ -335,7 +335,17 @@ func clusterInfo(c *Ctx) {
 	w.str("cluster_current_epoch", strconv.FormatUint(info.Map.CurrentEpoch(), 10))
 	w.str("cluster_my_epoch", strconv.FormatUint(info.MyEpoch, 10))
 	n := info.Counters
+	for _, m := range info.Messages {
+		if m.Sent > 0 {
+			w.str("cluster_stats_messages_"+m.Kind+"_sent", strconv.FormatUint(m.Sent, 10))
+		}
+	}
 	w.str("cluster_stats_messages_sent", strconv.FormatUint(n.MessagesSent, 10))
+	for _, m := range info.Messages {
+		if m.Received > 0 {
+			w.str("cluster_stats_messages_"+m.Kind+"_received", strconv.FormatUint(m.Received, 10))
+		}
+	}
 	w.str("cluster_stats_messages_received", strconv.FormatUint(n.MessagesReceived, 10))
 	w.zeros("total_cluster_links_buffer_limit_exceeded")
 	w.str("respkv_controller", string(info.Controller))

@@ -317,13 +317,15 @@ func TestClusterNodes(t *testing.T) {
 	r.set(func() { r.info.Members[1].Failures = 2 })
 	c.check("cluster count-failure-reports "+b, ":2\r\n")
 	r.set(func() {
+		r.info.Messages = []cluster.MessageCount{{Kind: "lease-request", Sent: 7}, {Kind: "lease-grant", Received: 8}}
 		r.info.Links = []cluster.LinkStat{{To: true, Node: other, CreateTimeMillis: 5, SendBufferBytes: 6}}
 	})
 	c.check("cluster links", "*1\r\n*12\r\n"+bulk("direction")+bulk("to")+bulk("node")+bulk(b)+
 		bulk("create-time")+":5\r\n"+bulk("events")+bulk("rw")+bulk("send-buffer-allocated")+":6\r\n"+
 		bulk("send-buffer-used")+":6\r\n")
 	for field, want := range map[string]string{"cluster_state": "ok", "cluster_slots_assigned": "16384",
-		"cluster_known_nodes": "3", "cluster_size": "1", "cluster_my_epoch": "1", "respkv_controller": b} {
+		"cluster_known_nodes": "3", "cluster_size": "1", "cluster_my_epoch": "1", "respkv_controller": b,
+		"cluster_stats_messages_lease-request_sent": "7", "cluster_stats_messages_lease-grant_received": "8"} {
 		if got := c.infoField(field, "cluster", "info"); got != want {
 			t.Errorf("CLUSTER INFO %s is %q, want %q", field, got, want)
 		}
