@@ -2,6 +2,7 @@ package resp
 
 import (
 	"math"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,7 @@ type cron struct {
 	watched     int64 // limit that the store's count of used memory is made for
 	nextRates   time.Time
 	nextMemory  time.Time
+	collected   time.Time // when garbage was looked for
 	nextUpkeep  time.Time
 	nextCompact time.Time
 }
@@ -47,6 +49,8 @@ const (
 	// and with a limit: the sum takes every shard's lock once, some 10 µs.
 	memoryPeriod = time.Second
 	limitPeriod  = 100 * time.Millisecond
+	// collectPeriod is how often at most garbage is looked for rather than keys evicted.
+	collectPeriod = time.Second
 	// upkeepPeriod is how often it is looked whether memory is wasted. While it
 	// is, every round goes on with the work.
 	upkeepPeriod = time.Second
@@ -120,6 +124,11 @@ func (c *cron) round(d *Dispatcher, now time.Time, period time.Duration) {
 			c.nextMemory = now.Add(limitPeriod)
 		}
 		m := c.memory.sample(d, false)
+		if now.Sub(c.collected) >= collectPeriod && d.memory.collect(d.store, limit, m, c.memory.startup.Load()) {
+			debug.FreeOSMemory()
+			c.collected = now
+			m = c.memory.sample(d, false)
+		}
 		d.memory.update(limit, m, c.memory.startup.Load())
 		if limit > 0 {
 			d.watchMemory(now, m)

@@ -313,3 +313,42 @@ func TestUsedMemoryStaysBelowTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// What is queued for a replica that does not read evicts no keys: their removal would be
+// queued, too.
+func TestSlowReplicaEvictsNothing(t *testing.T) {
+	n := serveNode(t, servedOptions{})
+	c, stuck := n.dial(t), n.dial(t)
+	for i := range 100 {
+		c.check("SETRANGE key"+strconv.Itoa(i)+" 100000 x", ":100001\r\n")
+	}
+	c.check("CONFIG SET maxmemory-policy allkeys-random repl-backlog-size 16384", "+OK\r\n")
+	c.call("CONFIG", "SET", "client-output-buffer-limit", "replica 0 0 0")
+	stuck.follow("PSYNC", "?", "-1")
+	eventually(t, "the replica is online", func() bool {
+		n.d.feed.mu.Lock()
+		defer n.d.feed.mu.Unlock()
+		return n.d.feed.replicas[0].state == "online"
+	})
+	used, _ := strconv.Atoi(c.infoField("used_memory", "INFO", "memory"))
+	c.call("CONFIG", "SET", "maxmemory", strconv.Itoa(used+16<<20)) // room for garbage
+	write := wireCommand("SETRANGE", "key0", "0", strings.Repeat("A", 64<<10))
+	for range 1000 {
+		c.send(write)
+		c.expect(":100001\r\n")
+	}
+	c.call("INFO", "memory") // takes a measurement
+	eventually(t, "the cron takes one, too", func() bool { return n.d.cron.memory.last.Load().replicas > 50<<20 })
+	c.check("SET other x", "+OK\r\n")
+	c.check("DBSIZE", ":101\r\n")
+	if left, _ := strconv.Atoi(c.infoField("mem_not_counted_for_evict", "INFO", "memory")); left < 50<<20 {
+		t.Errorf("mem_not_counted_for_evict is %d", left)
+	}
+	c.check("CLIENT KILL TYPE replica", ":1\r\n")
+	eventually(t, "the queue is gone", func() bool {
+		left := c.infoField("mem_not_counted_for_evict", "INFO", "memory")
+		return left == "0"
+	})
+	c.check("SET other y", "+OK\r\n")
+	c.check("DBSIZE", ":101\r\n")
+}

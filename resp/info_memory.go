@@ -16,6 +16,8 @@ type memorySample struct {
 	goUsed     int64 // objects, stacks, the runtime's own structures
 	goActive   int64 // with what is free inside the spans in use
 	goResident int64 // with free spans not given back to the system
+	spare      int64 // garbage, and free spans: what a collection may give back, at most
+	replicas   int64 // queued for replicas of Redis's own protocol, which does not count for eviction
 	held       int64 // by the store when rss was read
 	rss        int64 // resident set of the process; 0 where the system does not tell
 }
@@ -62,6 +64,9 @@ type memorySampler struct {
 func (s *memorySampler) sample(d *Dispatcher, allLocked bool) *memorySample {
 	m := &memorySample{store: d.store.Memory(allLocked), held: d.store.Held(), rss: residentSet()}
 	m.readRuntime()
+	if d.feed.used.Load() > 0 {
+		m.replicas = d.feed.queued()
+	}
 	s.last.Store(m)
 	s.startup.CompareAndSwap(0, m.goUsed)
 	used := m.used(s.startup.Load())
@@ -83,10 +88,13 @@ func (m *memorySample) readRuntime() {
 		{Name: "/memory/classes/heap/released:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/gc/heap/live:bytes"},
 	}
 	metrics.Read(samples)
 	value := func(i int) int64 { return int64(samples[i].Value.Uint64()) }
 	m.goResident = value(0) - value(1)
 	m.goActive = m.goResident - value(2)
 	m.goUsed = m.goActive - value(3)
+	m.spare = max(value(4)-value(5), 0) + value(2)
 }

@@ -130,7 +130,7 @@ func (d *Dispatcher) infoMemory(w *infoWriter) {
 	w.int("rss_overhead_bytes", m.rss-m.resident())
 	w.float("mem_fragmentation_ratio", ratio(m.rss, used), 2)
 	w.int("mem_fragmentation_bytes", m.rss-used)
-	w.zeros("mem_not_counted_for_evict")
+	w.int("mem_not_counted_for_evict", m.replicas)
 	backlog := d.backlogMemory()
 	w.int("mem_replication_backlog", backlog)
 	w.int("mem_total_replication_buffers", backlog)

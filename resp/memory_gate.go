@@ -93,19 +93,36 @@ func (g *memoryGate) update(limit int64, m *memorySample, startup int64) {
 		g.init()
 		return
 	}
+	room, heldRoom, rest := g.rooms(limit, m, startup)
+	g.room.Store(room)
+	g.rest.Store(rest)
+	g.heldRoom.Store(heldRoom)
+}
+
+// rooms is what update makes of a measurement. What is queued for replicas is left out:
+// what evictions remove is queued, too, so that one would lead to the next.
+func (g *memoryGate) rooms(limit int64, m *memorySample, startup int64) (room, heldRoom, rest int64) {
 	// What does not belong to the data counts up to half of the limit: the rest
 	// is for the data, however many clients there are. The empty store counts as a
 	// whole, as it does in used_memory: a limit of some bytes leaves no room at all.
-	g.room.Store(limit - min(m.goGrowth(startup), limit/2) - ownSize)
+	room = limit - min(max(m.goGrowth(startup)-m.replicas, 0), limit/2) - ownSize
 	if m.rss == 0 {
-		g.heldRoom.Store(math.MaxInt64) // unknown on this system
-		return
+		return room, math.MaxInt64, 0 // unknown on this system
 	}
 	// Peaks count for some time: the next one will come.
 	old := g.rest.Load()
-	rest := max(m.rss-m.held, old-old>>restShare, 0)
-	g.rest.Store(rest)
-	g.heldRoom.Store(max(limit+limit/100*heldShare-rest, leastHeld))
+	rest = max(m.rss-m.held-m.replicas, old-old>>restShare, 0)
+	return room, max(limit+limit/100*heldShare-rest, leastHeld), rest
+}
+
+// collect says whether to look for garbage before a measurement is taken in: keys would be
+// evicted by it, and much of what it counts may be none that is used.
+func (g *memoryGate) collect(s *store.Store, limit int64, m *memorySample, startup int64) bool {
+	if limit <= 0 || m.spare < max(goSlack, limit>>farShare) {
+		return false
+	}
+	room, heldRoom, _ := g.rooms(limit, m, startup)
+	return s.Used() > room || s.Held() > heldRoom
 }
 
 // flow measures how fast data is written, to tell the life of a key that nobody

@@ -36,6 +36,17 @@ type replicaFeed struct {
 	full, resumed, refused atomic.Uint64 // how replicas began, since CONFIG RESETSTAT
 }
 
+// queued is how many bytes wait for replicas.
+func (f *replicaFeed) queued() (bytes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.replicas {
+		n, _, _, _ := r.client.out.usage()
+		bytes += n + int64(cap(r.pending))
+	}
+	return bytes
+}
+
 type feedReplica struct {
 	client  *Client
 	state   string // as INFO shows it

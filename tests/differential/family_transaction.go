@@ -33,7 +33,9 @@ func transactionFamily() Family {
 			Cmd("renamenx", Key, Key),
 			Cmd("copy", Key, Key, Opt(Lit("DB"), database), Opt(Lit("REPLACE"))),
 			Cmd("move", Key, database),
-			Cmd("expire", Key, Texts("1000", "-1", "0", "x"), Opt(Words("NX XX GT LT"))),
+			Cmd("expire", Key, Texts("1000", "-1", "0", "x"), Opt(Words("NX XX"))),
+			// GT and LT with a time: the same number of seconds may be later by a millisecond.
+			Cmd("expireat", Key, UnixSeconds, Words("GT LT")),
 			Cmd("persist", Key),
 			Cmd("getex", Key, Opt(Lit("PERSIST"))),
 			Cmd("type", Key),
