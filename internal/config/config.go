@@ -332,7 +332,7 @@ func (c *Config) Validate() error {
 		if c.Replication.MinReplicasToWrite > 0 {
 			bad("replication.min_replicas_to_write", "in a cluster replication.durability and replication.max_lag_ms say what a write needs")
 		}
-		if c.Persistence.Load != "" {
+		if c.Persistence.Load != "" && c.Persistence.Load != LoadAuto {
 			bad("persistence.load", "a node of a cluster gets its data from the others: load the file into a standalone node, and move its keys with MIGRATE or redis-cli --cluster import")
 		}
 		switch {

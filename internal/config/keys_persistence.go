@@ -7,11 +7,14 @@ import (
 	"strings"
 )
 
+// LoadAuto is the value of persistence.load for the file that was saved last.
+const LoadAuto = "auto"
+
 var persistenceKeys = []*Key{
 	{
-		Name: "persistence.load", Default: "",
+		Name: "persistence.load", Default: LoadAuto,
 		value: stringValue(func(c *Config) *string { return &c.Persistence.Load }, 4096),
-		What:  "RDB file, of this server or of Redis, that a standalone node loads before it serves; also the flag `--rdb`. A file that is damaged, or that is not there, ends the start. Relative to the working directory; empty: none. A file that was saved to data_dir is not loaded by itself.",
+		What:  "RDB file, of this server or of Redis, that a standalone node loads before it serves; also the flag `--rdb`. A file that is damaged, or that is not there, ends the start. Relative to the working directory. `auto`: the file that was saved to data_dir (persistence.dbfilename), if there is one, as redis-server does; nothing in a cluster, whose nodes get their data from each other. Empty: none.",
 	},
 	{
 		Name: "persistence.save", Redis: []string{"save"}, Default: "", Mutable: true,

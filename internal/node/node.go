@@ -7,8 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,7 +107,7 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 	if err != nil {
 		return nil, err
 	}
-	if path := cfg.Persistence.Load; path != "" {
+	if path := loadPath(cfg); path != "" {
 		if err := n.dispatcher.LoadFile(path); err != nil {
 			return nil, err
 		}
@@ -130,6 +133,18 @@ func Start(live *config.Live, version string, log *slog.Logger) (_ *Node, err er
 	n.observeListening()
 	n.accepting.Store(true)
 	return n, nil
+}
+
+// loadPath is the file that a node loads before it serves; "": none.
+func loadPath(cfg *config.Config) string {
+	if cfg.Persistence.Load != config.LoadAuto {
+		return cfg.Persistence.Load
+	}
+	saved := filepath.Join(cfg.DataDir, cfg.Persistence.DBFilename)
+	if _, err := os.Stat(saved); cfg.Cluster.Enabled || errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return saved
 }
 
 // storeHooks breaks the circle of construction: the store wants its hooks

@@ -348,6 +348,10 @@ func TestDamagedFile(t *testing.T) {
 			}
 			cmd := exec.Command(harness.Binary(t), "serve", "--server.port="+strconv.Itoa(harness.FreePorts(t, 1)),
 				"--data_dir="+t.TempDir(), "--rdb", path)
+			if name == "cut" { // where it would have been saved
+				cmd = exec.Command(harness.Binary(t), "serve", "--server.port="+strconv.Itoa(harness.FreePorts(t, 1)),
+					"--data_dir="+filepath.Dir(path), "--persistence.dbfilename=damaged.rdb")
+			}
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || !bytes.Contains(out, []byte("at offset ")) {
@@ -374,6 +378,9 @@ func TestSaveAtEnd(t *testing.T) {
 	}
 	n.Start()
 	n.WaitReady()
+	if got := must(t, c, "dbsize"); got != int64(1000) {
+		t.Errorf("started again with its directory it has %v keys", got)
+	}
 	must(t, c, "set", "other", 1)
 	c.Do(context.Background(), "shutdown", "nosave")
 	n.WaitEnd(harness.Patience)
@@ -386,7 +393,7 @@ func TestSaveAtEnd(t *testing.T) {
 	must(t, c, "set", "other", 1)
 	c.Do(context.Background(), "shutdown", "save")
 	n.WaitEnd(harness.Patience)
-	if got := must(t, load(), "dbsize"); got != int64(1) {
+	if got := must(t, load(), "dbsize"); got != int64(1001) {
 		t.Errorf("SHUTDOWN SAVE saved %v keys", got)
 	}
 }
