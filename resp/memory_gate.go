@@ -34,6 +34,8 @@ const (
 	// goSlack is how much the Go runtime may grow before it counts: garbage
 	// comes and goes.
 	goSlack = 8 << 20
+	// leastSpare is what garbage has to be, at least, to be looked for.
+	leastSpare = 1 << 20
 	// restShare: what is not data is forgotten by its part 1/64 a measurement,
 	// half of it in some 5 seconds.
 	restShare = 6
@@ -118,7 +120,7 @@ func (g *memoryGate) rooms(limit int64, m *memorySample, startup int64) (room, h
 // collect says whether to look for garbage before a measurement is taken in: keys would be
 // evicted by it, and much of what it counts may be none that is used.
 func (g *memoryGate) collect(s *store.Store, limit int64, m *memorySample, startup int64) bool {
-	if limit <= 0 || m.spare < max(goSlack, limit>>farShare) {
+	if limit <= 0 || m.spare < max(leastSpare, limit>>farShare) {
 		return false
 	}
 	room, heldRoom, _ := g.rooms(limit, m, startup)
